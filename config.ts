@@ -1,0 +1,71 @@
+import { z } from 'zod'
+
+const flag = z.enum(['true', 'false']).transform((value) => value === 'true')
+const list = (value: string) => value.split(',').map((part) => part.trim())
+
+const Range = z
+  .string()
+  .regex(/^\d+(-\d+)?$/, 'a number of milliseconds, or a range such as 5000-10000')
+  .transform((text) => {
+    const [minMs = 0, maxMs = minMs] = text.split('-').map(Number)
+    return { minMs, maxMs }
+  })
+  .refine(({ minMs, maxMs }) => minMs <= maxMs, 'the range runs backwards')
+
+const EncryptionKeys = z
+  .string()
+  .transform((text) => list(text).map((key) => Buffer.from(key, 'base64')))
+  .refine((keys) => keys.every((key) => key.length === 32), 'each key is 32 bytes in base64')
+
+const Config = z
+  .object({
+    NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+    DATABASE_URL: z.url(),
+    DATABASE_POOL_MAX: z.coerce.number().int().min(1).default(10),
+    TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233'),
+    TEMPORAL_NAMESPACE: z.string().default('default'),
+    TEMPORAL_TLS: flag.default(false),
+    TEMPORAL_API_KEY: z.string().optional(),
+    HOST: z.string().default('127.0.0.1'),
+    PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
+    PUBLIC_URL: z.url().optional(),
+    REMIT_ENCRYPTION_KEY: EncryptionKeys,
+    RATE_LIMIT_PER_SECOND: z.coerce.number().min(0).default(100),
+    FEE_BPS: z.coerce.number().int().min(0).max(10_000).default(0),
+    SANDBOX_DELAY_MS: Range.prefault('5000-10000'),
+    WORKER_QUEUES: z
+      .string()
+      .default('payments,webhooks')
+      .transform(list)
+      .pipe(z.array(z.enum(['payments', 'webhooks'])).min(1)),
+    WEBHOOK_RETRY_INTERVALS_TEST: flag.default(false),
+    WEBHOOK_ALLOW_HTTP: flag.default(false),
+    WEBHOOK_ALLOW_PRIVATE_NETWORKS: flag.default(false),
+    DEV_RECEIVER_SECRET: z.string().optional(),
+  })
+  .superRefine((config, context) => {
+    if (config.NODE_ENV !== 'production') return
+    for (const name of developmentOnly) {
+      if (!config[name]) continue
+      context.addIssue({ code: 'custom', path: [name], message: 'refused in production' })
+    }
+  })
+
+const developmentOnly = [
+  'WEBHOOK_ALLOW_HTTP',
+  'WEBHOOK_ALLOW_PRIVATE_NETWORKS',
+  'DEV_RECEIVER_SECRET',
+] as const
+
+export type Config = z.infer<typeof Config>
+
+/**
+ * Called once, by each entry point. Everything below it is handed what it needs. Throws with one
+ * line for each variable that is missing or wrong. An empty variable counts as one that is not set.
+ */
+export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
+  const parsed = Config.safeParse(set)
+  if (!parsed.success) throw new Error(`Invalid environment\n${z.prettifyError(parsed.error)}`)
+  return parsed.data
+}
