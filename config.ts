@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseKeys } from './core/secrets.ts'
 
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true')
 const list = (value: string) => value.split(',').map((part) => part.trim())
@@ -14,7 +15,7 @@ const Range = z
 
 const EncryptionKeys = z
   .string()
-  .transform((text) => list(text).map((key) => Buffer.from(key, 'base64')))
+  .transform(parseKeys)
   .refine((keys) => keys.every((key) => key.length === 32), 'each key is 32 bytes in base64')
 
 const Config = z

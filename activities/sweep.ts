@@ -1,0 +1,74 @@
+import { Context } from '@temporalio/activity'
+import { type Client, WorkflowNotFoundError } from '@temporalio/client'
+import { deliveryStart, paymentStart, type Start } from '../core/starts.ts'
+import { RECONCILE_AFTER_MS } from '../core/sweep.ts'
+import type { Db } from '../db/client.ts'
+import { findTakenUp, type SweptKind, strand, sweptKinds, takeStranded } from '../db/sweep.ts'
+import type { Now } from './now.ts'
+import { startAgain } from './start.ts'
+
+const PAGE = 100
+
+export type Swept = { found: number; started: number; more: boolean }
+
+export function sweepActivities({ db, now }: { db: Db; now: Now }) {
+  return {
+    /** Starts one page of what no workflow has taken up in time. */
+    async startStranded(): Promise<Swept> {
+      const { client } = Context.current()
+      const { payments, deliveries } = await takeStranded(db, await now(), PAGE)
+      const starts: Start[] = [
+        ...payments.map((payment) => paymentStart(payment, [])),
+        ...deliveries.map(deliveryStart),
+      ]
+      let started = 0
+      // One after the other: after an outage, those who come in now have the server first.
+      for (const start of starts) if (await startAgain(client, start)) started++
+      const more = payments.length === PAGE || deliveries.length === PAGE
+      return { found: starts.length, started, more }
+    },
+
+    /** Hands open rows whose workflow is closed or gone to the sweep. Returns how many there were. */
+    async strandOrphans(): Promise<Record<SweptKind, number>> {
+      const { client } = Context.current()
+      const found: Record<SweptKind, number> = { payments: 0, deliveries: 0 }
+      const before = new Date((await now()).getTime() - RECONCILE_AFTER_MS)
+      for (const kind of sweptKinds) {
+        let after = ''
+        for (;;) {
+          const ids = await findTakenUp(db, kind, { after, before, limit: PAGE })
+          const orphans = await withoutRun(client, ids)
+          await strand(db, kind, orphans, await now())
+          found[kind] += orphans.length
+          Context.current().heartbeat(found)
+          if (ids.length < PAGE) break
+          after = ids.at(-1) ?? ''
+        }
+      }
+      return found
+    },
+  }
+}
+
+/** One list request tells of most; those it doesn't know of are asked for, as lists lag behind. */
+async function withoutRun(client: Client, ids: string[]): Promise<string[]> {
+  if (ids.length === 0) return []
+  const running = new Set<string>()
+  const names = ids.map((id) => `'${id}'`).join(', ')
+  const query = `WorkflowId IN (${names}) AND ExecutionStatus = 'Running'`
+  for await (const { workflowId } of client.workflow.list({ query })) running.add(workflowId)
+
+  const orphans: string[] = []
+  for (const id of ids) if (!running.has(id) && !(await isRunning(client, id))) orphans.push(id)
+  return orphans
+}
+
+async function isRunning(client: Client, workflowId: string): Promise<boolean> {
+  try {
+    const { status } = await client.workflow.getHandle(workflowId).describe()
+    return status.name === 'RUNNING'
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false
+    throw error
+  }
+}

@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto'
+import type { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { AppError } from '../core/errors.ts'
+import { authenticate } from './auth.ts'
+import { handleError } from './errors.ts'
+import { eventRoutes } from './events.ts'
+import { healthRoutes } from './health.ts'
+import { checkInput } from './input.ts'
+import { orderRoutes } from './orders.ts'
+import { paymentRoutes } from './payments.ts'
+import { limitRate } from './rate-limit.ts'
+import { receiverRoutes } from './receiver.tsx'
+import { type Deps, type Env, newRouter } from './router.ts'
+import { webhookDeliveryRoutes } from './webhook-deliveries.ts'
+import { webhookEndpointRoutes } from './webhook-endpoints.ts'
+
+const BODY_MAX_BYTES = 1024 * 1024
+
+/** `receiverSecret`: of the built-in receiver's endpoint. Without one there is no receiver. */
+export function createApp(deps: Deps & { receiverSecret?: string | undefined }) {
+  const app = newRouter()
+  app.onError(handleError)
+  app.use(async (c, next) => {
+    c.set('requestId', `req_${randomUUID().replaceAll('-', '')}`)
+    c.header('Request-Id', c.var.requestId)
+    await next()
+  })
+  app.use(bodyLimit({ maxSize: BODY_MAX_BYTES, onError: refuseBody }))
+  app.route('/', healthRoutes(deps))
+  if (deps.receiverSecret) app.route('/dev/receiver', receiverRoutes(deps.receiverSecret))
+
+  app.use('/api/v1/*', authenticate(deps.db))
+  app.use('/api/v1/*', limitRate(deps.rateLimitPerSecond))
+  app.use('/api/v1/*', checkInput)
+  app.route('/api/v1', paymentRoutes(deps))
+  app.route('/api/v1', orderRoutes(deps))
+  app.route('/api/v1', eventRoutes(deps))
+  app.route('/api/v1', webhookEndpointRoutes(deps))
+  app.route('/api/v1', webhookDeliveryRoutes(deps))
+
+  app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', header('X-Api-Key'))
+  app.openAPIRegistry.registerComponent('securitySchemes', 'apiSecret', header('X-Api-Secret'))
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'The secret alone',
+  })
+  app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'Remit', version: '1' } })
+  app.notFound((c) => handleError(refuseRoute(app, c.req.method, c.req.path), c))
+  return app
+}
+
+function header(name: string) {
+  return { type: 'apiKey' as const, in: 'header' as const, name }
+}
+
+function refuseBody(): never {
+  throw new AppError('body_too_large', 'The body is larger than 1 MiB.', { param: 'body' })
+}
+
+/** A path that exists under another method says which. */
+function refuseRoute(app: Hono<Env>, method: string, path: string): AppError {
+  const allowed = app.routes
+    .filter((route) => route.method !== 'ALL' && matches(route.path, path))
+    .map((route) => route.method)
+  if (allowed.length === 0) return new AppError('not_found', `No such route: ${method} ${path}`)
+  const headers = { Allow: [...new Set(allowed)].join(', ') }
+  return new AppError('method_not_allowed', `${path} does not take ${method}.`, { headers })
+}
+
+function matches(pattern: string, path: string): boolean {
+  const parts = pattern.split('/')
+  const given = path.split('/')
+  return (
+    parts.length === given.length &&
+    parts.every((part, i) => part === given[i] || (part.startsWith(':') && given[i] !== ''))
+  )
+}

@@ -1,0 +1,61 @@
+import { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { AppError, type ErrorCode, errorKinds } from '../core/errors.ts'
+import { isUnavailable, withoutParameters } from '../db/errors.ts'
+
+const codes = Object.keys(errorKinds) as [ErrorCode, ...ErrorCode[]]
+
+export const ErrorBody = z
+  .object({
+    error: z.object({
+      type: z.string(),
+      code: z.enum(codes),
+      message: z.string(),
+      param: z.string().nullable().openapi({ description: 'The field that is to blame' }),
+      request_id: z.string().openapi({ description: 'The same as the header Request-Id' }),
+    }),
+  })
+  .openapi('Error')
+
+/** The one place where an error becomes a response. What we did not throw ourselves is not shown. */
+export function handleError(error: Error, c: Context) {
+  const known = toAppError(error)
+  const { code, message, param, headers } = known
+  const { status, type } = errorKinds[code]
+  const request_id = c.get('requestId')
+  if (status >= 500) console.error(request_id, withoutParameters(error))
+  return c.json({ error: { type, code, message, param, request_id } }, status, headers)
+}
+
+const RETRY_AFTER = { 'Retry-After': '1' }
+
+function toAppError(error: Error): AppError {
+  if (error instanceof AppError) return error
+  if (error instanceof z.ZodError) return fromZod(error)
+  if (error instanceof HTTPException && error.status < 500) {
+    const code = error.status === 413 ? 'body_too_large' : 'invalid_request'
+    return new AppError(code, error.message)
+  }
+  if (isUnavailable(error)) {
+    const message = 'The service is not available right now. Nothing was changed.'
+    return new AppError('unavailable', message, { headers: RETRY_AFTER })
+  }
+  return new AppError('internal', 'Something went wrong on our side.', { cause: error })
+}
+
+/** Blames the first field that is wrong, by its name in the request. */
+function fromZod(error: z.ZodError): AppError {
+  const [issue] = error.issues
+  if (!issue) return new AppError('invalid_request', 'The request is invalid.')
+  const unknown = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
+  const param = [...issue.path, ...unknown].join('.')
+  return new AppError('invalid_request', sentenceOf(issue, param), { param })
+}
+
+function sentenceOf(issue: z.core.$ZodIssue, param: string): string {
+  if (issue.code === 'unrecognized_keys') return `Unknown field: ${param}.`
+  if (issue.code === 'invalid_type' && issue.input === undefined && param)
+    return `Missing field: ${param}.`
+  return param ? `${param}: ${issue.message}.` : `${issue.message}.`
+}

@@ -1,0 +1,58 @@
+import { z } from '@hono/zod-openapi'
+import { isCurrency, MAX_AMOUNT } from '../core/money.ts'
+
+export const Amount = z.int().positive().max(MAX_AMOUNT).openapi({
+  description: 'In minor units of the currency: 50000 INR is ₹500.00',
+  example: 50000,
+})
+
+/** Taken in any case, answered in upper case. */
+export const Currency = z
+  .string()
+  .transform((code) => code.toUpperCase())
+  .refine(isCurrency, 'not an ISO 4217 currency code')
+  .openapi({ type: 'string', description: 'ISO 4217', example: 'INR' })
+
+const METADATA_PAIRS_MAX = 50
+
+export const Metadata = z
+  .record(z.string().min(1).max(40), z.string().max(500))
+  .refine((pairs) => Object.keys(pairs).length <= METADATA_PAIRS_MAX, 'at most 50 pairs')
+  .openapi({ type: 'object', additionalProperties: { type: 'string' }, example: {} })
+
+export const Text = z.string().min(1).max(500)
+export const Timestamp = z.iso.datetime().openapi({ example: '2026-01-31T09:30:00.000Z' })
+
+/** What every list takes. Its other filters are added by the resource. */
+export const ListQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  starting_after: z
+    .string()
+    .optional()
+    .openapi({ description: 'The id that the page begins after' }),
+  created_after: z.iso.datetime({ offset: true }).optional(),
+  created_before: z.iso.datetime({ offset: true }).optional(),
+})
+
+/** The filters of a list as the queries want them. */
+export function toPage(query: z.infer<typeof ListQuery>) {
+  const toDate = (text: string | undefined) => (text === undefined ? undefined : new Date(text))
+  return {
+    limit: query.limit,
+    startingAfter: query.starting_after,
+    createdAfter: toDate(query.created_after),
+    createdBefore: toDate(query.created_before),
+  }
+}
+
+export function listOf<T extends z.ZodType>(schema: T) {
+  return z.object({ object: z.literal('list'), data: z.array(schema), has_more: z.boolean() })
+}
+
+/** A list as the API shows it, newest first. */
+export function toListBody<Row, Shown>(
+  { data, hasMore }: { data: Row[]; hasMore: boolean },
+  show: (row: Row) => Shown,
+) {
+  return { object: 'list' as const, data: data.map((row) => show(row)), has_more: hasMore }
+}

@@ -1,0 +1,38 @@
+import type { Client } from '@temporalio/client'
+import { sql } from 'drizzle-orm'
+import type { Db } from '../db/client.ts'
+import { newRouter } from './router.ts'
+
+const TEMPORAL_DEADLINE_MS = 1_000
+
+/**
+ * `/health`: this process answers. `/ready`: it can take payments, for which it needs Postgres;
+ * without Temporal they wait, and the sweep starts them.
+ */
+export function healthRoutes({ db, temporal }: { db: Db; temporal: Client }) {
+  return newRouter()
+    .get('/health', (c) => c.json({ status: 'ok' }))
+    .get('/ready', async (c) => {
+      const [postgres, temporalAnswers] = await Promise.all([
+        succeeds(db.execute(sql`select 1`)),
+        succeeds(
+          temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+            temporal.workflowService.getSystemInfo({}),
+          ),
+        ),
+      ])
+      const body = {
+        status: postgres ? 'ok' : 'unavailable',
+        postgres: postgres ? 'ok' : 'unavailable',
+        temporal: temporalAnswers ? 'ok' : 'degraded',
+      }
+      return c.json(body, postgres ? 200 : 503)
+    })
+}
+
+async function succeeds(call: Promise<unknown>): Promise<boolean> {
+  return call.then(
+    () => true,
+    () => false,
+  )
+}

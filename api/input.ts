@@ -1,0 +1,55 @@
+import { createMiddleware } from 'hono/factory'
+import { AppError } from '../core/errors.ts'
+import type { Env } from './router.ts'
+
+const DEPTH_MAX = 32
+
+/**
+ * Refuses what no route could take: a body that is not JSON, and text that Postgres can't hold
+ * (NUL characters, halves of a surrogate pair), anywhere in the path, the query or the body.
+ */
+export const checkInput = createMiddleware<Env>(async (c, next) => {
+  if (/%00/.test(c.req.url)) throw refusal('NUL characters are not allowed in a URL', 'url')
+  const text = c.req.method === 'GET' ? '' : await c.req.text()
+  if (text !== '') {
+    const mediaType = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
+    if (mediaType !== 'application/json') {
+      const message = 'Send the body as Content-Type: application/json.'
+      throw new AppError('unsupported_media_type', message, { param: 'Content-Type' })
+    }
+    checkValue(parse(text), [])
+  }
+  await next()
+})
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new AppError('invalid_request', 'The body is not valid JSON.', { cause })
+  }
+}
+
+function checkValue(value: unknown, path: string[]): void {
+  if (path.length > DEPTH_MAX) throw refusal('nested too deeply', path[0] ?? '')
+  if (typeof value === 'string') checkText(value, path)
+  else if (typeof value === 'object' && value !== null)
+    for (const [name, item] of Object.entries(value)) {
+      checkText(name, path)
+      checkValue(item, [...path, name])
+    }
+}
+
+function checkText(text: string, path: string[]): void {
+  if (text.includes('\0')) throw refusal('NUL characters are not allowed', path.join('.'))
+  if (!isWellFormed(text)) throw refusal('not well-formed Unicode', path.join('.'))
+}
+
+/** Only a half of a surrogate pair does not come back from UTF-8 as it was. */
+function isWellFormed(text: string): boolean {
+  return !/[\ud800-\udfff]/.test(text) || Buffer.from(text, 'utf8').toString('utf8') === text
+}
+
+function refusal(reason: string, param: string): AppError {
+  return new AppError('invalid_request', param ? `${param}: ${reason}.` : `${reason}.`, { param })
+}

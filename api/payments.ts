@@ -1,0 +1,188 @@
+import { z } from '@hono/zod-openapi'
+import { type Card, isExpired, passesLuhn } from '../core/card.ts'
+import { AppError } from '../core/errors.ts'
+import { failureMessages, paymentMethods, paymentStatuses } from '../core/payment.ts'
+import { paymentStart } from '../core/starts.ts'
+import { vpaPattern } from '../core/vpa.ts'
+import { getPayment, insertPayment, listPayments, toPayment } from '../db/payments.ts'
+import { DEFAULT_PROVIDER, providerFor } from '../providers/index.ts'
+import {
+  Amount,
+  Currency,
+  ListQuery,
+  listOf,
+  Metadata,
+  Text,
+  Timestamp,
+  toListBody,
+  toPage,
+} from './fields.ts'
+import { createOnce } from './idempotency.ts'
+import { type Deps, idParam, json, merchantRoute, newRouter } from './router.ts'
+
+const CARD_EXCHANGE_TIMEOUT_MS = 5_000
+
+const failureCodes = Object.keys(failureMessages) as (keyof typeof failureMessages)[]
+
+const Payment = z
+  .object({
+    id: z.string().openapi({ example: 'pay_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
+    object: z.literal('payment'),
+    status: z.enum(paymentStatuses),
+    amount: Amount,
+    amount_captured: z.int(),
+    amount_refunded: z.int(),
+    currency: z.string().openapi({ example: 'INR' }),
+    method: z.enum(paymentMethods),
+    order_id: z.string().nullable(),
+    capture_method: z.enum(['automatic', 'manual']),
+    card: z.object({ brand: z.string(), last4: z.string() }).nullable(),
+    vpa: z.string().nullable().openapi({ description: 'Masked', example: 'te***@upi' }),
+    failure_code: z.enum(failureCodes).nullable(),
+    failure_message: z.string().nullable(),
+    needs_attention: z.boolean(),
+    description: z.string().nullable(),
+    metadata: Metadata,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+  })
+  .openapi('Payment')
+
+const CardInput = z
+  .strictObject({
+    number: z
+      .string()
+      .transform((number) => number.replace(/[ -]/g, ''))
+      .refine(passesLuhn, 'not a card number')
+      .openapi({ type: 'string', example: '4242424242424242' }),
+    exp_month: z.int().min(1).max(12).openapi({ example: 12 }),
+    exp_year: z.int().min(2000).max(2100).openapi({ example: 2034 }),
+    cvc: z.string().regex(/^\d{3,4}$/, '3 or 4 digits'),
+    name: Text.optional(),
+  })
+  .refine((card) => !isExpired(card, new Date()), {
+    path: ['exp_year'],
+    error: 'the card has expired',
+  })
+
+const CreatePayment = z
+  .strictObject({
+    amount: Amount,
+    currency: Currency,
+    method: z.enum(paymentMethods),
+    vpa: z
+      .string()
+      .regex(vpaPattern, 'not a UPI address')
+      .optional()
+      .openapi({ example: 'test@upi' }),
+    card: CardInput.optional(),
+    order_id: Text.optional().openapi({
+      description: "An order's id, or your own reference of it",
+    }),
+    capture_method: z.enum(['automatic']).default('automatic'),
+    description: Text.optional(),
+    metadata: Metadata.default({}),
+  })
+  .superRefine(({ method, ...input }, context) => {
+    const source = { upi: 'vpa', card: 'card' } as const
+    for (const [owner, field] of Object.entries(source) as ['upi' | 'card', 'vpa' | 'card'][]) {
+      const given = input[field] !== undefined
+      if (given === (owner === method)) continue
+      const message = given ? `goes with the method ${owner}` : `is required for ${method}`
+      context.addIssue({ code: 'custom', path: [field], message })
+    }
+  })
+  .openapi('CreatePayment')
+
+const createPayment = merchantRoute({
+  method: 'post',
+  path: '/payments',
+  operationId: 'createPayment',
+  request: { body: { required: true, ...json(CreatePayment) } },
+  responses: { 201: json(Payment, 'The payment, pending: its workflow charges it') },
+})
+
+const retrievePayment = merchantRoute({
+  method: 'get',
+  path: '/payments/{id}',
+  operationId: 'retrievePayment',
+  request: { params: idParam },
+  responses: { 200: json(Payment) },
+})
+
+const listPaymentsRoute = merchantRoute({
+  method: 'get',
+  path: '/payments',
+  operationId: 'listPayments',
+  request: {
+    query: ListQuery.extend({
+      status: z.enum(paymentStatuses).optional(),
+      order_id: z.string().optional(),
+    }),
+  },
+  responses: { 200: json(listOf(Payment)) },
+})
+
+export function paymentRoutes(deps: Deps) {
+  const { db, providers } = deps
+  return newRouter()
+    .openapi(createPayment, async (c) => {
+      const { merchantId } = c.var.caller
+      const { card, ...input } = c.req.valid('json')
+      const body = await createOnce(
+        c,
+        deps,
+        { card, ...input },
+        {
+          prepare: card && (() => exchangeCard(card)),
+          write: async (tx, token) => {
+            const made = await insertPayment(
+              tx,
+              {
+                merchantId,
+                provider: DEFAULT_PROVIDER,
+                amount: input.amount,
+                currency: input.currency,
+                method: input.method,
+                captureMethod: input.capture_method,
+                vpa: input.vpa ?? null,
+                cardToken: token?.token ?? null,
+                cardBrand: token?.brand ?? null,
+                cardLast4: token?.last4 ?? null,
+                orderId: input.order_id ?? null,
+                description: input.description ?? null,
+                metadata: input.metadata,
+              },
+              new Date(),
+            )
+            return {
+              body: toPayment(made.payment),
+              start: paymentStart(made.payment, made.deliveries),
+            }
+          },
+        },
+      )
+      return c.json(body, 201)
+    })
+    .openapi(retrievePayment, async (c) => {
+      const { id } = c.req.valid('param')
+      return c.json(toPayment(await getPayment(db, c.var.caller.merchantId, id)), 200)
+    })
+    .openapi(listPaymentsRoute, async (c) => {
+      const { status, order_id: orderId, ...query } = c.req.valid('query')
+      const filter = { ...toPage(query), status, orderId }
+      const list = await listPayments(db, c.var.caller.merchantId, filter)
+      return c.json(toListBody(list, toPayment), 200)
+    })
+
+  /** The one call to a provider that the API makes: the number goes no further. */
+  async function exchangeCard(card: Card) {
+    const signal = AbortSignal.timeout(CARD_EXCHANGE_TIMEOUT_MS)
+    try {
+      return await providerFor(providers, DEFAULT_PROVIDER).createCardToken(card, signal)
+    } catch (cause) {
+      const message = 'The card could not be passed on. Nothing was changed.'
+      throw new AppError('unavailable', message, { cause, headers: { 'Retry-After': '5' } })
+    }
+  }
+}

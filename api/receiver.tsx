@@ -1,0 +1,62 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { Webhook } from 'standardwebhooks'
+import { type Received, ReceiverPage } from './pages/receiver.tsx'
+import { newRouter } from './router.ts'
+
+const KEPT = 50
+
+/**
+ * A merchant's server for development: it verifies both signatures of what it is sent, and shows the
+ * last webhooks. `POST …/503` (any status) answers with that status instead, to see retries.
+ */
+export function receiverRoutes(secret: string) {
+  const received: Received[] = []
+  const webhook = new Webhook(secret)
+
+  function receive(headers: Headers, body: string): boolean {
+    const signature = headers.get('x-webhook-signature') ?? ''
+    const expected = createHmac('sha256', secret).update(body).digest('hex')
+    const hmac =
+      signature.length === expected.length &&
+      timingSafeEqual(Buffer.from(signature), Buffer.from(expected))
+    const standard = verifies(() => webhook.verify(body, Object.fromEntries(headers)))
+    received.unshift({ at: new Date(), id: headers.get('webhook-id') ?? '', body, standard, hmac })
+    received.length = Math.min(received.length, KEPT)
+    return standard && hmac
+  }
+
+  return newRouter()
+    .get('/', (c) => {
+      c.header('Content-Security-Policy', "default-src 'none'; style-src 'self'")
+      return c.html(<ReceiverPage received={received} />)
+    })
+    .get('/style.css', (c) => c.body(STYLE, 200, { 'Content-Type': 'text/css' }))
+    .get('/webhooks', (c) => c.json(received))
+    .post('/', async (c) => {
+      const verified = receive(c.req.raw.headers, await c.req.text())
+      return c.json({ verified }, verified ? 200 : 400)
+    })
+    .post(
+      '/:status{[2-5][0-9][0-9]}',
+      (c) => new Response(null, { status: Number(c.req.param('status')) }),
+    )
+}
+
+function verifies(verify: () => unknown): boolean {
+  try {
+    verify()
+    return true
+  } catch {
+    return false
+  }
+}
+
+const STYLE = `
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430 }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; padding: .5rem .75rem; border-bottom: 1px solid #dde3ea; vertical-align: top }
+code, pre { font: 13px/1.5 ui-monospace, monospace }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .5rem 0 0; padding: .75rem; background: #f4f6f9; border-radius: 6px }
+.good { color: #0b7a43 } .bad { color: #b3261e; font-weight: 600 }
+summary { cursor: pointer }
+`

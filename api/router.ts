@@ -1,0 +1,43 @@
+import { createRoute, OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi'
+import type { Client } from '@temporalio/client'
+import type { OutboundPolicy } from '../core/public-address.ts'
+import type { Cipher } from '../core/secrets.ts'
+import type { Db } from '../db/client.ts'
+import type { Caller } from '../db/merchants.ts'
+import type { Providers } from '../providers/index.ts'
+import { ErrorBody } from './errors.ts'
+import type { TryStart } from './start.ts'
+
+export type Deps = {
+  db: Db
+  temporal: Client
+  tryStart: TryStart
+  providers: Providers
+  cipher: Cipher
+  outbound: OutboundPolicy
+  rateLimitPerSecond: number // 0: none
+}
+export type Env = { Variables: { requestId: string; caller: Caller } }
+
+export function newRouter() {
+  return new OpenAPIHono<Env>({
+    defaultHook: (result) => {
+      if (!result.success) throw result.error
+    },
+  })
+}
+
+/** A JSON body, in the shape that a route's request and responses want it. */
+export function json<T extends z.ZodType>(schema: T, description = 'OK') {
+  return { description, content: { 'application/json': { schema } } }
+}
+
+const security = [{ apiKey: [], apiSecret: [] }, { bearer: [] }]
+
+/** A route of the merchants' API: it needs the secret key, and any error has the one shape. */
+export function merchantRoute<R extends RouteConfig>(route: R) {
+  const responses = { ...route.responses, default: json(ErrorBody, 'Error') }
+  return createRoute({ ...route, security, responses } as R)
+}
+
+export const idParam = z.object({ id: z.string().openapi({ description: 'The id of the object' }) })

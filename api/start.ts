@@ -1,0 +1,36 @@
+import type { Client } from '@temporalio/client'
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
+import type { Start } from '../core/starts.ts'
+
+const DEADLINE_MS = 1_000 // without one, an unreachable server holds the caller up for 18 s
+const FAILURES_TO_OPEN = 3
+const OPEN_MS = 5_000
+
+export type TryStart = (start: Start) => Promise<void>
+
+/**
+ * Starts a workflow, or leaves it: its row is committed, and the sweep starts what this does not.
+ * So it never throws, and after three failures in a row it doesn't even try for five seconds.
+ */
+export function createStarter(temporal: Client, now: () => number = Date.now): TryStart {
+  let failures = 0
+  let closedAgainAt = 0
+
+  return async ({ workflowType, ...options }) => {
+    if (now() < closedAgainAt) return
+    try {
+      await temporal.withDeadline(Date.now() + DEADLINE_MS, () =>
+        temporal.workflow.start(workflowType, {
+          ...options,
+          workflowIdReusePolicy: 'REJECT_DUPLICATE',
+        }),
+      )
+      failures = 0
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) return
+      failures++
+      if (failures >= FAILURES_TO_OPEN) closedAgainAt = now() + OPEN_MS
+      console.error(`${options.workflowId} is left to the sweep: ${error}`)
+    }
+  }
+}

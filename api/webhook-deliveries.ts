@@ -1,0 +1,80 @@
+import { z } from '@hono/zod-openapi'
+import { attemptStates, deliveryStatuses } from '../core/delivery.ts'
+import { eventTypes } from '../core/events.ts'
+import { getDelivery, listDeliveries, toAttempt, toDelivery } from '../db/deliveries.ts'
+import { ListQuery, listOf, Timestamp, toListBody, toPage } from './fields.ts'
+import { type Deps, idParam, json, merchantRoute, newRouter } from './router.ts'
+
+const Headers = z.record(z.string(), z.string())
+
+const Attempt = z.object({
+  id: z.string().openapi({ example: 'att_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
+  attempt: z.int().openapi({ description: 'Counts from 1 in each run of the delivery' }),
+  state: z.enum(attemptStates),
+  http_status: z.int().nullable().openapi({ description: 'Null: no answer came' }),
+  error: z.string().nullable(),
+  latency_ms: z.int().nullable(),
+  next_attempt_at: Timestamp.nullable(),
+  request: z.object({ headers: Headers, body_sha256: z.string() }),
+  response: z.object({
+    headers: Headers.nullable(),
+    body: z.string().nullable().openapi({ description: 'The first 4 KiB' }),
+  }),
+  created_at: Timestamp,
+})
+
+const Delivery = z
+  .object({
+    id: z.string().openapi({ example: 'whd_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
+    object: z.literal('webhook_delivery'),
+    status: z.enum(deliveryStatuses),
+    event_id: z.string(),
+    event_type: z.enum(eventTypes),
+    endpoint_id: z.string(),
+    url: z.string(),
+    next_attempt_at: Timestamp.nullable(),
+    created_at: Timestamp,
+    updated_at: Timestamp,
+  })
+  .openapi('WebhookDelivery')
+
+const DeliveryWithAttempts = Delivery.extend({ attempts: z.array(Attempt) }).openapi(
+  'WebhookDeliveryWithAttempts',
+)
+
+const retrieve = merchantRoute({
+  method: 'get',
+  path: '/webhook_deliveries/{id}',
+  operationId: 'retrieveWebhookDelivery',
+  request: { params: idParam },
+  responses: { 200: json(DeliveryWithAttempts) },
+})
+
+const list = merchantRoute({
+  method: 'get',
+  path: '/webhook_deliveries',
+  operationId: 'listWebhookDeliveries',
+  request: {
+    query: ListQuery.extend({
+      status: z.enum(deliveryStatuses).optional(),
+      endpoint_id: z.string().optional(),
+      event_id: z.string().optional(),
+    }),
+  },
+  responses: { 200: json(listOf(Delivery)) },
+})
+
+export function webhookDeliveryRoutes({ db }: Deps) {
+  return newRouter()
+    .openapi(retrieve, async (c) => {
+      const { id } = c.req.valid('param')
+      const { delivery, attempts } = await getDelivery(db, c.var.caller.merchantId, id)
+      return c.json({ ...toDelivery(delivery), attempts: attempts.map(toAttempt) }, 200)
+    })
+    .openapi(list, async (c) => {
+      const { status, endpoint_id: endpointId, event_id: eventId, ...query } = c.req.valid('query')
+      const filter = { ...toPage(query), status, endpointId, eventId }
+      const found = await listDeliveries(db, c.var.caller.merchantId, filter)
+      return c.json(toListBody(found, toDelivery), 200)
+    })
+}

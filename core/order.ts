@@ -1,0 +1,1 @@
+export const orderStatuses = ['created', 'paid', 'fulfilled', 'canceled'] as const

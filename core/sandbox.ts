@@ -1,0 +1,34 @@
+import type { FailureCode } from './payment.ts'
+
+/** A charge as the sandbox provider keeps it: `created` has not taken any money yet. */
+export const sandboxStatuses = ['created', 'processing', 'succeeded', 'failed', 'canceled'] as const
+
+export type SandboxCharge = {
+  id: string
+  source: string // a vpa or a token
+  status: (typeof sandboxStatuses)[number]
+  failureCode: FailureCode | null
+  failedKeys: string[] // the idempotency keys that got a 503, and would get it again
+  decidesAt: Date | null // null: never by itself
+}
+
+type NewCharge = Pick<SandboxCharge, 'source'> & {
+  key: string
+  paymentId: string
+  amount: number
+  currency: string
+  createdAt: Date
+}
+type Change = Partial<Pick<SandboxCharge, 'status' | 'failureCode' | 'failedKeys' | 'decidesAt'>>
+
+/** Where the sandbox keeps its charges. It is handed in, because providers know no database. */
+export type SandboxStore = {
+  /** The same key gives the same charge. */
+  create(charge: NewCharge): Promise<SandboxCharge>
+  get(id: string): Promise<SandboxCharge | null>
+  /** Reads a charge and changes it while nobody else can. A null changes nothing. */
+  change(
+    id: string,
+    decide: (charge: SandboxCharge) => Change | null,
+  ): Promise<SandboxCharge | null>
+}

@@ -1,0 +1,79 @@
+import type { TypedSearchAttributes } from '@temporalio/common'
+import type { deliverWebhook } from '../workflows/deliver-webhook.ts'
+import type { processPayment } from '../workflows/process-payment.ts'
+import type { publishEvent } from '../workflows/publish-event.ts'
+import type { Delivery } from './delivery.ts'
+import type { EventType } from './events.ts'
+import { formatMoney } from './money.ts'
+import type { PaymentMethod } from './payment.ts'
+import type { TaskQueue } from './queue.ts'
+import { searchAttributes } from './search-attributes.ts'
+
+/**
+ * How a workflow is started, by whoever does it: the API, the sweep or a parent. The id is that of
+ * its row, and one row has one run.
+ */
+export type Start<Args extends unknown[] = unknown[]> = {
+  workflowType: string
+  workflowId: string
+  taskQueue: TaskQueue
+  args: Args
+  staticSummary: string // what an operator reads in the list
+  typedSearchAttributes: TypedSearchAttributes
+}
+
+type Payment = {
+  id: string
+  merchantId: string
+  amount: number
+  currency: string
+  method: PaymentMethod
+}
+
+export function paymentStart(
+  { id, merchantId, amount, currency, method }: Payment,
+  created: Delivery[],
+): Start<Parameters<typeof processPayment>> {
+  return {
+    workflowType: 'processPayment',
+    workflowId: id,
+    taskQueue: 'payments',
+    args: [id, created],
+    staticSummary: `${formatMoney(amount, currency)} ${method} payment`,
+    typedSearchAttributes: searchAttributes({ merchantId }),
+  }
+}
+
+export function deliveryStart(delivery: Delivery): Start<Parameters<typeof deliverWebhook>> {
+  const { id, merchantId, endpointId, eventType } = delivery
+  return {
+    workflowType: 'deliverWebhook',
+    workflowId: id,
+    taskQueue: 'webhooks',
+    args: [delivery],
+    staticSummary: deliverySummary(delivery),
+    typedSearchAttributes: searchAttributes({ merchantId, endpointId, eventType }),
+  }
+}
+
+export function deliverySummary({ eventType, host }: Delivery): string {
+  return `${eventType} → ${host}`
+}
+
+type Published = { id: string; type: EventType; merchantId: string; deliveries: Delivery[] }
+
+export function eventStart({
+  id,
+  type,
+  merchantId,
+  deliveries,
+}: Published): Start<Parameters<typeof publishEvent>> {
+  return {
+    workflowType: 'publishEvent',
+    workflowId: id,
+    taskQueue: 'webhooks',
+    args: [deliveries],
+    staticSummary: `${type} → ${deliveries.length} endpoint${deliveries.length === 1 ? '' : 's'}`,
+    typedSearchAttributes: searchAttributes({ merchantId, eventType: type }),
+  }
+}

@@ -1,0 +1,120 @@
+import { and, asc, eq, inArray, type SQL } from 'drizzle-orm'
+import type { Delivery, DeliveryStatus } from '../core/delivery.ts'
+import { AppError } from '../core/errors.ts'
+import type { EventType } from '../core/events.ts'
+import type { Db, Tx } from './client.ts'
+import { type List, type Page, pageOf, toList } from './lists.ts'
+import { attempts, deliveries, endpoints, events } from './schema.ts'
+
+export type AttemptRow = typeof attempts.$inferSelect
+type DeliveryRow = typeof deliveries.$inferSelect
+export type DeliveryDetails = DeliveryRow & { eventType: EventType; url: string }
+
+/** A delivery as the API shows it. */
+export function toDelivery(row: DeliveryDetails) {
+  return {
+    id: row.id,
+    object: 'webhook_delivery' as const,
+    status: row.status,
+    event_id: row.eventId,
+    event_type: row.eventType,
+    endpoint_id: row.endpointId,
+    url: row.url,
+    next_attempt_at: row.nextAttemptAt?.toISOString() ?? null,
+    created_at: row.createdAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
+  }
+}
+
+export function toAttempt(row: AttemptRow) {
+  return {
+    id: row.id,
+    attempt: row.attempt,
+    state: row.state,
+    http_status: row.httpStatus,
+    error: row.error,
+    latency_ms: row.latencyMs,
+    next_attempt_at: row.nextAttemptAt?.toISOString() ?? null,
+    request: { headers: row.requestHeaders, body_sha256: row.bodySha256 },
+    response: { headers: row.responseHeaders, body: row.responseBody },
+    created_at: row.createdAt.toISOString(),
+  }
+}
+
+function selectDeliveries(db: Db | Tx) {
+  return db
+    .select({ delivery: deliveries, url: endpoints.url, eventType: events.type })
+    .from(deliveries)
+    .innerJoin(endpoints, eq(endpoints.id, deliveries.endpointId))
+    .innerJoin(events, eq(events.id, deliveries.eventId))
+    .$dynamic()
+}
+
+/** Deliveries as a workflow wants them. */
+export async function findDeliveries(db: Db | Tx, where: SQL): Promise<Delivery[]> {
+  const rows = await selectDeliveries(db).where(where)
+  return rows.map(({ delivery: { id, merchantId, endpointId }, url, eventType }) => {
+    return { id, merchantId, endpointId, eventType, host: new URL(url).host }
+  })
+}
+
+/** With its attempts, oldest first. */
+export async function getDelivery(db: Db, merchantId: string, id: string) {
+  const [found] = await selectDeliveries(db).where(
+    and(eq(deliveries.id, id), eq(deliveries.merchantId, merchantId)),
+  )
+  if (!found) throw new AppError('not_found', `No such webhook delivery: ${id}`)
+  const made = await db
+    .select()
+    .from(attempts)
+    .where(eq(attempts.deliveryId, id))
+    .orderBy(asc(attempts.createdAt), asc(attempts.id))
+  const { delivery, ...rest } = found
+  return { delivery: { ...delivery, ...rest }, attempts: made }
+}
+
+type Filter = Page & {
+  status?: DeliveryStatus | undefined
+  endpointId?: string | undefined
+  eventId?: string | undefined
+}
+
+export async function listDeliveries(
+  db: Db,
+  merchantId: string,
+  filter: Filter,
+): Promise<List<DeliveryDetails>> {
+  const { where, orderBy, limit } = await pageOf(db, deliveries, merchantId, filter)
+  const rows = await selectDeliveries(db)
+    .where(
+      and(
+        where,
+        filter.status && eq(deliveries.status, filter.status),
+        filter.endpointId ? eq(deliveries.endpointId, filter.endpointId) : undefined,
+        filter.eventId ? eq(deliveries.eventId, filter.eventId) : undefined,
+      ),
+    )
+    .orderBy(...orderBy)
+    .limit(limit)
+  return toList(
+    rows.map(({ delivery, ...rest }) => ({ ...delivery, ...rest })),
+    filter,
+  )
+}
+
+/** For a delivery whose workflow ends without an answer. It changes nothing once there is one. */
+export async function failDelivery(db: Db, id: string, now: Date): Promise<void> {
+  await endPending(db, eq(deliveries.id, id), 'failed', now)
+}
+
+/** For an endpoint that is gone: what waits for it will never be sent. */
+export async function skipDeliveries(tx: Tx, endpointId: string, now: Date): Promise<void> {
+  await endPending(tx, eq(deliveries.endpointId, endpointId), 'skipped', now)
+}
+
+async function endPending(db: Db | Tx, which: SQL, status: 'failed' | 'skipped', now: Date) {
+  await db
+    .update(deliveries)
+    .set({ status, nextAttemptAt: null, nextSweepAt: null, updatedAt: now })
+    .where(and(which, inArray(deliveries.status, ['pending'])))
+}

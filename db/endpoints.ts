@@ -1,0 +1,136 @@
+import { and, eq, isNull } from 'drizzle-orm'
+import { AppError } from '../core/errors.ts'
+import type { Db, Tx } from './client.ts'
+import { skipDeliveries } from './deliveries.ts'
+import { insertEvent } from './events.ts'
+import { type List, type Page, pageOf, toList } from './lists.ts'
+import { endpoints } from './schema.ts'
+
+export type EndpointRow = typeof endpoints.$inferSelect
+type NewEndpoint = Pick<
+  EndpointRow,
+  'id' | 'merchantId' | 'url' | 'description' | 'eventTypes' | 'retrySchedule' | 'secret'
+>
+type Change = Partial<Pick<EndpointRow, 'url' | 'description' | 'eventTypes' | 'retrySchedule'>>
+
+/** An endpoint as the API and its events show it. Its secret is shown once, by who made it. */
+export function toEndpoint(row: EndpointRow) {
+  return {
+    id: row.id,
+    object: 'webhook_endpoint' as const,
+    url: row.url,
+    description: row.description,
+    event_types: row.eventTypes,
+    retry_schedule: row.retrySchedule,
+    status: row.status,
+    created_at: row.createdAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
+  }
+}
+
+/** The part of a cipher's context that binds an endpoint's secret to its row. */
+export function secretContext(endpointId: string): string {
+  return `webhook_endpoints.secret/${endpointId}`
+}
+
+export async function insertEndpoint(tx: Tx, values: NewEndpoint, now: Date) {
+  const rows = await tx
+    .insert(endpoints)
+    .values({ ...values, createdAt: now, updatedAt: now })
+    .returning()
+  return rows[0] as EndpointRow
+}
+
+function ownedBy(merchantId: string, id: string) {
+  return and(
+    eq(endpoints.id, id),
+    eq(endpoints.merchantId, merchantId),
+    isNull(endpoints.deletedAt),
+  )
+}
+
+function found(rows: EndpointRow[], id: string): EndpointRow {
+  const [row] = rows
+  if (!row) throw new AppError('not_found', `No such webhook endpoint: ${id}`)
+  return row
+}
+
+export async function getEndpoint(db: Db, merchantId: string, id: string): Promise<EndpointRow> {
+  return found(await db.select().from(endpoints).where(ownedBy(merchantId, id)), id)
+}
+
+export async function listEndpoints(
+  db: Db,
+  merchantId: string,
+  filter: Page & { status?: EndpointRow['status'] | undefined },
+): Promise<List<EndpointRow>> {
+  const { where, orderBy, limit } = await pageOf(db, endpoints, merchantId, filter)
+  const status = filter.status && eq(endpoints.status, filter.status)
+  const rows = await db
+    .select()
+    .from(endpoints)
+    .where(and(where, isNull(endpoints.deletedAt), status))
+    .orderBy(...orderBy)
+    .limit(limit)
+  return toList(rows, filter)
+}
+
+export async function updateEndpoint(
+  db: Db | Tx,
+  merchantId: string,
+  id: string,
+  change: Change & { status?: 'enabled' },
+  now: Date,
+): Promise<EndpointRow> {
+  const rows = await db
+    .update(endpoints)
+    .set({ ...change, updatedAt: now })
+    .where(ownedBy(merchantId, id))
+    .returning()
+  return found(rows, id)
+}
+
+/** What waits for it is skipped, for good: enabling it again sends only what happens from then on. */
+export async function disableEndpoint(
+  tx: Tx,
+  merchantId: string,
+  id: string,
+  now: Date,
+): Promise<EndpointRow> {
+  const rows = await tx
+    .update(endpoints)
+    .set({ status: 'disabled', updatedAt: now })
+    .where(ownedBy(merchantId, id))
+    .returning()
+  await skipDeliveries(tx, found(rows, id).id, now)
+  return found(rows, id)
+}
+
+/** The row stays, because deliveries refer to it. Its secret does not. */
+export async function deleteEndpoint(
+  tx: Tx,
+  merchantId: string,
+  id: string,
+  now: Date,
+): Promise<void> {
+  const rows = await tx
+    .update(endpoints)
+    .set({ deletedAt: now, secret: null, status: 'disabled', updatedAt: now })
+    .where(ownedBy(merchantId, id))
+    .returning()
+  await skipDeliveries(tx, found(rows, id).id, now)
+}
+
+/** The endpoint itself said that it wants no more. Null when it was disabled already. */
+export async function disableGoneEndpoint(tx: Tx, id: string, now: Date) {
+  const [row] = await tx
+    .update(endpoints)
+    .set({ status: 'disabled', updatedAt: now })
+    .where(and(eq(endpoints.id, id), eq(endpoints.status, 'enabled')))
+    .returning()
+  if (!row) return null
+  await skipDeliveries(tx, id, now)
+  const { merchantId } = row
+  const event = { type: 'webhook_endpoint.disabled' as const, merchantId, object: toEndpoint(row) }
+  return insertEvent(tx, event, now)
+}

@@ -1,0 +1,111 @@
+import { and, arrayContains, eq, isNull, or } from 'drizzle-orm'
+import type { Delivery } from '../core/delivery.ts'
+import { AppError } from '../core/errors.ts'
+import type { EventType } from '../core/events.ts'
+import { firstSweepAt } from '../core/sweep.ts'
+import type { Db, Tx } from './client.ts'
+import { findDeliveries } from './deliveries.ts'
+import { newId } from './ids.ts'
+import { type List, type Page, pageOf, toList } from './lists.ts'
+import { deliveries, endpoints, events } from './schema.ts'
+
+export type EventRow = typeof events.$inferSelect
+type NewEvent = { type: EventType; merchantId: string; object: { id: string; object: string } }
+
+/** An event as the API shows it: its very body, and the `object` field that lists tell types by. */
+export function toEvent(row: EventRow) {
+  return { object: 'event' as const, ...(JSON.parse(row.body) as EventBody) }
+}
+
+type EventBody = {
+  id: string
+  type: EventType
+  created_at: string
+  data: { object: Record<string, unknown> }
+}
+
+/**
+ * Takes a transaction, never a `Db`: an event and its deliveries commit with the change they tell
+ * of, or not at all. Its deliveries, one per endpoint that wants it, are for a workflow to start.
+ */
+export async function insertEvent(tx: Tx, event: NewEvent, now: Date) {
+  const { type, merchantId, object } = event
+  const id = newId('event')
+  const body = JSON.stringify({ id, type, created_at: now.toISOString(), data: { object } })
+  const resourceId = object.id
+  await tx.insert(events).values({ id, type, merchantId, resourceId, body, createdAt: now })
+  const made = await insertDeliveries(tx, { id, type, merchantId }, now)
+  return { id, type, merchantId, deliveries: made }
+}
+
+type Told = { id: string; type: EventType; merchantId: string }
+
+async function insertDeliveries(tx: Tx, event: Told, now: Date): Promise<Delivery[]> {
+  const { merchantId, type: eventType } = event
+  const targets = await tx
+    .select({ endpointId: endpoints.id, url: endpoints.url })
+    .from(endpoints)
+    .where(
+      and(
+        eq(endpoints.merchantId, merchantId),
+        eq(endpoints.status, 'enabled'),
+        isNull(endpoints.deletedAt),
+        or(isNull(endpoints.eventTypes), arrayContains(endpoints.eventTypes, [eventType])),
+      ),
+    )
+  if (targets.length === 0) return []
+
+  const times = {
+    createdAt: now,
+    updatedAt: now,
+    nextSweepAt: firstSweepAt('delivery', now),
+  }
+  const made = targets.map((target) => ({ id: newId('delivery'), ...target }))
+  await tx.insert(deliveries).values(
+    made.map(({ id, endpointId }) => ({
+      id,
+      merchantId,
+      endpointId,
+      eventId: event.id,
+      ...times,
+    })),
+  )
+  return made.map(({ id, endpointId, url }) => {
+    return { id, merchantId, endpointId, eventType, host: new URL(url).host }
+  })
+}
+
+/** The deliveries of an event that was recorded before; null when there is none. */
+export async function findEventDeliveries(tx: Db | Tx, type: EventType, resourceId: string) {
+  const [event] = await tx
+    .select({ id: events.id })
+    .from(events)
+    .where(and(eq(events.resourceId, resourceId), eq(events.type, type)))
+  return event ? findDeliveries(tx, eq(deliveries.eventId, event.id)) : null
+}
+
+export async function getEvent(db: Db, merchantId: string, id: string): Promise<EventRow> {
+  const [row] = await db
+    .select()
+    .from(events)
+    .where(and(eq(events.id, id), eq(events.merchantId, merchantId)))
+  if (!row) throw new AppError('not_found', `No such event: ${id}`)
+  return row
+}
+
+type Filter = Page & { type?: EventType | undefined }
+
+export async function listEvents(
+  db: Db,
+  merchantId: string,
+  filter: Filter,
+): Promise<List<EventRow>> {
+  const { where, orderBy, limit } = await pageOf(db, events, merchantId, filter)
+  const rows = await db
+    .select()
+    .from(events)
+    .where(and(where, filter.type && eq(events.type, filter.type)))
+    .orderBy(...orderBy)
+    .limit(limit)
+  return toList(rows, filter)
+}

@@ -1,0 +1,33 @@
+import { uuidv7obj } from 'uuidv7'
+
+const prefixes = {
+  merchant: 'mer',
+  apiKey: 'ak',
+  order: 'ord',
+  payment: 'pay',
+  command: 'cmd',
+  event: 'evt',
+  endpoint: 'we',
+  delivery: 'whd',
+  attempt: 'att',
+  balanceTransaction: 'txn',
+  sandboxCharge: 'sbc',
+} as const
+
+/** A TypeID: a prefix that says what it names, then a UUIDv7, so that ids sort by their time. */
+export function newId(resource: keyof typeof prefixes): string {
+  return `${prefixes[resource]}_${base32(uuidv7obj().toHex())}`
+}
+
+/** Whether a merchant's own name for something could be taken for one of our ids. */
+export function looksLikeId(text: string): boolean {
+  return /^[a-z]+_[0-7][0-9a-hjkmnp-tv-z]{25}$/.test(text)
+}
+
+/** Crockford's digits leave out i, l, o and u, which JavaScript's own base 32 has. */
+function base32(hex: string): string {
+  const digits = BigInt(`0x${hex}`).toString(32).padStart(26, '0')
+  return digits.replace(/./g, (digit) =>
+    '0123456789abcdefghjkmnpqrstvwxyz'.charAt(parseInt(digit, 32)),
+  )
+}

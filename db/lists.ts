@@ -1,0 +1,53 @@
+import { and, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
+import type { PgColumn } from 'drizzle-orm/pg-core'
+import { AppError } from '../core/errors.ts'
+import type { Db } from './client.ts'
+import type { deliveries, endpoints, events, orders, payments } from './schema.ts'
+
+export type Page = {
+  limit: number
+  startingAfter?: string | undefined
+  createdAfter?: Date | undefined
+  createdBefore?: Date | undefined
+}
+
+type Listed = typeof payments | typeof orders | typeof events | typeof endpoints | typeof deliveries
+
+/** `data` is newest first. */
+export type List<T> = { data: T[]; hasMore: boolean }
+
+/**
+ * The conditions and order of one page of a merchant's rows. It takes one row more than the page
+ * holds, which tells whether there are more. Throws AppError on a cursor that names no row of theirs.
+ */
+export async function pageOf(db: Db, table: Listed, merchantId: string, page: Page) {
+  const { id, createdAt } = table
+  const conditions: (SQL | undefined)[] = [
+    eq(table.merchantId, merchantId),
+    page.createdAfter && gt(createdAt, page.createdAfter),
+    page.createdBefore && lt(createdAt, page.createdBefore),
+  ]
+  if (page.startingAfter) {
+    const at = await findCursor(db, table, merchantId, page.startingAfter)
+    conditions.push(sql`(${createdAt}, ${id}) < (${at.toISOString()}, ${page.startingAfter})`)
+  }
+  const orderBy = [descending(createdAt), descending(id)] as const
+  return { where: and(...conditions), orderBy, limit: page.limit + 1 }
+}
+
+export function toList<T>(rows: T[], { limit }: Page): List<T> {
+  return { data: rows.slice(0, limit), hasMore: rows.length > limit }
+}
+
+async function findCursor(db: Db, table: Listed, merchantId: string, cursor: string) {
+  const [row] = await db
+    .select({ createdAt: table.createdAt })
+    .from(table as typeof payments)
+    .where(and(eq(table.id, cursor), eq(table.merchantId, merchantId)))
+  if (row) return row.createdAt
+  throw new AppError('invalid_request', `No such object: ${cursor}`, { param: 'starting_after' })
+}
+
+function descending(column: PgColumn): SQL {
+  return sql`${column} desc`
+}

@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto'
+import { and, eq, isNull, lt, or } from 'drizzle-orm'
+import { equalsInConstantTime, sha256 } from '../core/secrets.ts'
+import type { Db, Tx } from './client.ts'
+import { newId } from './ids.ts'
+import { apiKeys, merchants } from './schema.ts'
+
+const MINUTE_MS = 60_000
+
+type KeyPair = { key: string; secret: string }
+
+/** A pair that nobody can guess; the key may be seen by anybody, the secret by its owner alone. */
+export function newKeyPair(): KeyPair {
+  const random = () => randomBytes(24).toString('base64url')
+  return { key: `key_${random()}`, secret: `secret_${random()}` }
+}
+
+export async function insertMerchant(tx: Tx, name: string, keys: KeyPair, now: Date) {
+  const merchantId = newId('merchant')
+  const { key, secret } = keys
+  await tx.insert(merchants).values({ id: merchantId, name, createdAt: now })
+  await tx
+    .insert(apiKeys)
+    .values({ id: newId('apiKey'), merchantId, key, secretHash: sha256(secret), createdAt: now })
+  return merchantId
+}
+
+/** Who is asking: `keyId` is what their rate is counted by. */
+export type Caller = { merchantId: string; keyId: string }
+
+/** By the secret alone, which is found by its hash. Null for one that is unknown or revoked. */
+export async function findCallerBySecret(db: Db, secret: string, now: Date) {
+  const [row] = await db
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.secretHash, sha256(secret)), isNull(apiKeys.revokedAt)))
+  return row ? used(db, row, now) : null
+}
+
+/** By the pair. `publishable` when the key is good and no secret came with it. */
+export async function findCallerByPair(db: Db, key: string, secret: string | null, now: Date) {
+  const [row] = await db
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.key, key), isNull(apiKeys.revokedAt)))
+  if (!row) return null
+  if (secret === null) return 'publishable' as const
+  return equalsInConstantTime(row.secretHash, sha256(secret)) ? used(db, row, now) : null
+}
+
+async function used(db: Db, row: typeof apiKeys.$inferSelect, now: Date): Promise<Caller> {
+  const aMinuteAgo = new Date(now.getTime() - MINUTE_MS)
+  if (!row.lastUsedAt || row.lastUsedAt < aMinuteAgo) {
+    const stale = or(isNull(apiKeys.lastUsedAt), lt(apiKeys.lastUsedAt, aMinuteAgo))
+    await db
+      .update(apiKeys)
+      .set({ lastUsedAt: now })
+      .where(and(eq(apiKeys.id, row.id), stale))
+  }
+  return { merchantId: row.merchantId, keyId: row.id }
+}

@@ -1,0 +1,98 @@
+import { and, eq, or } from 'drizzle-orm'
+import { AppError } from '../core/errors.ts'
+import type { Db, Tx } from './client.ts'
+import { insertEvent } from './events.ts'
+import { newId } from './ids.ts'
+import { type List, type Page, pageOf, toList } from './lists.ts'
+import { orders } from './schema.ts'
+
+export type OrderRow = typeof orders.$inferSelect
+type NewOrder = Pick<OrderRow, 'merchantId' | 'reference' | 'amount' | 'currency' | 'metadata'>
+
+/** An order as the API and its events show it. */
+export function toOrder(row: OrderRow) {
+  return {
+    id: row.id,
+    object: 'order' as const,
+    reference: row.reference,
+    amount: row.amount,
+    currency: row.currency,
+    status: row.status,
+    metadata: row.metadata,
+    created_at: row.createdAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
+  }
+}
+
+/** Inserts an order and its event together. Returns both, with the event's deliveries. */
+export async function insertOrder(tx: Tx, values: NewOrder, now: Date) {
+  const [order] = await tx
+    .insert(orders)
+    .values({ id: newId('order'), ...values, createdAt: now, updatedAt: now })
+    .onConflictDoNothing({ target: [orders.merchantId, orders.reference] })
+    .returning()
+  if (!order) {
+    const message = `There is an order with the reference ${values.reference} already.`
+    throw new AppError('reference_taken', message, { param: 'reference' })
+  }
+  const event = { type: 'order.created' as const, merchantId: order.merchantId }
+  return { order, event: await insertEvent(tx, { ...event, object: toOrder(order) }, now) }
+}
+
+export async function getOrder(db: Db | Tx, merchantId: string, id: string): Promise<OrderRow> {
+  const [row] = await db
+    .select()
+    .from(orders)
+    .where(and(eq(orders.id, id), eq(orders.merchantId, merchantId)))
+  if (!row) throw new AppError('not_found', `No such order: ${id}`)
+  return row
+}
+
+/** By its id or by the merchant's own reference: one of them can't be mistaken for the other. */
+export async function findOrder(tx: Tx, merchantId: string, idOrReference: string) {
+  const [row] = await tx
+    .select()
+    .from(orders)
+    .where(
+      and(
+        eq(orders.merchantId, merchantId),
+        or(eq(orders.id, idOrReference), eq(orders.reference, idOrReference)),
+      ),
+    )
+  return row
+}
+
+type Filter = Page & { status?: OrderRow['status'] | undefined; reference?: string | undefined }
+
+export async function listOrders(
+  db: Db,
+  merchantId: string,
+  filter: Filter,
+): Promise<List<OrderRow>> {
+  const { where, orderBy, limit } = await pageOf(db, orders, merchantId, filter)
+  const rows = await db
+    .select()
+    .from(orders)
+    .where(
+      and(
+        where,
+        filter.status && eq(orders.status, filter.status),
+        filter.reference ? eq(orders.reference, filter.reference) : undefined,
+      ),
+    )
+    .orderBy(...orderBy)
+    .limit(limit)
+  return toList(rows, filter)
+}
+
+/** In the transaction that settles its payment. Returns the deliveries of `order.paid`. */
+export async function markOrderPaid(tx: Tx, id: string, now: Date) {
+  const [order] = await tx
+    .update(orders)
+    .set({ status: 'paid', updatedAt: now })
+    .where(and(eq(orders.id, id), eq(orders.status, 'created')))
+    .returning()
+  if (!order) return []
+  const event = { type: 'order.paid' as const, merchantId: order.merchantId }
+  return (await insertEvent(tx, { ...event, object: toOrder(order) }, now)).deliveries
+}

@@ -1,0 +1,106 @@
+import { randomInt } from 'node:crypto'
+import { brandOf, type Card } from '../core/card.ts'
+import type { FailureCode } from '../core/payment.ts'
+import type { SandboxCharge, SandboxStore } from '../core/sandbox.ts'
+import type { Charge, Provider } from './provider.ts'
+
+type Options = {
+  store: SandboxStore
+  delay: { minMs: number; maxMs: number }
+  now: () => Date | Promise<Date>
+}
+
+/** Test cards, and the tokens they become. Any other card that passes Luhn succeeds. */
+const tokens: Record<string, string> = {
+  '4000000000000002': 'tok_declined',
+  '4000000000009995': 'tok_insufficient_funds',
+  '4000000000000259': 'tok_disputed',
+}
+
+/** What fails, and with what. Whatever is not here succeeds. */
+const failures: Record<string, FailureCode> = {
+  tok_declined: 'card_declined',
+  tok_insufficient_funds: 'insufficient_funds',
+  'fail@upi': 'upi_declined',
+}
+
+const TIMES_DOWN = 2
+
+/**
+ * A provider that needs no account: it decides by what it is asked to charge, after a delay, and
+ * keeps its charges where a crash can't reach them. Its tokens name a test card's behaviour.
+ */
+export function sandbox({ store, delay, now }: Options): Provider {
+  async function retrieve(ref: string): Promise<Charge> {
+    const at = await now()
+    return toCharge(found(await store.change(ref, (charge) => decided(charge, at)), ref), at)
+  }
+
+  return {
+    consistencyWindowMs: 0,
+
+    async createCardToken(card: Card) {
+      const token = tokens[card.number] ?? 'tok_succeeds'
+      return { token, brand: brandOf(card.number), last4: card.number.slice(-4) }
+    },
+
+    async createCharge(request) {
+      return { ref: (await store.create({ ...request, createdAt: await now() })).id }
+    },
+
+    async confirmCharge(ref, key) {
+      const at = await now()
+      const decidesAt = new Date(at.getTime() + randomInt(delay.minMs, delay.maxMs + 1))
+      const charge = await store.change(ref, (before) => {
+        if (before.status !== 'created') return null
+        if (isDown(before, key)) return { failedKeys: [...before.failedKeys, key] }
+        const sent = { ...before, ...processing(before, decidesAt) }
+        return { ...sent, ...decided(sent, at) }
+      })
+      const { source, failedKeys } = found(charge, ref)
+      if (failedKeys.includes(key)) throw new Error('Sandbox: HTTP 503 Service Unavailable')
+      if (source === 'timeout@upi') throw new Error('Sandbox: the answer was lost')
+      return toCharge(found(charge, ref), at)
+    },
+
+    retrieveCharge: retrieve,
+
+    async cancelCharge(ref) {
+      const at = await now()
+      const open: SandboxCharge['status'][] = ['created', 'processing']
+      await store.change(ref, (charge) => {
+        const undecided = open.includes(decided(charge, at)?.status ?? charge.status)
+        return undecided ? { status: 'canceled' } : decided(charge, at)
+      })
+      return retrieve(ref)
+    },
+  }
+}
+
+function processing({ source }: SandboxCharge, decidesAt: Date) {
+  return { status: 'processing' as const, decidesAt: source === 'stuck@upi' ? null : decidesAt }
+}
+
+/** A key that got a 503 gets it again, as a provider's would: only another one is tried anew. */
+function isDown({ source, failedKeys }: SandboxCharge, key: string): boolean {
+  return source === 'down@upi' && !failedKeys.includes(key) && failedKeys.length < TIMES_DOWN
+}
+
+/** The decision, once its time has come; null before that, and when it was made already. */
+function decided({ status, decidesAt, source }: SandboxCharge, at: Date) {
+  if (status !== 'processing' || !decidesAt || decidesAt > at) return null
+  const failureCode = failures[source] ?? null
+  return { status: failureCode ? ('failed' as const) : ('succeeded' as const), failureCode }
+}
+
+function toCharge({ status, failureCode, decidesAt }: SandboxCharge, at: Date): Charge {
+  if (status === 'created') return { state: 'unsent' }
+  if (status !== 'processing') return { state: 'decided', verdict: { status, failureCode } }
+  const checkInMs = decidesAt && decidesAt.getTime() - at.getTime()
+  return { state: 'processing', checkInMs }
+}
+
+function found(charge: SandboxCharge | null, ref: string): SandboxCharge {
+  if (!charge) throw new Error(`Sandbox: no such charge: ${ref}`)
+  return charge
+}

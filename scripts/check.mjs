@@ -1,0 +1,15 @@
+import { install } from './install.mjs'
+import { run } from './run.mjs'
+
+const checks = [
+  ['node_modules/typescript/bin/tsc', '--noEmit'],
+  ['node_modules/@biomejs/biome/bin/biome', 'check'],
+  ['node_modules/jest/bin/jest.js', 'test/tidy.test.ts'],
+]
+
+await install()
+process.env.REMIT_NO_SERVERS = 'true' // test/global-setup.ts has nothing to start for these
+process.on('SIGINT', () => process.exit(130)) // or the next check would start
+let failed = false
+for (const check of checks) failed = (await run(check)) !== 0 || failed
+process.exit(failed ? 1 : 0)

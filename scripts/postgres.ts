@@ -1,0 +1,92 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { chown, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { Client } from 'pg'
+import {
+  keptHome,
+  postgresBinaries,
+  postgresUser,
+  throwawayHome,
+  wayOut,
+} from './postgres-files.ts'
+import { commandOf, spawnGuarded, tryPort, type User, waitUntilReady } from './processes.ts'
+
+const exec = promisify(execFile)
+
+const durable = { listen_addresses: '127.0.0.1', max_connections: '200', timezone: 'UTC' }
+const throwaway = { ...durable, fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
+
+type Options = {
+  dataDir?: string // without one, the data is thrown away
+  port?: number // without one, any that is free
+}
+
+type Place = { bin: string; home: string; user: User | undefined }
+
+/** The Postgres from npm. With a `dataDir` its log is `<dataDir>.log`, without one it is unlogged. */
+export async function startPostgres({ dataDir, port }: Options = {}) {
+  const user = postgresUser()
+  const bin = await postgresBinaries(user)
+  const home = dataDir ? await keptHome(dataDir, user) : await throwawayHome(user)
+  const place = { bin, home, user }
+  await stopEarlier(place)
+  if (!existsSync(join(home, 'data'))) await initialise(place)
+
+  const logFile = dataDir ? `${dataDir}.log` : join(home, 'postgres.log')
+  const settings = dataDir ? durable : throwaway
+  const usedPort = port ?? (await tryPort(0))
+  const running = spawnGuarded(command(place, usedPort, settings), {
+    logFile,
+    user,
+    stopSignal: 'INT', // its fast shutdown, which does not wait for the clients to leave
+    ...(dataDir ? {} : { removeAfter: home }),
+  })
+  const password = await readFile(join(home, 'password'), 'utf8')
+  const url = `postgres://postgres:${password}@127.0.0.1:${usedPort}/postgres`
+  await waitUntilReady({ name: 'Postgres', process: running, logFile }, () => askPostgres(url))
+  return { ...running, url }
+}
+
+function command({ bin, home }: Place, port: number, settings: Record<string, string>) {
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  return [join(bin, 'postgres'), '-D', join(home, 'data'), '-p', `${port}`, '-k', '', ...options]
+}
+
+/** Resolves if there is an answer. */
+export async function askPostgres(url: string): Promise<void> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
+  client.on('error', () => {}) // what was asked fails too, and that is enough
+  try {
+    await client.connect()
+    await client.query('select 1')
+  } finally {
+    await client.end()
+  }
+}
+
+/** Made under another name, so that what a Ctrl-C interrupts here is not taken for a database. */
+async function initialise({ bin, home, user }: Place): Promise<void> {
+  const fresh = join(home, 'data.new')
+  const password = join(home, 'password')
+  await rm(fresh, { recursive: true, force: true })
+  await writeFile(password, randomBytes(18).toString('base64url'), { mode: 0o600 })
+  if (user) await chown(password, user.uid, user.gid)
+  const auth = ['--username=postgres', `--pwfile=${password}`, '--auth=scram-sha-256']
+  const args = ['-D', fresh, ...auth, '--encoding=UTF8', '--locale=C', '--no-sync']
+  await exec(join(bin, 'initdb'), args, { ...user, cwd: '/' }).catch((error) => {
+    throw new Error(`Postgres could not make its data: ${error.stderr || error.message}${wayOut}`)
+  })
+  await rename(fresh, join(home, 'data'))
+}
+
+/** One whose guard was killed is still there, and two must not write the same data. */
+async function stopEarlier({ bin, home, user }: Place): Promise<void> {
+  const data = join(home, 'data')
+  const file = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')
+  if (!file || !commandOf(Number.parseInt(file, 10)).includes(data)) return
+  const args = ['stop', '-D', data, '-m', 'fast', '-w', '-t', '30']
+  await exec(join(bin, 'pg_ctl'), args, { ...user, cwd: '/' })
+}

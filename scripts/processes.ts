@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+
+export type User = { uid: number; gid: number }
+
+export type Running = {
+  /** Says how it ended, in words. Never rejects. */
+  exited: Promise<string>
+  stop: () => Promise<void>
+}
+
+type Guarded = {
+  logFile: string
+  stopSignal?: 'INT' | 'TERM'
+  stopLimitMs?: number
+  user?: User | undefined
+  env?: NodeJS.ProcessEnv
+  removeAfter?: string // a folder that is of no use once the process has ended
+}
+
+/**
+ * Stops the command when its standard input ends, which is when we close it or when we are gone,
+ * kill -9 included. So nothing that we started outlives us. The signal is for the command alone:
+ * each has its own way to stop, and the terminal's Ctrl-C must not reach all of them at once.
+ */
+const guard = `
+exec 3<&0
+"$@" 3<&- </dev/null &
+command=$!
+(read -r _ <&3; kill -s "$GUARD_SIGNAL" $command) 2>/dev/null &
+watcher=$!
+wait $command
+code=$?
+kill $watcher 2>/dev/null
+[ -z "$GUARD_REMOVE" ] || rm -rf "$GUARD_REMOVE"
+exit $code`
+
+export function spawnGuarded(command: string[], options: Guarded): Running {
+  const { logFile, stopSignal = 'TERM', stopLimitMs = 20_000, user, removeAfter } = options
+  const env = { ...process.env, ...options.env }
+  const log = openSync(logFile, 'w', 0o600)
+  const child = spawn('/bin/sh', ['-c', guard, 'guard', ...command], {
+    ...user,
+    cwd: '/',
+    env: { ...env, GUARD_SIGNAL: stopSignal, GUARD_REMOVE: removeAfter },
+    detached: true,
+    stdio: ['pipe', log, log],
+  })
+  closeSync(log)
+  child.stdin?.on('error', () => {}) // it ended by itself, which `exited` tells
+  const exited = whenExited(child)
+  const stop = () => {
+    child.stdin?.end()
+    return killAfter(child, exited, stopLimitMs)
+  }
+  return { exited, stop }
+}
+
+export function whenExited(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.on('error', (error) => resolve(error.message))
+    child.on('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
+  })
+}
+
+/** Waits for the end of a detached child, and ends it and its own children when that takes long. */
+export async function killAfter(child: ChildProcess, exited: Promise<string>, limitMs: number) {
+  const stopped = new AbortController()
+  const limit = setTimeout(limitMs, undefined, { signal: stopped.signal })
+  const kill = () => child.pid && process.kill(-child.pid, 'SIGKILL')
+  await Promise.race([exited, limit.then(kill, () => {})])
+  await exited
+  stopped.abort()
+}
+
+type Starting = { name: string; process?: Running; logFile?: string; limitMs?: number }
+
+/** Asks until there is an answer, and says why there is none: it ended, or the limit is reached. */
+export async function waitUntilReady<T>(starting: Starting, ask: () => Promise<T>): Promise<T> {
+  const { name, limitMs = 60_000, logFile } = starting
+  const deadline = Date.now() + limitMs
+  let ended = ''
+  void starting.process?.exited.then((how) => {
+    ended = `it ended (${how})`
+  })
+  for (;;) {
+    try {
+      return await ask()
+    } catch (error) {
+      const late = Date.now() > deadline ? `no answer within ${limitMs / 1000} s: ${error}` : ''
+      if (ended || late) throw new Error(`${name} is not there: ${ended || late}${tail(logFile)}`)
+    }
+    await setTimeout(50)
+  }
+}
+
+/** The end of a log, to be put after an error's message. */
+export function tail(logFile: string | undefined): string {
+  const lines = logFile ? readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-15) : []
+  return lines.length > 0 ? `\n${lines.join('\n')}\n` : ''
+}
+
+/** The command line of a running process, to tell ours from one that was given its number later. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    return spawnSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).stdout ?? ''
+  }
+}
+
+/** Listens for a moment. Port 0 gives a free one; a port that is taken throws EADDRINUSE. */
+export function tryPort(port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(port, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+export function tryConnect(host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, host)
+    socket.setTimeout(5_000, () => socket.destroy(new Error('timeout')))
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,65 @@
+import { type Client, ScheduleAlreadyRunning, type ScheduleOptions } from '@temporalio/client'
+import type { TaskQueue } from '../core/queue.ts'
+import { searchAttributeNames } from '../core/search-attributes.ts'
+
+const INDEXED_VALUE_TYPE_KEYWORD = 2 // temporal.api.enums.v1.IndexedValueType
+const GRPC_ALREADY_EXISTS = 6
+const GRPC_PERMISSION_DENIED = 7
+const GRPC_UNIMPLEMENTED = 12
+
+/** The project's schedules: id, and workflow, and how often. */
+const schedules = { sweep: '60 seconds', reconcile: '5 minutes' } as const
+
+/**
+ * Makes of a namespace one that Remit can run in, and sweeps once: what was stranded while no
+ * worker was up starts now. Every worker does this as it comes up, and finds most of it done.
+ */
+export async function setUpNamespace(client: Client, namespace: string): Promise<void> {
+  await registerSearchAttributes(client, namespace)
+  for (const [id, every] of Object.entries(schedules)) await ensureSchedule(client, id, every)
+  await client.schedule.getHandle('sweep').trigger('SKIP')
+}
+
+async function registerSearchAttributes(client: Client, namespace: string): Promise<void> {
+  const { operatorService } = client.connection
+  try {
+    const { customAttributes } = await operatorService.listSearchAttributes({ namespace })
+    const missing = searchAttributeNames.filter((name) => !(name in customAttributes))
+    if (missing.length === 0) return
+    const searchAttributes = Object.fromEntries(
+      missing.map((name) => [name, INDEXED_VALUE_TYPE_KEYWORD]),
+    )
+    await operatorService.addSearchAttributes({ namespace, searchAttributes })
+  } catch (error) {
+    const { code } = error as { code?: number }
+    if (code === GRPC_ALREADY_EXISTS) return
+    // Temporal Cloud has its own way: there they are added by hand, as docs/operations.md says.
+    if (code !== GRPC_PERMISSION_DENIED && code !== GRPC_UNIMPLEMENTED) throw error
+    const names = searchAttributeNames.join(', ')
+    console.error(`Can't look up search attributes here: make sure that ${names} are Keywords.`)
+  }
+}
+
+async function ensureSchedule(client: Client, id: string, every: string): Promise<void> {
+  const options = {
+    scheduleId: id,
+    spec: { intervals: [{ every }] },
+    policies: { overlap: 'SKIP', catchupWindow: '1 minute' },
+    action: {
+      type: 'startWorkflow',
+      workflowType: id,
+      workflowId: id,
+      taskQueue: 'payments' satisfies TaskQueue,
+      args: [],
+    },
+  } as unknown as ScheduleOptions
+  try {
+    await client.schedule.create(options)
+  } catch (error) {
+    if (!(error instanceof ScheduleAlreadyRunning)) throw error
+    const { spec, policies, action } = options
+    await client.schedule
+      .getHandle(id)
+      .update((previous) => ({ ...previous, spec, policies, action }) as typeof previous)
+  }
+}

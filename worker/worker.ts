@@ -1,0 +1,37 @@
+import { fileURLToPath } from 'node:url'
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  type NativeConnection,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker'
+import type { TaskQueue } from '../core/queue.ts'
+import { failureInterceptor } from './failures.ts'
+
+/** Above the longest activity: a worker that is told to stop finishes the POST that is on its way. */
+const SHUTDOWN_GRACE = '40 seconds'
+
+type Options = {
+  connection: NativeConnection
+  namespace: string
+  taskQueue: TaskQueue
+  activities: object
+  workflowBundle: NonNullable<WorkerOptions['workflowBundle']>
+}
+
+/** Takes a second or more, so it is done once, for all the workers of a process. */
+export function bundleWorkflows(): Promise<{ code: string }> {
+  const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url))
+  return bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') })
+}
+
+export function createWorker(options: Options): Promise<Worker> {
+  return Worker.create({
+    ...options,
+    interceptors: { activity: [failureInterceptor] },
+    shutdownGraceTime: SHUTDOWN_GRACE,
+    workflowTaskPollerBehavior: { type: 'autoscaling' },
+    activityTaskPollerBehavior: { type: 'autoscaling' },
+  })
+}

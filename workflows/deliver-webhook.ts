@@ -1,0 +1,82 @@
+import {
+  CancellationScope,
+  defineSignal,
+  isCancellation,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+} from '@temporalio/workflow'
+import type { Activities } from '../activities/index.ts'
+import type { Delivery, DeliveryResult, FailedAttempt } from '../core/delivery.ts'
+import { deliverySummary } from '../core/starts.ts'
+
+/**
+ * Each failed attempt brings the schedule's wait with it, and the last one ends the retries. The
+ * intervals here are for trouble of our own, which must not use up the merchant's attempts. There
+ * is no timeout over all of them, because it would run on while an operator has paused the activity.
+ */
+const { postWebhook, failDelivery } = proxyActivities<Activities>({
+  startToCloseTimeout: '30 seconds',
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED', // a POST on its way is recorded first
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+})
+
+/** Sent by the activity itself: a retry leaves no event in the history, a signal does. */
+export const attemptFailed = defineSignal<[FailedAttempt]>('attemptFailed')
+
+/** One event to one endpoint. Fails when the last attempt has failed, so that it can be found. */
+export async function deliverWebhook(delivery: Delivery): Promise<DeliveryResult> {
+  const failures = new Map<string, FailedAttempt>() // by id, because a signal may be sent twice
+  const show = (state: string) =>
+    setCurrentDetails(toMarkdown(delivery, state, [...failures.values()]))
+
+  setHandler(attemptFailed, (failure) => {
+    failures.set(failure.id, failure)
+    show(stateAfter(failure))
+  })
+  show('**Sending** the first attempt.')
+  try {
+    const summary = deliverySummary(delivery)
+    const result = await postWebhook.executeWithOptions({ summary }, [delivery.id])
+    show(describe(result))
+    return result
+  } catch (error) {
+    // The last attempt has marked its delivery itself; a cancel, or trouble of ours, has not.
+    await CancellationScope.nonCancellable(() => failDelivery(delivery.id))
+    if (isCancellation(error)) show('**Canceled** by an operator. Nothing more will be sent.')
+    throw error
+  }
+}
+
+function stateAfter({ attempt, retryInMs }: FailedAttempt): string {
+  if (retryInMs === null)
+    return `**Failed** after attempt ${attempt}. Nothing more will be sent, unless this is reset.`
+  return `**Waiting**: attempt ${attempt} failed, attempt ${attempt + 1} follows ${wait(retryInMs)} after it.`
+}
+
+function describe(result: DeliveryResult): string {
+  if (result.status === 'skipped') return '**Skipped**: the endpoint is disabled or deleted.'
+  if (!('attempt' in result)) return '**Delivered** before this run.'
+  return `**Delivered** at attempt ${result.attempt}: HTTP ${result.httpStatus} in ${result.latencyMs} ms.`
+}
+
+/** By run, because a reset copies the old run's signals into the new one. */
+function toMarkdown({ id, endpointId }: Delivery, state: string, failures: FailedAttempt[]) {
+  const about = `${state}\n\nDelivery \`${id}\` to endpoint \`${endpointId}\``
+  if (failures.length === 0) return about
+  const rows = failures.map(({ run, attempt, httpStatus, latencyMs, retryInMs }) => {
+    const next = retryInMs === null ? 'none' : `in ${wait(retryInMs)}`
+    return `| ${run.slice(0, 8)} | ${attempt} | ${httpStatus ?? 'no answer'} | ${latencyMs} ms | ${next} |`
+  })
+  const head = ['| Run | Attempt | HTTP | Latency | Next |', '| --- | --- | --- | --- | --- |']
+  return [about, '', ...head, ...rows].join('\n')
+}
+
+function wait(ms: number): string {
+  if (ms >= 3_600_000) return `${round(ms / 3_600_000)} h`
+  return ms >= 60_000 ? `${round(ms / 60_000)} min` : `${round(ms / 1000)} s`
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10
+}

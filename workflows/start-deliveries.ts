@@ -1,0 +1,24 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
+import { startChild } from '@temporalio/workflow'
+import type { Delivery } from '../core/delivery.ts'
+import { deliveryStart } from '../core/starts.ts'
+
+/** Resolves when each delivery has its workflow: the sweep, or an earlier run, may have been first. */
+export async function startDeliveries(deliveries: Delivery[]): Promise<void> {
+  await Promise.all(deliveries.map(startDelivery))
+}
+
+/** Abandoned, because a delivery can take hours and its parent has nothing left to wait for. */
+async function startDelivery(delivery: Delivery): Promise<void> {
+  const { workflowType, ...options } = deliveryStart(delivery)
+  try {
+    await startChild(workflowType, {
+      ...options,
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      parentClosePolicy: 'ABANDON',
+      cancellationType: 'ABANDON',
+    })
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
+  }
+}
