@@ -61,7 +61,7 @@ export function spawnGuarded(command: string[], options: Guarded): Running {
 export function whenExited(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.on('error', (error) => resolve(error.message))
-    child.on('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
+    child.on('close', (code, signal) => resolve(signal ?? `exit code ${code}`)) // and has no more to say
   })
 }
 
@@ -89,11 +89,18 @@ export async function waitUntilReady<T>(starting: Starting, ask: () => Promise<T
     try {
       return await ask()
     } catch (error) {
-      const late = Date.now() > deadline ? `no answer within ${limitMs / 1000} s: ${error}` : ''
+      const late =
+        Date.now() > deadline ? `no answer within ${limitMs / 1000} s (${reason(error)})` : ''
       if (ended || late) throw new Error(`${name} is not there: ${ended || late}${tail(logFile)}`)
     }
     await setTimeout(50)
   }
+}
+
+/** A connection refused at each of several addresses has a code, and no message. */
+function reason(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException
+  return message || code || `${error}`
 }
 
 /** The end of a log, to be put after an error's message. */

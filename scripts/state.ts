@@ -1,18 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { commandOf } from './processes.ts'
 
-export const root = fileURLToPath(new URL('..', import.meta.url))
-
-const folder = join(root, '.remit')
+const folder = fileURLToPath(new URL('../.remit', import.meta.url))
 const lock = join(folder, 'start.pid')
+const command = fileURLToPath(new URL('dev.ts', import.meta.url))
 const NEEDED_MB = 500
 const LOCK_WAIT_MS = 5_000
 
-/** A file of `.remit/`, which holds all that `npm start` keeps between runs. */
+/** A file of `.remit/`, where `npm start` keeps what outlasts it. */
 export function statePath(name: string): string {
   return join(folder, name)
 }
@@ -20,28 +19,60 @@ export function statePath(name: string): string {
 export function openState(): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   if (statSync(folder).uid !== process.getuid?.())
-    throw new Error(`${folder} belongs to another user. Start Remit as that user, or remove it.`)
+    throw new Error(`${folder} belongs to another user. Run npm start as that user, or remove it.`)
   const { bavail, bsize } = statfsSync(folder)
   const freeMb = Math.floor((bavail * bsize) / 2 ** 20)
   if (freeMb < NEEDED_MB)
-    throw new Error(`${freeMb} MB of disk are free, and Remit needs ${NEEDED_MB}. Make room first.`)
+    throw new Error(`Only ${freeMb} MB of disk are free. Make room for ${NEEDED_MB} MB first.`)
 }
 
-/** Made on the first start, and the same ever after. */
-export function secret(name: string, prefix = ''): string {
-  const file = statePath(name)
-  if (!existsSync(file)) writeFileSync(file, prefix + randomBytes(32).toString('base64'), { mode: 0o600 })
-  return readFileSync(file, 'utf8')
+/** Made at the first start, and the same ever after. */
+export function keptSecret(name: string, prefix = ''): string {
+  const kept = read(statePath(name))
+  if (kept) return kept
+  const made = prefix + randomBytes(32).toString('base64')
+  writeFileSync(statePath(name), made, { mode: 0o600 })
+  return made
 }
 
 /**
- * One `npm start` per checkout. One that is stopping is waited for. Says whether an earlier one was
- * killed, so that what it started may still be on its way down.
+ * One `npm start` per checkout: another is refused, unless it ends within seconds, as one that is
+ * stopping does. Says whether an earlier one was killed, and its processes may still be ending.
  */
-export async function takeLock(): Promise<boolean> {
+export async function takeLock(): Promise<{ wasKilled: boolean }> {
   const deadline = Date.now() + LOCK_WAIT_MS
-  for (;;) {
-    const holder = existsSync(lock) ? Number(readFileSync(lock, 'utf8')) : undefined
-    ...
+  for (let wasKilled = false; ; ) {
+    if (writeLock()) return { wasKilled }
+    const holder = Number(read(lock))
+    if (holder === process.pid || !commandOf(holder).includes(command)) {
+      rmSync(lock, { force: true })
+      wasKilled = true
+    } else if (Date.now() > deadline) {
+      const stop = `Stop it with Ctrl-C where it runs, or with: kill ${holder}`
+      throw new Error(`Remit already runs in this checkout, as process ${holder}. ${stop}`)
+    } else await setTimeout(100)
+  }
+}
+
+function writeLock(): boolean {
+  try {
+    writeFileSync(lock, `${process.pid}`, { flag: 'wx', mode: 0o600 })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+export function releaseLock(): void {
+  if (Number(read(lock)) === process.pid) rmSync(lock)
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw error
   }
 }

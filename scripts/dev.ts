@@ -1,0 +1,128 @@
+import { migrateDb } from '../db/migrate.ts'
+import { seedDemo } from '../db/seed.ts'
+import { checkPorts, portOf } from './ports.ts'
+import { askPostgres, startPostgres } from './postgres.ts'
+import { tryConnect, waitUntilReady } from './processes.ts'
+import { keptSecret, openState, releaseLock, statePath, takeLock } from './state.ts'
+import { createSupervisor, startProgram } from './supervisor.ts'
+import { startDevServer } from './temporal.ts'
+import { resolveTemporalCli } from './temporal-binaries.ts'
+
+const EXTERNAL_LIMIT_MS = 10_000
+const LEFTOVERS_LIMIT_MS = 30_000
+
+const { DATABASE_URL, TEMPORAL_ADDRESS } = process.env
+const { keep, stop } = createSupervisor({
+  stopOrder: ['api', 'worker', 'Temporal', 'Postgres'],
+  onStopped: releaseLock,
+})
+process.stdout.on('error', () => {}) // the terminal was closed, and we still have to stop
+process.stderr.on('error', () => {})
+start().catch((error) => stop(1, explain(error)))
+
+/** What `npm start` does, once the packages are there. */
+async function start(): Promise<void> {
+  const ports = readPorts()
+  openState()
+  const { wasKilled } = await takeLock()
+  if (wasKilled) console.log('The last npm start was killed: waiting until what it left has ended')
+  await checkPorts(toCheck(ports), wasKilled ? LEFTOVERS_LIMIT_MS : 0)
+
+  const settings = {
+    encryptionKey: process.env.REMIT_ENCRYPTION_KEY || keptSecret('encryption-key'),
+    receiverSecret: process.env.DEV_RECEIVER_SECRET || keptSecret('receiver-secret', 'whsec_'),
+    receiverUrl: `http://127.0.0.1:${ports.api}/dev/receiver`,
+  }
+  const [url, address] = await Promise.all([database(settings), temporal(ports)])
+  const env = {
+    ...process.env,
+    NODE_ENV: 'development',
+    DATABASE_URL: url,
+    TEMPORAL_ADDRESS: address,
+    PORT: `${ports.api}`,
+    REMIT_ENCRYPTION_KEY: settings.encryptionKey,
+    WEBHOOK_ALLOW_HTTP: 'true',
+    WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true',
+    DEV_RECEIVER_SECRET: settings.receiverSecret,
+  }
+  console.log('Starting the API and the worker')
+  const api = keep('api', startProgram('api', 'api/main.ts', env))
+  const worker = keep('worker', startProgram('worker', 'worker/main.ts', env))
+  await Promise.all([api.ready, worker.ready])
+  console.log(greeting(ports, url))
+}
+
+type Ports = ReturnType<typeof readPorts>
+
+function readPorts() {
+  return { api: portOf('PORT'), temporal: portOf('TEMPORAL_PORT'), ui: portOf('TEMPORAL_UI_PORT') }
+}
+
+function toCheck(ports: Ports) {
+  const api = { variable: 'PORT', port: ports.api }
+  if (TEMPORAL_ADDRESS) return [api]
+  const also = `, or use the Temporal that is there: TEMPORAL_ADDRESS=127.0.0.1:${ports.temporal} npm start`
+  return [
+    api,
+    { variable: 'TEMPORAL_PORT', port: ports.temporal, also },
+    { variable: 'TEMPORAL_UI_PORT', port: ports.ui },
+  ]
+}
+
+type Seed = Omit<Parameters<typeof seedDemo>[0], 'url'>
+
+async function database(seed: Seed): Promise<string> {
+  const url = DATABASE_URL || (await ownPostgres())
+  const waiting = { name: 'The Postgres of DATABASE_URL', limitMs: EXTERNAL_LIMIT_MS }
+  if (DATABASE_URL) await waitUntilReady(waiting, () => askPostgres(url))
+  await migrateDb(url)
+  await seedDemo({ url, ...seed })
+  return url
+}
+
+async function ownPostgres(): Promise<string> {
+  console.log('Starting Postgres')
+  return keep('Postgres', await startPostgres({ dataDir: statePath('postgres') })).url
+}
+
+async function temporal(ports: Ports): Promise<string> {
+  if (!TEMPORAL_ADDRESS) return ownTemporal(ports)
+  const { hostname, port } = new URL(`tcp://${TEMPORAL_ADDRESS}`)
+  const waiting = { name: 'The Temporal of TEMPORAL_ADDRESS', limitMs: EXTERNAL_LIMIT_MS }
+  await waitUntilReady(waiting, () => tryConnect(hostname, Number(port || 7233)))
+  return TEMPORAL_ADDRESS
+}
+
+async function ownTemporal(ports: Ports): Promise<string> {
+  const cli = await resolveTemporalCli((line) => console.log(line))
+  console.log('Starting Temporal')
+  const files = { dbFilename: statePath('temporal.db'), logFile: statePath('temporal.log') }
+  const server = await startDevServer({ cli, port: ports.temporal, uiPort: ports.ui, ...files })
+  return keep('Temporal', server).address
+}
+
+function greeting(ports: Ports, url: string): string {
+  const api = `http://localhost:${ports.api}`
+  return `
+Remit is ready. Ctrl-C stops it, and the data stays in .remit/.
+
+  API               ${api}
+  Webhook receiver  ${api}/dev/receiver
+  Temporal          ${TEMPORAL_ADDRESS || `http://localhost:${ports.ui}`}
+  Postgres          ${DATABASE_URL ? 'the one of DATABASE_URL' : url}
+
+Make a payment:
+
+  curl -X POST ${api}/api/v1/payments \\
+    -H "X-Api-Key: key_test_abc123" -H "X-Api-Secret: secret_test_xyz789" \\
+    -H "Content-Type: application/json" \\
+    -d '{"amount": 50000, "currency": "INR", "method": "upi", "order_id": "ord_test_001", "vpa": "test@upi"}'
+`
+}
+
+/** The message, and those of what caused it; a full disk shows up in many ways, so it gets a hint. */
+function explain(error: Error): string {
+  const text = [error.message, ...(error.cause ? [`${error.cause}`] : [])].join('\n')
+  const isFull = /ENOSPC|no space left|disk is full/i.test(text)
+  return isFull ? `${text}\nThe disk is full. Make room, then run npm start again.` : text
+}

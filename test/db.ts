@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { sql } from 'drizzle-orm'
+import { type Db, openDb } from '../db/client.ts'
+import { insertMerchant, newKeyPair } from '../db/merchants.ts'
+import { migrateDb } from '../db/migrate.ts'
+
+const base = process.env.DATABASE_URL
+assert(base, 'set by test/global-setup.ts')
+
+/** Not the built-in one, so that a test can tell a statement that hangs. */
+const statementTimeoutMs = 20_000
+
+/** A migrated database. Each test file has its own, so files run in parallel. */
+export function testDb() {
+  const name = `test_${randomUUID().replaceAll('-', '')}`
+  const admin = openDb(base as string, { statementTimeoutMs })
+  const url = new URL(`/${name}`, base).href
+  const db = openDb(url, { statementTimeoutMs })
+
+  beforeAll(async () => {
+    await admin.execute(sql.raw(`create database ${name}`))
+    await migrateDb(url)
+  })
+  afterAll(async () => {
+    await db.$client.end()
+    await admin.execute(sql.raw(`drop database ${name} with (force)`))
+    await admin.$client.end()
+  })
+  return Object.assign(db, { url })
+}
+
+export type Merchant = { id: string; key: string; secret: string }
+
+export async function addMerchant(db: Db, name = 'Test Shop'): Promise<Merchant> {
+  const keys = newKeyPair()
+  const id = await db.transaction((tx) => insertMerchant(tx, name, keys, new Date()))
+  return { id, ...keys }
+}
