@@ -127,6 +127,7 @@ function stillDeciding(inMs: number) {
   return ApplicationFailure.create({
     type: 'StillDeciding',
     message: 'The provider is still deciding',
+    category: 'BENIGN',
     nextRetryDelay: inMs,
   })
 }

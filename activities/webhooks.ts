@@ -93,6 +93,7 @@ export function webhookActivities(deps: WebhookDeps) {
     throw ApplicationFailure.create({
       type: 'WebhookAttemptFailed',
       message: `Attempt ${attempt}: ${error ?? `HTTP ${httpStatus}`} in ${latencyMs} ms`,
+      category: 'BENIGN', // the merchant's trouble: no warning in our own log
       ...(waitMs === null ? { nonRetryable: true } : { nextRetryDelay: waitMs }),
     })
   }

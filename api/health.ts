@@ -2,8 +2,9 @@ import type { Client } from '@temporalio/client'
 import { sql } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
 import { newRouter } from './router.ts'
+import { withinLimit } from './start.ts'
 
-const TEMPORAL_DEADLINE_MS = 1_000
+const TEMPORAL_LIMIT_MS = 1_000
 
 /**
  * `/health`: this process answers. `/ready`: it can take payments, for which it needs Postgres;
@@ -16,7 +17,7 @@ export function healthRoutes({ db, temporal }: { db: Db; temporal: Client }) {
       const [postgres, temporalAnswers] = await Promise.all([
         succeeds(db.execute(sql`select 1`)),
         succeeds(
-          temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+          withinLimit(temporal, TEMPORAL_LIMIT_MS, () =>
             temporal.workflowService.getSystemInfo({}),
           ),
         ),

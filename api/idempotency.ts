@@ -25,9 +25,11 @@ export async function createOnce<Body extends object, Prepared = undefined>(
 ): Promise<Body> {
   const now = new Date()
   const request = keyedRequest(c, cipher.fingerprints(JSON.stringify(input)))
+  // Encrypted at rest, because the answer to a new endpoint holds its secret.
+  const context = `idempotency_keys.response_body/${request?.merchantId}/${request?.key}`
   const replay = (answer: { body: string }) => {
     c.header('Idempotent-Replayed', 'true')
-    return JSON.parse(answer.body) as Body
+    return JSON.parse(cipher.decrypt(answer.body, context)) as Body
   }
 
   const earlier = request && prepare && (await findAnswer(db, request, now))
@@ -39,7 +41,8 @@ export async function createOnce<Body extends object, Prepared = undefined>(
     const answer = await findAnswer(tx, request, now)
     if (answer) return answer
     const written = await write(tx, prepared)
-    await storeAnswer(tx, request, { status: 201, body: JSON.stringify(written.body) }, now)
+    const body = cipher.encrypt(JSON.stringify(written.body), context)
+    await storeAnswer(tx, request, { status: 201, body }, now)
     return written
   })
   if ('status' in made) return replay(made)

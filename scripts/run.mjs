@@ -27,6 +27,10 @@ export function run(args, { detached = false } = {}) {
 function stopWithoutNpm(child) {
   if (!process.env.npm_lifecycle_event) return
   const npm = process.ppid
-  const check = () => process.ppid === npm || child.kill('SIGTERM')
-  setInterval(check, NPM_CHECK_MS).unref()
+  const timer = setInterval(() => {
+    if (process.ppid === npm) return
+    clearInterval(timer)
+    child.kill('SIGTERM')
+  }, NPM_CHECK_MS)
+  timer.unref()
 }

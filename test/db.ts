@@ -23,6 +23,7 @@ export function testDb() {
     await migrateDb(url)
   })
   afterAll(async () => {
+    db.$client.removeAllListeners('error').on('error', () => {}) // the force below
     await db.$client.end()
     await admin.execute(sql.raw(`drop database ${name} with (force)`))
     await admin.$client.end()

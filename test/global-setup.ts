@@ -15,15 +15,17 @@ declare global {
  */
 export default async function beginTestRun(): Promise<void> {
   if (process.env.REMIT_NO_SERVERS) return
-  const folder = await mkdtemp(join(tmpdir(), 'remit-test-'))
+  process.env.TEMPORAL_CLI = await resolveTemporalCli(console.log)
+  process.env.TEMPORAL_TEST_SERVER = await resolveTestServer(console.log)
+  const { code } = await bundleWorkflows()
+  const folder = await mkdtemp(join(tmpdir(), 'remit-workflows-'))
+  process.env.REMIT_WORKFLOW_BUNDLE = join(folder, 'workflows.js')
+  await writeFile(process.env.REMIT_WORKFLOW_BUNDLE, code)
+
   const postgres = process.env.DATABASE_URL ? undefined : await startPostgres()
+  if (postgres) process.env.DATABASE_URL = postgres.url
   globalThis.endTestRun = async () => {
     await postgres?.stop()
     await rm(folder, { recursive: true, force: true })
   }
-  if (postgres) process.env.DATABASE_URL = postgres.url
-  process.env.TEMPORAL_CLI = await resolveTemporalCli(console.log)
-  process.env.TEMPORAL_TEST_SERVER = await resolveTestServer(console.log)
-  process.env.REMIT_WORKFLOW_BUNDLE = join(folder, 'workflows.js')
-  await writeFile(process.env.REMIT_WORKFLOW_BUNDLE, (await bundleWorkflows()).code)
 }

@@ -5,6 +5,7 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  workflowInfo,
 } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
 import type { Delivery, DeliveryResult, FailedAttempt } from '../core/delivery.ts'
@@ -27,12 +28,13 @@ export const attemptFailed = defineSignal<[FailedAttempt]>('attemptFailed')
 /** One event to one endpoint. Fails when the last attempt has failed, so that it can be found. */
 export async function deliverWebhook(delivery: Delivery): Promise<DeliveryResult> {
   const failures = new Map<string, FailedAttempt>() // by id, because a signal may be sent twice
-  const show = (state: string) =>
-    setCurrentDetails(toMarkdown(delivery, state, [...failures.values()]))
+  const show = (state: string) => setCurrentDetails(toMarkdown(state, [...failures.values()]))
 
   setHandler(attemptFailed, (failure) => {
+    if (failures.has(failure.id)) return
     failures.set(failure.id, failure)
-    show(stateAfter(failure))
+    // A reset copies the old run's signals: they are part of the table, not of what happens next.
+    if (failure.run === workflowInfo().runId) show(stateAfter(failure))
   })
   show('**Sending** the first attempt.')
   try {
@@ -51,7 +53,8 @@ export async function deliverWebhook(delivery: Delivery): Promise<DeliveryResult
 function stateAfter({ attempt, retryInMs }: FailedAttempt): string {
   if (retryInMs === null)
     return `**Failed** after attempt ${attempt}. Nothing more will be sent, unless this is reset.`
-  return `**Waiting**: attempt ${attempt} failed, attempt ${attempt + 1} follows ${wait(retryInMs)} after it.`
+  const next = new Date(Date.now() + retryInMs).toISOString().replace(/\..*/, ' UTC')
+  return `**Waiting** after attempt ${attempt} failed. Attempt ${attempt + 1} at ${next.replace('T', ' ')}.`
 }
 
 function describe(result: DeliveryResult): string {
@@ -61,15 +64,14 @@ function describe(result: DeliveryResult): string {
 }
 
 /** By run, because a reset copies the old run's signals into the new one. */
-function toMarkdown({ id, endpointId }: Delivery, state: string, failures: FailedAttempt[]) {
-  const about = `${state}\n\nDelivery \`${id}\` to endpoint \`${endpointId}\``
-  if (failures.length === 0) return about
+function toMarkdown(state: string, failures: FailedAttempt[]): string {
+  if (failures.length === 0) return state
   const rows = failures.map(({ run, attempt, httpStatus, latencyMs, retryInMs }) => {
     const next = retryInMs === null ? 'none' : `in ${wait(retryInMs)}`
     return `| ${run.slice(0, 8)} | ${attempt} | ${httpStatus ?? 'no answer'} | ${latencyMs} ms | ${next} |`
   })
   const head = ['| Run | Attempt | HTTP | Latency | Next |', '| --- | --- | --- | --- | --- |']
-  return [about, '', ...head, ...rows].join('\n')
+  return [state, '', ...head, ...rows].join('\n')
 }
 
 function wait(ms: number): string {

@@ -7,6 +7,7 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  sleep,
 } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
 import type { Charged } from '../activities/payments.ts'
@@ -46,7 +47,7 @@ export async function processPayment(
 ): Promise<PaymentStatus> {
   let told = null as Verdict | null
   let now: PaymentState = { stage: 'charging', status: 'pending' }
-  const waiting = new CancellationScope({ cancellable: true, timeout: SETTLEMENT_WINDOW })
+  const waiting = new CancellationScope()
   const enter = (stage: PaymentState['stage'], details: string) => {
     now = { ...now, stage }
     setCurrentDetails(details)
@@ -62,7 +63,8 @@ export async function processPayment(
     if ('verdict' in charged) return charged.verdict
     enter('waiting', '**Waiting** for the provider to decide. Its webhook ends the wait at once.')
     const { checkInMs } = charged
-    const polled = told ?? (await waiting.run(() => poll(paymentId, checkInMs)).catch(onCancel))
+    const polled =
+      told ?? (await waiting.run(() => pollUntilWindowEnds(paymentId, checkInMs)).catch(onCancel))
     if (told ?? polled) return (told ?? polled) as Verdict
 
     // Undecided, only the provider knows: canceling the charge returns its last word.
@@ -97,6 +99,18 @@ const cancel = (id: string) =>
   cancelCharge.executeWithOptions({ summary: 'Cancel at the provider' }, [id])
 const settle = (id: string, verdict: Verdict) =>
   settlePayment.executeWithOptions({ summary: `Record: ${describe(verdict)}` }, [id, verdict])
+
+/** In a scope of its own: whoever is first, the verdict or the end of the window, ends the other. */
+function pollUntilWindowEnds(id: string, checkInMs: number | null): Promise<Verdict | null> {
+  return CancellationScope.cancellable(async () => {
+    const windowEnds = sleep(SETTLEMENT_WINDOW, { summary: 'Give up waiting for the provider' })
+    try {
+      return await Promise.race([poll(id, checkInMs), windowEnds.then(() => null)])
+    } finally {
+      CancellationScope.current().cancel()
+    }
+  })
+}
 
 /** Null for what is no verdict: a slip of an operator's hand in the UI must not settle anything. */
 function toVerdict(status: PaymentVerdict, failureCode?: FailureCode): Verdict | null {

@@ -1,0 +1,158 @@
+import { eq } from 'drizzle-orm'
+import { sha256 } from '../core/secrets.ts'
+import { newId } from '../db/ids.ts'
+import { insertMerchant, newKeyPair } from '../db/merchants.ts'
+import { apiKeys } from '../db/schema.ts'
+import { callAs, testApp } from './app.ts'
+import { addMerchant, type Merchant, testDb } from './db.ts'
+import { expectRefusal, tableTexts, testShop } from './http.ts'
+
+const db = testDb()
+const { app } = testApp(db)
+const anybody = callAs(app, null)
+const get = (headers: Record<string, string>) =>
+  anybody('GET', '/api/v1/payments', undefined, headers)
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+
+async function keyRow({ key }: Merchant) {
+  const [row] = await db.select().from(apiKeys).where(eq(apiKeys.key, key))
+  return row
+}
+
+test('the pair of key and secret opens the API', async () => {
+  const { key, secret } = await addMerchant(db)
+  expect((await get({ 'x-api-key': key, 'x-api-secret': secret })).status).toBe(200)
+  expect((await get({ 'X-API-KEY': key, 'X-Api-Secret': secret })).status).toBe(200)
+})
+
+test('the secret alone opens it, as a bearer token', async () => {
+  const { secret } = await addMerchant(db)
+  expect((await get(bearer(secret))).status).toBe(200)
+  expect((await get({ authorization: `bearer ${secret}` })).status).toBe(200)
+})
+
+test('a request without credentials is told how to send them', async () => {
+  const answer = await get({})
+  expectRefusal(answer, 401, 'unauthorized', null)
+  expect(answer.headers.get('www-authenticate')).toBe('Bearer')
+  expect(answer.body.error.message).toContain('X-Api-Secret')
+})
+
+test('credentials that are wrong open nothing', async () => {
+  const [shop, other] = [await addMerchant(db), await addMerchant(db)]
+  const wrong: Record<string, string>[] = [
+    { 'x-api-key': shop.key, 'x-api-secret': `${shop.secret}x` },
+    { 'x-api-key': shop.key, 'x-api-secret': '' },
+    { 'x-api-key': shop.key, 'x-api-secret': other.secret },
+    { 'x-api-key': shop.key, 'x-api-secret': sha256(shop.secret) },
+    { 'x-api-key': 'key_unknown', 'x-api-secret': shop.secret },
+    { 'x-api-key': 'key_unknown' },
+    { 'x-api-secret': shop.secret },
+    { 'x-api-key': "' or 1=1 --", 'x-api-secret': 'x' },
+    bearer('secret_unknown'),
+    bearer(sha256(shop.secret)),
+    { authorization: `Basic ${Buffer.from(`${shop.key}:${shop.secret}`).toString('base64')}` },
+    { authorization: shop.secret },
+    { authorization: 'Bearer ' },
+  ]
+  for (const headers of wrong) expectRefusal(await get(headers), 401, 'unauthorized')
+})
+
+test('a revoked key opens nothing', async () => {
+  const shop = await addMerchant(db)
+  await db.update(apiKeys).set({ revokedAt: new Date() }).where(eq(apiKeys.key, shop.key))
+  const pair = { 'x-api-key': shop.key, 'x-api-secret': shop.secret }
+  expectRefusal(await get(pair), 401, 'unauthorized')
+  expectRefusal(await get(bearer(shop.secret)), 401, 'unauthorized')
+  expectRefusal(await get({ 'x-api-key': shop.key }), 401, 'unauthorized')
+  expectRefusal(await get(bearer(shop.key)), 401, 'unauthorized')
+  expect((await keyRow(shop))?.lastUsedAt).toBeNull()
+})
+
+test('the publishable key alone is forbidden, and says what is missing', async () => {
+  const { key } = await addMerchant(db)
+  expectRefusal(await get({ 'x-api-key': key }), 403, 'secret_key_required', 'X-Api-Secret')
+  expectRefusal(await get(bearer(key)), 403, 'secret_key_required', 'X-Api-Secret')
+})
+
+test('a stranger does not learn which routes there are', async () => {
+  expectRefusal(await anybody('GET', '/api/v1/no_such_route'), 401, 'unauthorized')
+  expectRefusal(await anybody('PUT', '/api/v1/payments'), 401, 'unauthorized')
+})
+
+test('a secret is stored as its hash only', async () => {
+  const { key, secret } = await addMerchant(db)
+  await get({ 'x-api-key': key, 'x-api-secret': secret })
+  for (const text of Object.values(await tableTexts(db))) {
+    expect(text).not.toContain(secret)
+    expect(text).not.toContain(secret.slice('secret_'.length))
+  }
+  expect((await keyRow({ id: '', key, secret }))?.secretHash).toBe(sha256(secret))
+})
+
+test('when a key was last used is kept, to the minute', async () => {
+  const shop = await addMerchant(db)
+  const pair = { 'x-api-key': shop.key, 'x-api-secret': shop.secret }
+  expect((await keyRow(shop))?.lastUsedAt).toBeNull()
+  await get({ ...pair, 'x-api-secret': 'wrong' })
+  await get({ 'x-api-key': shop.key })
+  expect((await keyRow(shop))?.lastUsedAt).toBeNull()
+  const before = Date.now()
+  await get(pair)
+  const at = (await keyRow(shop))?.lastUsedAt
+  expect(at?.getTime()).toBeGreaterThanOrEqual(before)
+  expect(at?.getTime()).toBeLessThanOrEqual(Date.now())
+
+  const longAgo = new Date(Date.now() - 61_000)
+  await db.update(apiKeys).set({ lastUsedAt: longAgo }).where(eq(apiKeys.key, shop.key))
+  await get(bearer(shop.secret))
+  expect((await keyRow(shop))?.lastUsedAt?.getTime()).toBeGreaterThanOrEqual(before)
+
+  const justNow = new Date(Date.now() - 30_000)
+  await db.update(apiKeys).set({ lastUsedAt: justNow }).where(eq(apiKeys.key, shop.key))
+  await get(pair)
+  expect((await keyRow(shop))?.lastUsedAt).toEqual(justNow)
+})
+
+describe('the rate', () => {
+  test('is limited per key, and says when to come back', async () => {
+    const { call, app, merchant } = await testShop(db, { rateLimitPerSecond: 1 })
+    const statuses = []
+    for (const _ of [1, 2, 3]) statuses.push((await call('GET', '/api/v1/orders')).status)
+    expect(statuses).toEqual([200, 200, 429])
+    const refused = await call('GET', '/api/v1/payments')
+    expectRefusal(refused, 429, 'rate_limited', null)
+    expect(refused.headers.get('retry-after')).toBe('1')
+
+    const keys = newKeyPair()
+    const values = { merchantId: merchant.id, key: keys.key, secretHash: sha256(keys.secret) }
+    await db.insert(apiKeys).values({ id: newId('apiKey'), ...values, createdAt: new Date() })
+    const second = callAs(app, { id: merchant.id, ...keys })
+    expect((await second('GET', '/api/v1/orders')).status).toBe(200)
+    const stranger = callAs(app, await addMerchant(db))
+    expect((await stranger('GET', '/api/v1/orders')).status).toBe(200)
+  })
+
+  test('lets a key in again when its time has come', async () => {
+    const { call } = await testShop(db, { rateLimitPerSecond: 5 })
+    const burst = await Promise.all(Array.from({ length: 30 }, () => call('GET', '/api/v1/orders')))
+    expect(burst.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(10)
+    expect(burst.filter(({ status }) => status === 429).length).toBeGreaterThan(0)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect((await call('GET', '/api/v1/orders')).status).toBe(200)
+  })
+
+  test('does not hold up the health check', async () => {
+    const { app } = testApp(db, { rateLimitPerSecond: 1 })
+    const call = callAs(app, null)
+    for (const _ of [1, 2, 3, 4]) expect((await call('GET', '/health')).status).toBe(200)
+  })
+})
+
+test('two merchants can not have the same key', async () => {
+  const { key } = await addMerchant(db)
+  const again = db.transaction((tx) =>
+    insertMerchant(tx, 'Twin', { ...newKeyPair(), key }, new Date()),
+  )
+  await expect(again).rejects.toMatchObject({ cause: { constraint: 'api_keys_key_key' } })
+})

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import type { WorkflowHandleWithStartDetails } from '@temporalio/client'
+import { workflowMetadataQuery } from '@temporalio/workflow'
+import { and, asc, eq } from 'drizzle-orm'
+import { type WebhookDeps, webhookActivities } from '../activities/webhooks.ts'
+import type { Delivery, FailedAttempt } from '../core/delivery.ts'
+import { deliveryStart } from '../core/starts.ts'
+import { insertEvent } from '../db/events.ts'
+import { newId } from '../db/ids.ts'
+import { attempts, deliveries, events } from '../db/schema.ts'
+import type { deliverWebhook } from '../workflows/index.ts'
+import { testDb } from './db.ts'
+import { addDelivery, webhookDeps } from './delivery.ts'
+import { testEndpoint } from './endpoint.ts'
+import { timeSkippingEnv } from './temporal.ts'
+
+export type DeliveryHandle = WorkflowHandleWithStartDetails<typeof deliverWebhook>
+
+type Endpoint = ReturnType<typeof testEndpoint>
+type Reply = Awaited<ReturnType<Endpoint['answer']>> & { meanwhile?: () => unknown }
+type Options = {
+  to?: Partial<Parameters<typeof addDelivery>[1]>
+  deps?: Partial<WebhookDeps>
+  before?: (delivery: Delivery) => Promise<unknown>
+  use?: (handle: DeliveryHandle) => Promise<unknown>
+}
+
+/** A file's database, its merchant's server, and a clock that skips the waits between attempts. */
+export function testDelivering() {
+  const db = testDb()
+  const temporal = timeSkippingEnv()
+  const endpoint = testEndpoint()
+  const now = async () => new Date(await temporal.now())
+
+  /** Delivers one event. `outcome` is what the workflow returned, or the error that it ended with. */
+  async function deliver({ to, deps, before, use = toResult }: Options = {}) {
+    endpoint.requests = []
+    const { secret, ...delivery } = await addDelivery(db, { url: endpoint.url, ...to })
+    await before?.(delivery)
+    const activities = webhookActivities(webhookDeps(db, { now, ...deps }))
+    const outcome: unknown = await temporal.withActivities(activities, async () => {
+      const { workflowType, ...options } = deliveryStart(delivery)
+      const handle = await temporal.client().workflow.start<typeof deliverWebhook>(workflowType, {
+        ...options,
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      })
+      return use(handle).catch((error: unknown) => error)
+    })
+    return { ...delivery, secret, outcome, ...(await recorded(delivery.id)) }
+  }
+
+  /** Another event of the same merchant; the delivery of it that no workflow has been started for. */
+  async function addEvent(merchantId: string) {
+    const object = { id: newId('payment'), object: 'payment' }
+    const event = { type: 'payment.failed' as const, merchantId, object }
+    const [delivery] = (await db.transaction((tx) => insertEvent(tx, event, new Date()))).deliveries
+    assert(delivery)
+    return delivery
+  }
+
+  async function recorded(id: string) {
+    const made = await db
+      .select()
+      .from(attempts)
+      .where(eq(attempts.deliveryId, id))
+      .orderBy(asc(attempts.createdAt), asc(attempts.id))
+    const [row] = await db
+      .select({ delivery: deliveries, event: events })
+      .from(deliveries)
+      .innerJoin(events, eq(events.id, deliveries.eventId))
+      .where(eq(deliveries.id, id))
+    return { row: row?.delivery, event: row?.event, attempts: made }
+  }
+
+  /**
+   * Answers with these, one after the other and then with 200, and returns the seconds at which it
+   * was asked. Each wait is rounded down: the clock runs between its skips, so a wait comes out some
+   * milliseconds long, never short. `meanwhile` happens before the answer.
+   */
+  function answerWith(...replies: Reply[]) {
+    const askedAt: number[] = []
+    let previous: number | undefined
+    endpoint.answer = async () => {
+      const asked = await temporal.now()
+      const wait = Math.floor((asked - (previous ?? asked)) / 1000)
+      previous = asked
+      askedAt.push((askedAt.at(-1) ?? 0) + wait)
+      const { meanwhile, ...reply } = replies[askedAt.length - 1] ?? { status: 200 }
+      await meanwhile?.()
+      return reply
+    }
+    return askedAt
+  }
+
+  /** Without skipping any wait: until the delivery of the request under way has failed `times`. */
+  async function untilFailed(handle: DeliveryHandle, times = 1) {
+    const failed = and(eq(attempts.deliveryId, handle.workflowId), eq(attempts.state, 'failed'))
+    while ((await db.$count(attempts, failed)) < times) await sleepReally(20)
+    while ((await signalsOf(handle)).length < times) await sleepReally(20)
+  }
+
+  return { db, temporal, endpoint, now, deliver, addEvent, answerWith, recorded, untilFailed }
+}
+
+const toResult = (handle: DeliveryHandle) => handle.result()
+
+export function sleepReally(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** What the history shows of the attempts: the `attemptFailed` signals, oldest first. */
+export async function signalsOf(handle: DeliveryHandle): Promise<FailedAttempt[]> {
+  const { events: history } = await handle.fetchHistory()
+  return (history ?? []).flatMap(({ workflowExecutionSignaledEventAttributes: signal }) => {
+    const data = signal?.signalName === 'attemptFailed' && signal.input?.payloads?.[0]?.data
+    return data ? [JSON.parse(Buffer.from(data).toString()) as FailedAttempt] : []
+  })
+}
+
+/** What the UI shows above a workflow's history. */
+export async function detailsOf(handle: DeliveryHandle): Promise<string> {
+  return (await handle.query(workflowMetadataQuery)).currentDetails ?? ''
+}

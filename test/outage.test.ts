@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client, Connection } from '@temporalio/client'
+import { NativeConnection, type Worker } from '@temporalio/worker'
+import { eq, sql } from 'drizzle-orm'
+import { createStarter } from '../api/start.ts'
+import { taskQueues } from '../core/queue.ts'
+import { deliveries, payments, sandboxCharges } from '../db/schema.ts'
+import { tryPort } from '../scripts/processes.ts'
+import { startDevServer } from '../scripts/temporal.ts'
+import { setUpNamespace } from '../worker/setup.ts'
+import { createWorker } from '../worker/worker.ts'
+import { type Answer, callAs, testApp } from './app.ts'
+import { addMerchant, type Merchant, testDb } from './db.ts'
+import { addEndpoint } from './delivery.ts'
+import { testEndpoint } from './endpoint.ts'
+import { pause, testActivities, until } from './stack.ts'
+import './temporal.ts'
+
+const OUTAGE_MS = 20_000
+const POSTS = 50
+
+const db = testDb()
+const endpoint = testEndpoint()
+let folder: string
+let port: number
+let temporal: Client
+let merchant: Merchant
+let server: Awaited<ReturnType<typeof startDevServer>>
+let stopWorkers: () => Promise<void>
+
+/** A server of its own, whose state is in a file and so outlives it. */
+function startServer() {
+  const { TEMPORAL_CLI: cli } = process.env
+  assert(cli, 'set by test/global-setup.ts')
+  const files = { logFile: join(folder, 'log'), dbFilename: join(folder, 'temporal.db') }
+  return startDevServer({ cli, port, ...files })
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'remit-outage-'))
+  port = await tryPort(0)
+  server = await startServer()
+  const { address } = server
+  temporal = new Client({ connection: Connection.lazy({ address }) })
+  const connection = await NativeConnection.connect({ address })
+  const client = new Client({ connection })
+  await setUpNamespace(client, 'default')
+  stopWorkers = await runWorkers(connection)
+  merchant = await addMerchant(db)
+  await addEndpoint(db, { merchantId: merchant.id, url: endpoint.url })
+})
+
+afterAll(async () => {
+  await stopWorkers()
+  await temporal.connection.close()
+  await server.stop()
+  await rm(folder, { recursive: true })
+})
+
+async function runWorkers(connection: NativeConnection) {
+  const codePath = process.env.REMIT_WORKFLOW_BUNDLE
+  assert(codePath, 'set by test/global-setup.ts')
+  const workflowBundle = { codePath }
+  const activities = testActivities(db)
+  const workers: Worker[] = await Promise.all(
+    taskQueues.map((taskQueue) =>
+      createWorker({ connection, namespace: 'default', taskQueue, activities, workflowBundle }),
+    ),
+  )
+  const running = Promise.all(workers.map((worker) => worker.run()))
+  return async () => {
+    for (const worker of workers) worker.shutdown()
+    await running
+    await connection.close()
+  }
+}
+
+const upi = { amount: 100, currency: 'INR', method: 'upi', vpa: 'test@upi' }
+
+/** What would become due in the next minutes is due now, and the sweep's schedule fires. */
+async function sweepNow(): Promise<void> {
+  const due = sql`now() - interval '1 second'`
+  for (const table of [payments, deliveries])
+    await db.update(table).set({ nextSweepAt: due }).where(sql`next_sweep_at is not null`)
+  await temporal.schedule.getHandle('sweep').trigger('BUFFER_ONE')
+}
+
+async function settled(): Promise<boolean> {
+  const rows = await db.select({ status: payments.status }).from(payments)
+  const sent = await db.select({ status: deliveries.status }).from(deliveries)
+  const isDone = ({ status }: { status: string }) =>
+    status === 'succeeded' || status === 'delivered'
+  return rows.every(isDone) && sent.every(isDone) && sent.length === rows.length * 2
+}
+
+async function expectChargedOnce(ids: string[]): Promise<void> {
+  for (const id of ids) {
+    const charges = await db.select().from(sandboxCharges).where(eq(sandboxCharges.paymentId, id))
+    expect(charges.map(({ status }) => status)).toEqual(['succeeded'])
+  }
+  const sent = endpoint.requests.map(({ headers }) => headers['webhook-id'])
+  expect(new Set(sent).size).toBe(sent.length)
+}
+
+test('a payment whose API died between commit and start is started by the sweep', async () => {
+  const tryStart = async () => Promise.reject(new Error('killed'))
+  jest.spyOn(console, 'error').mockImplementationOnce(() => {})
+  const { app } = testApp(db, { tryStart })
+  expect((await callAs(app, merchant)('POST', '/api/v1/payments', upi)).status).toBe(500)
+  await sweepNow()
+  await until(settled, 'the payment to settle')
+  const [row] = await db.select().from(payments)
+  await expectChargedOnce([row?.id ?? ''])
+})
+
+test('while Temporal is down payments are taken, and afterwards all settle, none twice', async () => {
+  endpoint.requests.length = 0
+  const silenced = jest.spyOn(console, 'error').mockImplementation(() => {})
+  const { app } = testApp(db, { temporal, tryStart: createStarter(temporal) })
+  const post = callAs(app, merchant)
+  await server.stop()
+  const downAt = Date.now()
+
+  const timed = async (): Promise<{ answer: Answer; tookMs: number }> => {
+    const startedAt = Date.now()
+    const answer = await post('POST', '/api/v1/payments', upi)
+    return { answer, tookMs: Date.now() - startedAt }
+  }
+  const posted: Awaited<ReturnType<typeof timed>>[] = []
+  while (posted.length < POSTS) posted.push(...(await Promise.all([timed(), timed()])))
+  expect(posted.map(({ answer }) => answer.status)).toEqual(Array(POSTS).fill(201))
+  expect(Math.max(...posted.map(({ tookMs }) => tookMs))).toBeLessThan(1_500)
+  expect((await post('GET', '/ready')).body).toMatchObject({ status: 'ok', temporal: 'degraded' })
+
+  await pause(OUTAGE_MS - (Date.now() - downAt))
+  server = await startServer()
+  silenced.mockRestore()
+  await until(async () => (await post('GET', '/ready')).body.temporal === 'ok', 'Temporal')
+  await sweepNow()
+  await until(settled, 'all payments to settle')
+  await expectChargedOnce(posted.map(({ answer }) => answer.body.id))
+}, 120_000)
