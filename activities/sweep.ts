@@ -23,7 +23,7 @@ export function sweepActivities({ db, now }: { db: Db; now: Now }) {
       ]
       let started = 0
       // One after the other: after an outage, those who come in now have the server first.
-      for (const start of starts) if (await startAgain(client, start)) started++
+      for (const start of starts) if (await startOrLeave(client, start)) started++
       const more = payments.length === PAGE || deliveries.length === PAGE
       return { found: starts.length, started, more }
     },
@@ -47,6 +47,16 @@ export function sweepActivities({ db, now }: { db: Db; now: Now }) {
       }
       return found
     },
+  }
+}
+
+/** One that can't be started does not keep the others waiting: its own next turn comes. */
+async function startOrLeave(client: Client, start: Start): Promise<boolean> {
+  try {
+    return await startAgain(client, start)
+  } catch (error) {
+    console.error(`${start.workflowId} could not be started: ${error}`)
+    return false
   }
 }
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 
@@ -12,12 +12,12 @@ export function cacheRoot(): string {
   return isRoot ? '/var/cache/remit' : join(homedir(), '.cache', 'remit')
 }
 
-/** Makes this folder of the cache. Root's are open to all, whatever the umask. */
+/** Makes this folder of the cache. */
 export async function cacheFolder(...names: string[]): Promise<string> {
   const folder = join(cacheRoot(), ...names)
   try {
-    await mkdir(folder, { recursive: true })
-    if (isRoot) for (const path of [cacheRoot(), folder]) await chmod(path, 0o755)
+    const made = await mkdir(folder, { recursive: true })
+    if (made) openToAll(made)
   } catch (error) {
     throw new Error(`Can't write to ${folder}. Set REMIT_CACHE to a folder that can be written.`, {
       cause: error,
@@ -41,7 +41,7 @@ export async function cached(
   const building = await mkdtemp(join(await cacheFolder(), `${unique}.`))
   try {
     await build(building)
-    execFileSync('chmod', ['-R', 'a+rX', building])
+    openToAll(building)
     await rename(building, path)
   } catch (error) {
     if (!existsSync(path)) throw error
@@ -49,4 +49,9 @@ export async function cached(
     await rm(building, { recursive: true, force: true })
   }
   return path
+}
+
+/** Whatever the umask: root's Postgres runs as another user. */
+function openToAll(path: string): void {
+  execFileSync('chmod', ['-R', 'a+rX', path])
 }

@@ -3,7 +3,7 @@ import { seedDemo } from '../db/seed.ts'
 import { checkPorts, portOf } from './ports.ts'
 import { askPostgres, startPostgres } from './postgres.ts'
 import { tryConnect, waitUntilReady } from './processes.ts'
-import { keptSecret, openState, releaseLock, statePath, takeLock } from './state.ts'
+import { isDiskFull, keptSecret, openState, releaseLock, statePath, takeLock } from './state.ts'
 import { createSupervisor, startProgram } from './supervisor.ts'
 import { startDevServer } from './temporal.ts'
 import { resolveTemporalCli } from './temporal-binaries.ts'
@@ -14,7 +14,7 @@ const LEFTOVERS_LIMIT_MS = 30_000
 const { DATABASE_URL, TEMPORAL_ADDRESS } = process.env
 const { keep, stop } = createSupervisor({
   stopOrder: ['api', 'worker', 'Temporal', 'Postgres'],
-  onStopped: releaseLock,
+  onStopped,
 })
 process.stdout.on('error', () => {}) // the terminal was closed, and we still have to stop
 process.stderr.on('error', () => {})
@@ -103,12 +103,15 @@ async function ownTemporal(ports: Ports): Promise<string> {
 
 function greeting(ports: Ports, url: string): string {
   const api = `http://localhost:${ports.api}`
+  const temporalLine = TEMPORAL_ADDRESS
+    ? `Temporal          ${TEMPORAL_ADDRESS}`
+    : `Temporal UI       http://localhost:${ports.ui}`
   return `
 Remit is ready. Ctrl-C stops it, and the data stays in .remit/.
 
   API               ${api}
   Webhook receiver  ${api}/dev/receiver
-  Temporal          ${TEMPORAL_ADDRESS || `http://localhost:${ports.ui}`}
+  ${temporalLine}
   Postgres          ${DATABASE_URL ? 'the one of DATABASE_URL' : url}
 
 Make a payment:
@@ -120,9 +123,11 @@ Make a payment:
 `
 }
 
-/** The message, and those of what caused it; a full disk shows up in many ways, so it gets a hint. */
+function onStopped(): void {
+  releaseLock()
+  if (isDiskFull()) console.error('The disk is full. Make room, then run npm start again.')
+}
+
 function explain(error: Error): string {
-  const text = [error.message, ...(error.cause ? [`${error.cause}`] : [])].join('\n')
-  const isFull = /ENOSPC|no space left|disk is full/i.test(text)
-  return isFull ? `${text}\nThe disk is full. Make room, then run npm start again.` : text
+  return error.cause ? `${error.message}\n${error.cause}` : error.message
 }

@@ -7,27 +7,31 @@ import { root } from './run.mjs'
 
 const installed = join(root, 'node_modules', '.remit-lock-hash')
 const lock = join(root, '.remit', 'install.lock')
-const WAIT_MS = 500
+const ASK_AGAIN_MS = 500
+const WAIT_LIMIT_MS = 5 * 60_000
 
 /** Runs `npm ci` unless node_modules holds what package-lock.json says. Ends the process if it can't. */
 export async function install() {
-  refuseOldNode()
-  const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')))
-  const hash = wanted.digest('hex')
-  if (read(installed) === hash) return
-  await takeLock()
   try {
+    refuseOldNode()
+    const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')))
+    const hash = wanted.digest('hex')
+    if (read(installed) === hash) return
+    await takeLock()
     if (read(installed) !== hash) npmCi()
     writeFileSync(installed, hash)
-  } finally {
     rmSync(lock, { force: true })
+  } catch (error) {
+    const full = 'The disk is full. Make room for 1 GB, and run the same command again.'
+    console.error(error.code === 'ENOSPC' ? full : error.message) // npm ci may not have noticed
+    process.exit(1)
   }
 }
 
 function refuseOldNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   if (major > 20 || (major === 20 && minor >= 19)) return
-  fail(`Remit needs Node 20.19 or later, and this is ${process.versions.node}.`)
+  throw new Error(`Remit needs Node 20.19 or later, and this is ${process.versions.node}.`)
 }
 
 function npmCi() {
@@ -38,25 +42,27 @@ function npmCi() {
   const [command, ...rest] = [...npm, ...args]
   const { status } = spawnSync(command, rest, { cwd: root, stdio: 'inherit' })
   if (status === 0) return
-  rmSync(lock, { force: true })
-  fail(
-    'npm ci failed; its own message is above. It needs the package registry and about 1 GB of disk.',
-    'Once that is mended, run the same command again.',
-  )
+  const needs = 'It needs the package registry, and 1 GB of disk.'
+  throw new Error(`npm ci failed, as it says above. ${needs} Then run the same command again.`)
 }
 
-/** Two at once would remove node_modules from under each other: the second waits for the first. */
+/**
+ * Two at once would remove node_modules from under each other: the second waits for the first. A
+ * lock whose process is gone is nobody's, and so is one that is held too long: its process id may
+ * have been given to another.
+ */
 async function takeLock() {
   mkdirSync(join(root, '.remit'), { recursive: true, mode: 0o700 })
+  const deadline = Date.now() + WAIT_LIMIT_MS
   for (let waiting = false; ; waiting = true) {
     try {
-      return writeFileSync(lock, String(process.pid), { flag: 'wx' })
+      return writeFileSync(lock, `${process.pid}`, { flag: 'wx' })
     } catch (error) {
       if (error.code !== 'EEXIST') throw error
     }
-    if (!isAlive(Number(read(lock)))) rmSync(lock, { force: true })
-    else if (!waiting) console.log('Waiting for another npm ci of this checkout')
-    await setTimeout(WAIT_MS)
+    if (!waiting) console.log('Waiting for another npm ci in this checkout')
+    await setTimeout(ASK_AGAIN_MS)
+    if (Date.now() > deadline || !isAlive(Number(read(lock)))) rmSync(lock, { force: true })
   }
 }
 
@@ -74,9 +80,4 @@ function read(file) {
   } catch {
     return ''
   }
-}
-
-function fail(...lines) {
-  console.error(lines.join('\n'))
-  process.exit(1)
 }

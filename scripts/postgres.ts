@@ -26,7 +26,10 @@ type Options = {
 
 type Place = { bin: string; home: string; user: User | undefined }
 
-/** The Postgres from npm. With a `dataDir` its log is `<dataDir>.log`, without one it is unlogged. */
+/**
+ * The Postgres from npm. With a `dataDir` its log is `<dataDir>.log`; without one all of it is gone
+ * once it has stopped.
+ */
 export async function startPostgres({ dataDir, port }: Options = {}) {
   const user = postgresUser()
   const bin = await postgresBinaries(user)
@@ -77,7 +80,7 @@ async function initialise({ bin, home, user }: Place): Promise<void> {
   const auth = ['--username=postgres', `--pwfile=${password}`, '--auth=scram-sha-256']
   const args = ['-D', fresh, ...auth, '--encoding=UTF8', '--locale=C', '--no-sync']
   await exec(join(bin, 'initdb'), args, { ...user, cwd: '/' }).catch((error) => {
-    throw new Error(`Postgres could not make its data: ${error.stderr || error.message}${wayOut}`)
+    throw new Error(`Postgres could not make its data: ${error.stderr || error.message}\n${wayOut}`)
   })
   await rename(fresh, join(home, 'data'))
 }

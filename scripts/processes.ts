@@ -17,7 +17,7 @@ type Guarded = {
   stopLimitMs?: number
   user?: User | undefined
   env?: NodeJS.ProcessEnv
-  removeAfter?: string // a folder that is of no use once the process has ended
+  removeAfter?: string // a folder that is of no use once the process has ended as it should
 }
 
 /**
@@ -34,7 +34,7 @@ watcher=$!
 wait $command
 code=$?
 kill $watcher 2>/dev/null
-[ -z "$GUARD_REMOVE" ] || rm -rf "$GUARD_REMOVE"
+[ $code -ne 0 ] || [ -z "$GUARD_REMOVE" ] || rm -rf "$GUARD_REMOVE"
 exit $code`
 
 export function spawnGuarded(command: string[], options: Guarded): Running {
@@ -69,8 +69,8 @@ export function whenExited(child: ChildProcess): Promise<string> {
 export async function killAfter(child: ChildProcess, exited: Promise<string>, limitMs: number) {
   const stopped = new AbortController()
   const limit = setTimeout(limitMs, undefined, { signal: stopped.signal })
-  const kill = () => child.pid && process.kill(-child.pid, 'SIGKILL')
-  await Promise.race([exited, limit.then(kill, () => {})])
+  const killGroup = () => child.pid && process.kill(-child.pid, 'SIGKILL')
+  limit.then(killGroup).catch(() => {}) // aborted, or it has just ended
   await exited
   stopped.abort()
 }
@@ -89,9 +89,9 @@ export async function waitUntilReady<T>(starting: Starting, ask: () => Promise<T
     try {
       return await ask()
     } catch (error) {
-      const late =
-        Date.now() > deadline ? `no answer within ${limitMs / 1000} s (${reason(error)})` : ''
-      if (ended || late) throw new Error(`${name} is not there: ${ended || late}${tail(logFile)}`)
+      if (!ended && Date.now() > deadline)
+        ended = `no answer within ${limitMs / 1000} s (${reason(error)})`
+      if (ended) throw new Error(`${name} is not there: ${ended}${tail(logFile)}`)
     }
     await setTimeout(50)
   }

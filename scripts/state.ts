@@ -1,14 +1,24 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { cacheRoot } from './cache.ts'
 import { commandOf } from './processes.ts'
 
 const folder = fileURLToPath(new URL('../.remit', import.meta.url))
 const lock = join(folder, 'start.pid')
 const command = fileURLToPath(new URL('dev.ts', import.meta.url))
 const NEEDED_MB = 500
+const FULL_MB = 20
 const LOCK_WAIT_MS = 5_000
 
 /** A file of `.remit/`, where `npm start` keeps what outlasts it. */
@@ -20,10 +30,18 @@ export function openState(): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   if (statSync(folder).uid !== process.getuid?.())
     throw new Error(`${folder} belongs to another user. Run npm start as that user, or remove it.`)
-  const { bavail, bsize } = statfsSync(folder)
-  const freeMb = Math.floor((bavail * bsize) / 2 ** 20)
-  if (freeMb < NEEDED_MB)
-    throw new Error(`Only ${freeMb} MB of disk are free. Make room for ${NEEDED_MB} MB first.`)
+  if (freeMb() < NEEDED_MB)
+    throw new Error(`Only ${freeMb()} MB of disk are free. Make room for ${NEEDED_MB} MB first.`)
+}
+
+export function isDiskFull(): boolean {
+  return freeMb() < FULL_MB
+}
+
+/** Root's Postgres keeps its data in the cache, which may be on another disk. */
+function freeMb(): number {
+  const places = [folder, cacheRoot()].filter(existsSync).map((place) => statfsSync(place))
+  return Math.floor(Math.min(...places.map(({ bavail, bsize }) => bavail * bsize)) / 2 ** 20)
 }
 
 /** Made at the first start, and the same ever after. */

@@ -1,16 +1,7 @@
 import { testRetrySchedule } from '../core/retry-schedule.ts'
-import { deleteEndpoint, disableEndpoint } from '../db/endpoints.ts'
-import { deliveries, endpoints, events } from '../db/schema.ts'
-import {
-  type DeliveryHandle,
-  detailsOf,
-  signalsOf,
-  sleepReally,
-  testDelivering,
-} from './delivering.ts'
-import { addEndpoint } from './delivery.ts'
+import { detailsOf, ended, signalsOf, testDelivering } from './delivering.ts'
 
-const { db, temporal, endpoint, deliver, answerWith, recorded, untilFailed } = testDelivering()
+const { endpoint, deliver, answerWith, recorded, untilFailed } = testDelivering()
 
 const any = (prefix: string) => expect.stringMatching(`^${prefix}`)
 const ms = expect.any(Number)
@@ -44,7 +35,7 @@ describe('The schedule', () => {
     expect(attempts.map(({ state }) => state)).toEqual(['failed', 'failed', 'succeeded'])
   })
 
-  test('can be an endpoint’s own', async () => {
+  test("can be an endpoint's own", async () => {
     const askedAt = answerWith(...times(5, busy))
     const { row } = await deliver({ to: { retrySchedule: [7, 86_400] } })
     expect(askedAt).toEqual([0, 7, 86_407])
@@ -146,12 +137,27 @@ describe('A failed attempt', () => {
     })
   })
 
+  test('is followed by a wait whose end the UI shows', async () => {
+    answerWith(busy)
+    await deliver({
+      use: async (handle, { id }) => {
+        await untilFailed(handle)
+        const { row } = await recorded(id)
+        const due = row.nextAttemptAt?.toISOString().slice(0, 16).replace('T', ' ')
+        const details = await detailsOf(handle)
+        expect(details).toMatch(/^\*\*Waiting\*\* after attempt 1 failed\. Attempt 2 at /)
+        expect(details).toContain(due)
+        await handle.result()
+      },
+    })
+  })
+
   test('that is the last one says so', async () => {
     answerWith(busy)
     await deliver({
       to: { retrySchedule: [] },
       use: async (handle) => {
-        await handle.result().catch(() => {})
+        await ended(handle)
         expect(await signalsOf(handle)).toMatchObject([{ attempt: 1, retryInMs: null }])
         const details = await detailsOf(handle)
         expect(details).toMatch(/^\*\*Failed\*\* after attempt 1\. Nothing more will be sent/)

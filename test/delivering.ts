@@ -12,7 +12,8 @@ import type { deliverWebhook } from '../workflows/index.ts'
 import { testDb } from './db.ts'
 import { addDelivery, webhookDeps } from './delivery.ts'
 import { testEndpoint } from './endpoint.ts'
-import { timeSkippingEnv } from './temporal.ts'
+import { fileWorkers } from './file-workers.ts'
+import { type TestTemporal, timeSkippingEnv } from './temporal.ts'
 
 export type DeliveryHandle = WorkflowHandleWithStartDetails<typeof deliverWebhook>
 
@@ -22,30 +23,26 @@ type Options = {
   to?: Partial<Parameters<typeof addDelivery>[1]>
   deps?: Partial<WebhookDeps>
   before?: (delivery: Delivery) => Promise<unknown>
-  use?: (handle: DeliveryHandle) => Promise<unknown>
+  use?: (handle: DeliveryHandle, delivery: Delivery) => Promise<unknown>
 }
 
-/** A file's database, its merchant's server, and a clock that skips the waits between attempts. */
-export function testDelivering() {
+/** A file's database, its merchant's server, and unless told a clock that skips the waits. */
+export function testDelivering(createEnv: () => TestTemporal = timeSkippingEnv) {
+  const workers = fileWorkers()
   const db = testDb()
-  const temporal = timeSkippingEnv()
+  const temporal = createEnv()
   const endpoint = testEndpoint()
   const now = async () => new Date(await temporal.now())
+  let activities = webhookActivities(webhookDeps(db, { now }))
+  workers.serve(temporal, ['postWebhook', 'failDelivery'], () => activities)
 
-  /** Delivers one event. `outcome` is what the workflow returned, or the error that it ended with. */
-  async function deliver({ to, deps, before, use = toResult }: Options = {}) {
+  /** Delivers one event, and says what `use` returned and what the database then holds. */
+  async function deliver({ to, deps, before, use = ended }: Options = {}) {
     endpoint.requests = []
     const { secret, ...delivery } = await addDelivery(db, { url: endpoint.url, ...to })
     await before?.(delivery)
-    const activities = webhookActivities(webhookDeps(db, { now, ...deps }))
-    const outcome: unknown = await temporal.withActivities(activities, async () => {
-      const { workflowType, ...options } = deliveryStart(delivery)
-      const handle = await temporal.client().workflow.start<typeof deliverWebhook>(workflowType, {
-        ...options,
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-      })
-      return use(handle).catch((error: unknown) => error)
-    })
+    activities = webhookActivities(webhookDeps(db, { now, ...deps }))
+    const outcome = await use(await start(delivery), delivery)
     return { ...delivery, secret, outcome, ...(await recorded(delivery.id)) }
   }
 
@@ -56,6 +53,14 @@ export function testDelivering() {
     const [delivery] = (await db.transaction((tx) => insertEvent(tx, event, new Date()))).deliveries
     assert(delivery)
     return delivery
+  }
+
+  async function start(delivery: Delivery): Promise<DeliveryHandle> {
+    const { workflowType, ...options } = deliveryStart(delivery)
+    return temporal.client().workflow.start<typeof deliverWebhook>(workflowType, {
+      ...options,
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    })
   }
 
   async function recorded(id: string) {
@@ -69,7 +74,8 @@ export function testDelivering() {
       .from(deliveries)
       .innerJoin(events, eq(events.id, deliveries.eventId))
       .where(eq(deliveries.id, id))
-    return { row: row?.delivery, event: row?.event, attempts: made }
+    assert(row)
+    return { row: row.delivery, event: row.event, attempts: made }
   }
 
   /**
@@ -99,10 +105,24 @@ export function testDelivering() {
     while ((await signalsOf(handle)).length < times) await sleepReally(20)
   }
 
-  return { db, temporal, endpoint, now, deliver, addEvent, answerWith, recorded, untilFailed }
+  return {
+    db,
+    temporal,
+    endpoint,
+    now,
+    deliver,
+    start,
+    addEvent,
+    answerWith,
+    recorded,
+    untilFailed,
+  }
 }
 
-const toResult = (handle: DeliveryHandle) => handle.result()
+/** What a delivery's workflow returned, or the error that it ended with. */
+export async function ended(handle: DeliveryHandle): Promise<unknown> {
+  return handle.result().catch((error: unknown) => error)
+}
 
 export function sleepReally(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))

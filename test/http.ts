@@ -1,10 +1,11 @@
 import type { Client } from '@temporalio/client'
 import { sql } from 'drizzle-orm'
 import { createApp } from '../api/app.ts'
-import type { Cipher } from '../core/secrets.ts'
+import type { Deps } from '../api/router.ts'
 import type { Db } from '../db/client.ts'
 import { settlePayment } from '../db/payments.ts'
 import { type Answer, callAs, testApp, testProviders } from './app.ts'
+import { testCipher } from './cipher.ts'
 import { addMerchant } from './db.ts'
 
 export const upi = { amount: 50_000, currency: 'INR', method: 'upi', vpa: 'asha.rao@upi' }
@@ -21,16 +22,17 @@ export async function testShop(db: Db, options: Parameters<typeof testApp>[1] = 
   return { merchant, app, started, call: callAs(app, merchant) }
 }
 
-/** The API under other encryption keys. */
-export function appWithCipher(db: Db, cipher: Cipher) {
+/** The API, set up otherwise than the tests have it. */
+export function appWith(db: Db, overrides: Partial<Deps>) {
   return createApp({
     db,
     temporal: {} as Client,
     tryStart: async () => {},
     providers: testProviders(db),
-    cipher,
+    cipher: testCipher,
     outbound: { allowHttp: true, allowPrivateNetworks: true },
     rateLimitPerSecond: 0,
+    ...overrides,
   })
 }
 

@@ -7,7 +7,7 @@ import { providerFor } from '../providers/index.ts'
 import { callAs, testProviders } from './app.ts'
 import { addMerchant, testDb } from './db.ts'
 import {
-  appWithCipher,
+  appWith,
   byCard,
   card,
   cardNumber,
@@ -163,7 +163,7 @@ test('its record can not be guessed back to a card', async () => {
   const fingerprints = []
   for (const key of keys) {
     const merchant = await addMerchant(db)
-    const call = callAs(appWithCipher(db, createCipher([key])), merchant)
+    const call = callAs(appWith(db, { cipher: createCipher([key]) }), merchant)
     expect((await call('POST', path, byCard, withKey('card'))).status).toBe(201)
     const [record] = await recordsOf(merchant.id)
     fingerprints.push(record?.fingerprint)
@@ -183,18 +183,16 @@ test('its record can not be guessed back to a card', async () => {
 test('a request is still recognised after the encryption key was rotated', async () => {
   const merchant = await addMerchant(db)
   const [old, current] = [Buffer.alloc(32, 3), Buffer.alloc(32, 4)]
-  const before = callAs(appWithCipher(db, createCipher([old])), merchant)
-  const after = callAs(appWithCipher(db, createCipher([current, old])), merchant)
+  const before = callAs(appWith(db, { cipher: createCipher([old]) }), merchant)
+  const after = callAs(appWith(db, { cipher: createCipher([current, old]) }), merchant)
   const first = await before('POST', path, upi, withKey('a'))
   const again = await after('POST', path, upi, withKey('a'))
   expect([again.headers.get('idempotent-replayed'), again.body.id]).toEqual(['true', first.body.id])
   const changed = await after('POST', path, { ...upi, amount: 1 }, withKey('a'))
   expectRefusal(changed, 422, 'idempotency_key_reused')
-  const fresh = await after('POST', path, upi, withKey('b'))
-  const [newest] = await db.select().from(idempotencyKeys).where(eq(idempotencyKeys.key, 'b'))
-  expect([fresh.status, newest?.responseStatus]).toEqual([201, 201])
-  const [records] = [await recordsOf(merchant.id)]
-  expect(new Set(records.map(({ fingerprint }) => fingerprint)).size).toBe(2)
+  await after('POST', path, upi, withKey('b'))
+  const fingerprints = (await recordsOf(merchant.id)).map(({ fingerprint }) => fingerprint)
+  expect(new Set(fingerprints).size).toBe(2) // one under each key, of the same request
 })
 
 describe('of a card payment', () => {

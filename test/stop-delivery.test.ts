@@ -1,71 +1,108 @@
 import { eq } from 'drizzle-orm'
 import { Webhook } from 'standardwebhooks'
+import type { Delivery } from '../core/delivery.ts'
 import { deleteEndpoint, disableEndpoint } from '../db/endpoints.ts'
 import { deliveries, endpoints, events } from '../db/schema.ts'
-import { type DeliveryHandle, detailsOf, sleepReally, testDelivering } from './delivering.ts'
+import { detailsOf, ended, sleepReally, testDelivering } from './delivering.ts'
 import { addEndpoint } from './delivery.ts'
+import { devServerEnv } from './temporal.ts'
 
-const { db, temporal, endpoint, deliver, answerWith, recorded, untilFailed, addEvent } =
-  testDelivering()
+// The real server. The skipping one never skips again once a child has outlived its parent, and
+// loses a failure that comes after the cancel.
+const { db, temporal, endpoint, deliver, start, addEvent, answerWith, recorded, untilFailed } =
+  testDelivering(devServerEnv)
 
+const gone = { status: 410 }
 const busy = { status: 503 }
+const soon = { retrySchedule: [1] }
+
+type End = (...args: Parameters<typeof deleteEndpoint>) => Promise<unknown>
+
+/** Waits for `publishEvent` too, which the activity starts. */
+async function published(merchantId: string): Promise<number> {
+  const type = 'webhook_endpoint.disabled'
+  const found = await db.query.events.findMany({ where: eq(events.merchantId, merchantId) })
+  const told = found.filter((event) => event.type === type)
+  for (const { id } of told) await temporal.client().workflow.getHandle(id).result()
+  return told.length
+}
+
+async function deliveryTo(endpointId: string): Promise<string> {
+  const [row] = await db.select().from(deliveries).where(eq(deliveries.endpointId, endpointId))
+  return row?.id ?? ''
+}
+
+async function disableQuietly({ endpointId }: Delivery) {
+  await db.update(endpoints).set({ status: 'disabled' }).where(eq(endpoints.id, endpointId))
+}
 
 describe('An endpoint that answers 410', () => {
-  test('is disabled, gets nothing more, and the merchant’s others are told', async () => {
-    const askedAt = answerWith({ status: 410 })
+  test("is disabled, gets nothing more, and the merchant's others are told", async () => {
+    answerWith(gone)
     let waiting = { id: '' }
     let other = { id: '', secret: '' }
-    const delivery = await deliver({
+    const { outcome, row, endpointId } = await deliver({
       before: async ({ merchantId }) => {
         waiting = await addEvent(merchantId)
         const eventTypes = ['webhook_endpoint.disabled' as const]
         other = await addEndpoint(db, { merchantId, url: `${endpoint.url}/other`, eventTypes })
       },
-      use: async (handle) => {
-        const error = await handle.result().catch((failure) => failure)
-        await resultOf(await deliveryTo(other.id))
-        return error
+      use: async (handle, { merchantId }) => {
+        const failure = await ended(handle)
+        expect(await published(merchantId)).toBe(1)
+        await temporal
+          .client()
+          .workflow.getHandle(await deliveryTo(other.id))
+          .result()
+        return failure
       },
     })
     const cause = { message: expect.stringMatching(/^Attempt 1: HTTP 410 in/) }
-    expect(delivery.outcome).toMatchObject({ cause: { cause } })
-    expect(delivery.row).toMatchObject({ status: 'failed', nextAttemptAt: null })
-    expect((await recorded(waiting.id)).row?.status).toBe('skipped')
+    expect(outcome).toMatchObject({ message: 'Workflow execution failed', cause: { cause } })
+    expect(row).toMatchObject({ status: 'failed', nextAttemptAt: null, nextSweepAt: null })
+    expect((await recorded(waiting.id)).row).toMatchObject({ status: 'skipped', nextSweepAt: null })
 
-    expect(askedAt).toHaveLength(2)
-    const told = endpoint.requests[1]
+    const [, told, ...more] = endpoint.requests
+    expect(more).toEqual([])
     expect(told?.path).toBe('/hooks/other')
-    expect(new Webhook(other.secret).verify(told?.body ?? '', { ...told?.headers })).toMatchObject({
+    const headers = told?.headers as Record<string, string>
+    expect(new Webhook(other.secret).verify(told?.body ?? '', headers)).toMatchObject({
       type: 'webhook_endpoint.disabled',
-      data: { object: { id: delivery.endpointId, status: 'disabled' } },
+      data: { object: { id: endpointId, status: 'disabled' } },
     })
   })
 
-  test('is told of once, however many of its deliveries get that answer', async () => {
-    answerWith({ status: 410 })
-    const { endpointId, merchantId, row } = await deliver({
-      before: ({ endpointId }) =>
-        db
-          .update(endpoints)
-          .set({ retrySchedule: [5] })
-          .where(eq(endpoints.id, endpointId)),
+  test('is told of once, though two of its deliveries got that answer', async () => {
+    let second: Delivery
+    answerWith({ ...gone, meanwhile: async () => ended(await start(second)) }, gone)
+    const { row, attempts } = await deliver({
+      before: async ({ merchantId }) => {
+        second = await addEvent(merchantId)
+      },
+      use: async (handle, { merchantId }) => {
+        await ended(handle)
+        expect(await published(merchantId)).toBe(1)
+      },
     })
-    expect([row?.status, await statusOf(endpointId)]).toEqual(['failed', 'disabled'])
-    const told = await db.select().from(events).where(eq(events.merchantId, merchantId))
-    expect(told.map(({ type }) => type)).toEqual(['payment.succeeded', 'webhook_endpoint.disabled'])
+    // The second one disabled the endpoint, and so skipped the first, which was on its way.
+    expect(row.status).toBe('skipped')
+    expect(attempts).toMatchObject([{ state: 'failed', httpStatus: 410 }])
   })
 })
 
 describe('A delivery is skipped', () => {
-  test('when its endpoint is disabled between two attempts', async () => {
+  test.each([
+    { how: 'disabled', end: disableEndpoint },
+    { how: 'deleted', end: deleteEndpoint },
+  ])('when its endpoint is $how between two attempts', async ({ end }: { end: End }) => {
     const askedAt = answerWith(busy)
     const { outcome, row, attempts } = await deliver({
-      use: async (handle) => {
+      to: soon,
+      use: async (handle, { merchantId, endpointId }) => {
         await untilFailed(handle)
-        const { merchantId, endpointId } = await target(handle)
-        await db.transaction((tx) => disableEndpoint(tx, merchantId, endpointId, new Date()))
+        await db.transaction((tx) => end(tx, merchantId, endpointId, new Date()))
         const result = await handle.result()
-        expect(await detailsOf(handle)).toMatch(/^\*\*Skipped\*\*/)
+        expect(await detailsOf(handle)).toMatch(/^\*\*Skipped\*\*.*\n(.*\n)+.* 1 \| 503 \|/)
         return result
       },
     })
@@ -75,32 +112,44 @@ describe('A delivery is skipped', () => {
     expect(attempts).toHaveLength(1)
   })
 
-  test('when its endpoint is deleted between two attempts', async () => {
-    const askedAt = answerWith(busy)
-    const { outcome, row } = await deliver({
-      use: async (handle) => {
-        await untilFailed(handle)
-        const { merchantId, endpointId } = await target(handle)
-        await db.transaction((tx) => deleteEndpoint(tx, merchantId, endpointId, new Date()))
-        return handle.result()
-      },
-    })
-    expect(outcome).toEqual({ status: 'skipped' })
-    expect(askedAt).toEqual([0])
-    expect(row?.status).toBe('skipped')
-  })
-
-  test('when it was committed just after its endpoint was disabled', async () => {
+  test('when it was committed at the same moment as the end of its endpoint', async () => {
     const askedAt = answerWith()
-    const { outcome, row } = await deliver({
-      before: ({ endpointId }) =>
-        db.update(endpoints).set({ status: 'disabled' }).where(eq(endpoints.id, endpointId)),
-    })
+    const { outcome, row } = await deliver({ before: (delivery) => disableQuietly(delivery) })
     expect(outcome).toEqual({ status: 'skipped' })
     expect(askedAt).toEqual([])
     expect(row).toMatchObject({ status: 'skipped', nextSweepAt: null })
   })
+
+  test('when its endpoint is disabled while an attempt fails', async () => {
+    let end: () => unknown = () => {}
+    const askedAt = answerWith({ ...busy, meanwhile: () => end() })
+    const { outcome, row, attempts } = await deliver({
+      to: soon,
+      before: async ({ merchantId, endpointId }) => {
+        end = () => db.transaction((tx) => disableEndpoint(tx, merchantId, endpointId, new Date()))
+      },
+    })
+    expect(outcome).toEqual({ status: 'skipped' })
+    expect(askedAt).toEqual([0])
+    expect(row).toMatchObject({ status: 'skipped', nextAttemptAt: null })
+    expect(attempts).toMatchObject([{ state: 'failed', httpStatus: 503 }])
+  })
 })
+
+const canceled = { cause: { name: 'CancelledFailure' } }
+
+/** Cancels the delivery while its first attempt is on its way. */
+function cancelMeanwhile(status: number) {
+  let cancel = async () => {}
+  const askedAt = answerWith({ status, meanwhile: () => cancel() })
+  const before = async ({ id }: { id: string }) => {
+    cancel = async () => {
+      await temporal.client().workflow.getHandle(id).cancel()
+      await sleepReally(300)
+    }
+  }
+  return { askedAt, before }
+}
 
 describe('A canceled delivery', () => {
   test('has failed', async () => {
@@ -108,65 +157,33 @@ describe('A canceled delivery', () => {
     const { outcome, row, attempts } = await deliver({
       use: async (handle) => {
         await untilFailed(handle)
+        expect(await detailsOf(handle)).toMatch(/^\*\*Waiting\*\* after attempt 1 failed\./)
         await handle.cancel()
-        const error = await handle.result().catch((failure) => failure)
+        const failure = await ended(handle)
         expect(await detailsOf(handle)).toMatch(/^\*\*Canceled\*\* by an operator/)
-        return error
+        return failure
       },
     })
-    expect(outcome).toMatchObject({ cause: { name: 'CancelledFailure' } })
+    expect(outcome).toMatchObject(canceled)
     expect(row).toMatchObject({ status: 'failed', nextAttemptAt: null, nextSweepAt: null })
     expect(attempts).toHaveLength(1)
     expect(askedAt).toEqual([0])
   })
 
-  test('records the attempt that is on its way', async () => {
-    let cancel = async () => {}
-    const askedAt = answerWith({ ...busy, meanwhile: () => cancel() })
-    const { row, attempts } = await deliver({
-      before: async ({ id }) => {
-        cancel = async () => {
-          await temporal.client().workflow.getHandle(id).cancel()
-          await sleepReally(200)
-        }
-      },
-    })
+  test('records an attempt that is on its way before it fails', async () => {
+    const { askedAt, before } = cancelMeanwhile(503)
+    const { row, attempts } = await deliver({ before })
     expect(askedAt).toEqual([0])
     expect(row).toMatchObject({ status: 'failed', nextAttemptAt: null })
     expect(attempts).toMatchObject([{ state: 'failed', httpStatus: 503 }])
   })
 
-  test('is delivered if the attempt that is on its way succeeds', async () => {
-    let cancel = async () => {}
-    answerWith({ status: 200, meanwhile: () => cancel() })
-    const { row, attempts } = await deliver({
-      before: async ({ id }) => {
-        cancel = async () => {
-          await temporal.client().workflow.getHandle(id).cancel()
-          await sleepReally(200)
-        }
-      },
-    })
-    expect(row?.status).toBe('delivered')
+  test('is delivered if an attempt that is on its way succeeds', async () => {
+    const { askedAt, before } = cancelMeanwhile(200)
+    const { outcome, row, attempts } = await deliver({ before })
+    expect(askedAt).toEqual([0])
+    expect(outcome).toMatchObject({ status: 'delivered', attempt: 1 })
+    expect(row.status).toBe('delivered')
     expect(attempts).toMatchObject([{ state: 'succeeded' }])
   })
 })
-
-async function deliveryTo(endpointId: string): Promise<string> {
-  const [row] = await db.select().from(deliveries).where(eq(deliveries.endpointId, endpointId))
-  return row?.id ?? ''
-}
-
-async function resultOf(workflowId: string): Promise<unknown> {
-  return temporal.client().workflow.getHandle(workflowId).result()
-}
-
-async function statusOf(endpointId: string) {
-  const [row] = await db.select().from(endpoints).where(eq(endpoints.id, endpointId))
-  return row?.status
-}
-
-async function target(handle: DeliveryHandle) {
-  const { row } = await recorded(handle.workflowId)
-  return { merchantId: row?.merchantId ?? '', endpointId: row?.endpointId ?? '' }
-}

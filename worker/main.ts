@@ -1,5 +1,5 @@
 import { Client } from '@temporalio/client'
-import { NativeConnection } from '@temporalio/worker'
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker'
 import { createActivities } from '../activities/index.ts'
 import { createPost } from '../activities/outbound.ts'
 import { type Config, loadConfig } from '../config.ts'
@@ -15,6 +15,7 @@ const STATEMENT_TIMEOUT_MS = 30_000
 const CONNECT_RETRY_MS = 2_000
 
 const config = loadConfig()
+Runtime.install({ logger: new DefaultLogger('WARN') })
 const db = openDb(config.DATABASE_URL, {
   poolMax: config.DATABASE_POOL_MAX,
   statementTimeoutMs: STATEMENT_TIMEOUT_MS,

@@ -7,8 +7,10 @@ const GRPC_ALREADY_EXISTS = 6
 const GRPC_PERMISSION_DENIED = 7
 const GRPC_UNIMPLEMENTED = 12
 
-/** The project's schedules: id, and workflow, and how often. */
-const schedules = { sweep: '60 seconds', reconcile: '5 minutes' } as const
+const schedules = [
+  { id: 'sweep', every: '60 seconds', summary: 'Start what no workflow has taken up' },
+  { id: 'reconcile', every: '5 minutes', summary: 'Find open rows whose workflow is gone' },
+] as const
 
 /**
  * Makes of a namespace one that Remit can run in, and sweeps once: what was stranded while no
@@ -16,7 +18,7 @@ const schedules = { sweep: '60 seconds', reconcile: '5 minutes' } as const
  */
 export async function setUpNamespace(client: Client, namespace: string): Promise<void> {
   await registerSearchAttributes(client, namespace)
-  for (const [id, every] of Object.entries(schedules)) await ensureSchedule(client, id, every)
+  for (const schedule of schedules) await ensureSchedule(client, schedule)
   await client.schedule.getHandle('sweep').trigger('SKIP')
 }
 
@@ -40,26 +42,24 @@ async function registerSearchAttributes(client: Client, namespace: string): Prom
   }
 }
 
-async function ensureSchedule(client: Client, id: string, every: string): Promise<void> {
-  const options = {
-    scheduleId: id,
-    spec: { intervals: [{ every }] },
-    policies: { overlap: 'SKIP', catchupWindow: '1 minute' },
-    action: {
-      type: 'startWorkflow',
-      workflowType: id,
-      workflowId: id,
-      taskQueue: 'payments' satisfies TaskQueue,
-      args: [],
-    },
-  } as unknown as ScheduleOptions
+type Schedule = (typeof schedules)[number]
+
+/** Makes the schedule, or brings the one that is there up to date. */
+async function ensureSchedule(client: Client, { id, every, summary }: Schedule): Promise<void> {
+  const action: ScheduleOptions['action'] = {
+    type: 'startWorkflow',
+    workflowType: id,
+    workflowId: id,
+    taskQueue: 'payments' satisfies TaskQueue,
+    staticSummary: summary,
+  }
+  const rules = { spec: { intervals: [{ every }] }, policies: { overlap: 'SKIP' as const } }
   try {
-    await client.schedule.create(options)
+    await client.schedule.create({ scheduleId: id, ...rules, action })
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error
-    const { spec, policies, action } = options
     await client.schedule
       .getHandle(id)
-      .update((previous) => ({ ...previous, spec, policies, action }) as typeof previous)
+      .update((previous) => ({ ...previous, ...rules, action: { ...previous.action, ...action } }))
   }
 }

@@ -116,7 +116,7 @@ function pollUntilWindowEnds(id: string, checkInMs: number | null): Promise<Verd
 function toVerdict(status: PaymentVerdict, failureCode?: FailureCode): Verdict | null {
   if (!paymentVerdicts.includes(status)) return null
   if (status !== 'failed') return { status, failureCode: null }
-  const known = failureCode && failureCode in failureMessages
+  const known = failureCode && Object.hasOwn(failureMessages, failureCode)
   return { status, failureCode: known ? failureCode : 'processing_error' }
 }
 

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict'
+import { callAs, testApp } from './app.ts'
+import type { Merchant } from './db.ts'
+import { addMerchant, testDb } from './db.ts'
+import { contents, expectRefusal, upi } from './http.ts'
+
+const db = testDb()
+const { app } = testApp(db)
+const root = '/api/v1'
+const url = 'https://shop.example/hooks'
+const kinds = ['payments', 'orders', 'events', 'webhook_endpoints', 'webhook_deliveries'] as const
+type Kind = (typeof kinds)[number]
+
+/**
+ * Every route of the merchants' API. `of`: it names one object, and `body` is one that it would
+ * take. `list`: with the filters that could name another's objects. `create`: with its body.
+ */
+type Fixture = { of: Kind; body?: object } | { list: Kind; filters?: Filters } | { create: object }
+type Filters = Record<string, keyof Owned>
+
+const fixtures: Record<string, Fixture> = {
+  'POST /payments': { create: upi },
+  'GET /payments': { list: 'payments', filters: { order_id: 'orders' } },
+  'GET /payments/:id': { of: 'payments' },
+  'POST /orders': { create: { amount: 50_000, currency: 'INR', reference: 'ORDER_1' } },
+  'GET /orders': { list: 'orders', filters: { reference: 'reference' } },
+  'GET /orders/:id': { of: 'orders' },
+  'GET /events': { list: 'events' },
+  'GET /events/:id': { of: 'events' },
+  'POST /webhook_endpoints': { create: { url } },
+  'GET /webhook_endpoints': { list: 'webhook_endpoints' },
+  'GET /webhook_endpoints/:id': { of: 'webhook_endpoints' },
+  'PATCH /webhook_endpoints/:id': { of: 'webhook_endpoints', body: { url: `${url}/stolen` } },
+  'DELETE /webhook_endpoints/:id': { of: 'webhook_endpoints' },
+  'POST /webhook_endpoints/:id/enable': { of: 'webhook_endpoints' },
+  'POST /webhook_endpoints/:id/disable': { of: 'webhook_endpoints' },
+  'GET /webhook_deliveries': {
+    list: 'webhook_deliveries',
+    filters: { endpoint_id: 'webhook_endpoints', event_id: 'events' },
+  },
+  'GET /webhook_deliveries/:id': { of: 'webhook_deliveries' },
+}
+
+const routes = [
+  ...new Set(
+    app.routes
+      .filter(({ method, path }) => method !== 'ALL' && path.startsWith(root))
+      .map(({ method, path }) => `${method} ${path.slice(root.length)}`),
+  ),
+]
+
+/** The newest object of each kind, and an order's reference. */
+type Owned = Record<Kind | 'reference', string>
+type Call = ReturnType<typeof callAs>
+
+let owner: Call
+let stranger: Call
+let owned: Owned
+
+/** One of everything, and two of what can be listed. */
+async function fill(merchant: Merchant, reference: string): Promise<Owned> {
+  const call = callAs(app, merchant)
+  for (const path of ['one', 'two'])
+    await call('POST', `${root}/webhook_endpoints`, { url: `${url}/${path}` })
+  await call('POST', `${root}/orders`, { amount: 50_000, currency: 'INR' })
+  const order = { amount: 50_000, currency: 'INR', reference }
+  const { body } = await call('POST', `${root}/orders`, order)
+  await call('POST', `${root}/payments`, upi)
+  await call('POST', `${root}/payments`, { ...upi, order_id: body.id })
+  const newest = async (kind: Kind) => {
+    const id = (await call('GET', `${root}/${kind}?limit=1`)).body.data[0]?.id
+    assert(id, `${kind}: none was made`)
+    return [kind, id] as const
+  }
+  const found = Object.fromEntries(await Promise.all(kinds.map(newest))) as Record<Kind, string>
+  return { ...found, reference }
+}
+
+beforeAll(async () => {
+  const [us, them] = [await addMerchant(db), await addMerchant(db)]
+  owner = callAs(app, us)
+  stranger = callAs(app, them)
+  owned = await fill(us, 'OURS')
+  await fill(them, 'THEIRS')
+})
+
+const pathOf = (route: string) => `${root}${route.split(' ')[1]}`
+const methodOf = (route: string) => route.split(' ')[0] ?? ''
+const idsOf = ({ body }: { body: { data: { id: string }[] } }) => body.data.map(({ id }) => id)
+
+test('there is a fixture for every route, and a route for every fixture', () => {
+  expect([...routes].sort()).toEqual(Object.keys(fixtures).sort())
+  for (const route of routes.filter((path) => path.includes(':')))
+    expect(fixtures[route]).toHaveProperty('of')
+})
+
+const entries = Object.entries(fixtures)
+const ofOne = entries.flatMap(([route, it]) => ('of' in it ? [[route, it] as const] : []))
+const lists = entries.flatMap(([route, it]) => ('list' in it ? [[route, it] as const] : []))
+const creates = entries.flatMap(([route, it]) => ('create' in it ? [[route, it] as const] : []))
+
+test.each(ofOne)(
+  "%s does not find another merchant's object",
+  async (route, { of: kind, body }) => {
+    const path = pathOf(route).replace(':id', owned[kind])
+    const before = await contents(db)
+    const refused = await stranger(methodOf(route), path, body)
+    expectRefusal(refused, 404, 'not_found')
+    const nowhere = await stranger(methodOf(route), path.replace(owned[kind], 'x_404'), body)
+    const { message } = nowhere.body.error
+    expect(refused.body.error.message).toBe(message.replace('x_404', owned[kind]))
+    expect(await contents(db)).toEqual(before)
+  },
+)
+
+test.each(lists)(
+  "%s shows nothing of another merchant's",
+  async (route, { list: kind, filters }) => {
+    const path = pathOf(route)
+    const ours = idsOf(await owner('GET', path))
+    const theirs = idsOf(await stranger('GET', path))
+    expect(ours.length).toBeGreaterThanOrEqual(2)
+    expect(theirs.length).toBeGreaterThanOrEqual(2)
+    expect(ours).toContain(owned[kind])
+    expect(theirs.filter((id) => ours.includes(id))).toEqual([])
+
+    const refused = await stranger('GET', `${path}?starting_after=${owned[kind]}`)
+    expectRefusal(refused, 400, 'invalid_request', 'starting_after')
+    for (const [name, of] of Object.entries(filters ?? {})) {
+      const query = `${path}?${name}=${owned[of]}`
+      expect(idsOf(await owner('GET', query))).not.toEqual([])
+      expect(idsOf(await stranger('GET', query))).toEqual([])
+    }
+  },
+)
+
+test.each(creates)('%s makes an object of the caller alone', async (route, { create }) => {
+  const before = await rowsOfOwner()
+  const { status, body } = await stranger('POST', pathOf(route), create)
+  expect(status).toBe(201)
+  expectRefusal(await owner('GET', `${pathOf(route)}/${body.id}`), 404, 'not_found')
+  expect((await stranger('GET', `${pathOf(route)}/${body.id}`)).status).toBe(200)
+  expect(await rowsOfOwner()).toEqual(before)
+})
+
+test("a payment can not be for another merchant's order", async () => {
+  const before = await contents(db)
+  for (const order_id of [owned.orders, owned.reference]) {
+    const refused = await stranger('POST', `${root}/payments`, { ...upi, order_id })
+    expectRefusal(refused, 404, 'order_not_found', 'order_id')
+  }
+  expect(await contents(db)).toEqual(before)
+})
+
+test('two merchants can use the same reference', async () => {
+  const order = { amount: 50_000, currency: 'INR', reference: owned.reference }
+  const { status, body } = await stranger('POST', `${root}/orders`, order)
+  expect(status).toBe(201)
+  const paid = await stranger('POST', `${root}/payments`, { ...upi, order_id: owned.reference })
+  expect(paid.body.order_id).toBe(body.id)
+})
+
+test("an event goes to the merchant's own endpoints alone", async () => {
+  const { body } = await stranger('POST', `${root}/payments`, upi)
+  const told = await stranger('GET', `${root}/events?type=payment.created&limit=1`)
+  expect(told.body.data[0].data.object.id).toBe(body.id)
+  const query = `${root}/webhook_deliveries?event_id=${told.body.data[0].id}`
+  const mine = idsOf(await stranger('GET', `${root}/webhook_endpoints`))
+  const sent = (await stranger('GET', query)).body.data
+  const targets = sent.map((delivery: { endpoint_id: string }) => delivery.endpoint_id)
+  expect(targets.sort()).toEqual(mine.sort())
+  expect((await owner('GET', query)).body.data).toEqual([])
+})
+
+/** All that the owner can see. */
+async function rowsOfOwner() {
+  const pages = kinds.map(async (kind) => (await owner('GET', `${root}/${kind}?limit=100`)).body)
+  return Promise.all(pages)
+}

@@ -1,0 +1,132 @@
+import { eq } from 'drizzle-orm'
+import { newId } from '../db/ids.ts'
+import { deliveries, events, orders } from '../db/schema.ts'
+import { testDb } from './db.ts'
+import { contents, expectRefusal, fail, succeed, testShop, upi } from './http.ts'
+
+const db = testDb()
+const path = '/api/v1/orders'
+const order = { amount: 50_000, currency: 'INR' }
+const timestamp = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+const shown = {
+  id: expect.stringMatching(/^ord_[0-7][0-9a-hjkmnp-tv-z]{25}$/),
+  object: 'order',
+  reference: null,
+  ...order,
+  status: 'created',
+  metadata: {},
+  created_at: timestamp,
+  updated_at: timestamp,
+}
+
+test('an order is made, and shown as it was made', async () => {
+  const { call } = await testShop(db)
+  const given = { ...order, reference: 'Nº 17/2026', metadata: { table: '4' } }
+  const made = await call('POST', path, { ...given, currency: 'inr' })
+  expect(made.status).toBe(201)
+  expect(made.body).toStrictEqual({ ...shown, ...given })
+  const found = await call('GET', `${path}/${made.body.id}`)
+  expect([found.status, found.body]).toStrictEqual([200, made.body])
+  expect((await call('POST', path, order)).body).toStrictEqual(shown)
+})
+
+test('order.created is recorded with it, and its workflow sends it', async () => {
+  const { call, started, merchant } = await testShop(db)
+  const endpoint = { url: 'https://shop.example/hooks' }
+  const { body: target } = await call('POST', '/api/v1/webhook_endpoints', endpoint)
+  const { body } = await call('POST', path, order)
+  const [event] = await db.select().from(events).where(eq(events.resourceId, body.id))
+  expect(JSON.parse(event?.body ?? '')).toStrictEqual({
+    id: event?.id,
+    type: 'order.created',
+    created_at: body.created_at,
+    data: { object: body },
+  })
+  const made = await db
+    .select()
+    .from(deliveries)
+    .where(eq(deliveries.eventId, event?.id ?? ''))
+  expect(made).toHaveLength(1)
+  expect(started).toHaveLength(1)
+  expect(started[0]).toMatchObject({
+    workflowType: 'publishEvent',
+    workflowId: event?.id,
+    taskQueue: 'webhooks',
+    staticSummary: 'order.created → 1 endpoint',
+  })
+  const delivery = {
+    id: made[0]?.id,
+    merchantId: merchant.id,
+    endpointId: target.id,
+    eventType: 'order.created',
+    host: 'shop.example',
+  }
+  expect(started[0]?.args).toStrictEqual([[delivery]])
+})
+
+test('a reference is taken once, also when ten ask for it at the same time', async () => {
+  const { call, merchant } = await testShop(db)
+  const ask = () => call('POST', path, { ...order, reference: 'R-1' })
+  const answers = await Promise.all(Array.from({ length: 10 }, ask))
+  const refused = answers.filter(({ status }) => status !== 201)
+  expect(refused).toHaveLength(9)
+  for (const answer of refused) expectRefusal(answer, 409, 'reference_taken', 'reference')
+  const made = await db.select().from(events).where(eq(events.merchantId, merchant.id))
+  expect(made).toHaveLength(1)
+  expect((await call('POST', path, { ...order, reference: 'r-1' })).status).toBe(201)
+})
+
+test.each([newId('order'), newId('payment'), 'ord_01jzxd4f7ve7q9w4d4pmx6k5hr'])(
+  'a reference that looks like an id is refused: %s',
+  async (reference) => {
+    const { call } = await testShop(db)
+    const before = await contents(db)
+    const answer = await call('POST', path, { ...order, reference })
+    expectRefusal(answer, 400, 'invalid_request', 'reference')
+    expect(await contents(db)).toEqual(before)
+  },
+)
+
+test.each(['ord_test_001', 'TEST_1', 'ORDER_123', 'ord_1', '01jzxd4f7ve7q9w4d4pmx6k5hr'])(
+  'a reference of a usual shape is taken: %s',
+  async (reference) => {
+    const { call } = await testShop(db)
+    const made = await call('POST', path, { ...order, reference })
+    expect([made.status, made.body.reference]).toEqual([201, reference])
+  },
+)
+
+test('an order is paid by the settlement of its payment, which tells so once', async () => {
+  const { call } = await testShop(db)
+  const { body: made } = await call('POST', path, { ...order, reference: 'R-1' })
+  const pay = () => call('POST', '/api/v1/payments', { ...upi, order_id: 'R-1' })
+  const shownNow = async () => (await call('GET', `${path}/${made.id}`)).body
+  const declined = await pay()
+  expect(await shownNow()).toStrictEqual(made)
+  await fail(db, declined.body.id)
+  expect(await shownNow()).toStrictEqual(made)
+
+  await call('POST', '/api/v1/webhook_endpoints', { url: 'https://shop.example/hooks' })
+  const { body: payment } = await pay()
+  const { deliveries: sent } = await succeed(db, payment.id)
+  expect(sent.map(({ eventType }) => eventType)).toEqual(['payment.succeeded', 'order.paid'])
+  await succeed(db, payment.id)
+  const paid = await shownNow()
+  expect(paid).toStrictEqual({ ...made, status: 'paid', updated_at: paid.updated_at })
+  expect(paid.updated_at > made.updated_at).toBe(true)
+  const told = (await call('GET', '/api/v1/events?type=order.paid')).body.data
+  expect(told).toHaveLength(1)
+  expect(told[0].data.object).toStrictEqual(paid)
+})
+
+test('an order that was canceled meanwhile stays canceled when its payment succeeds', async () => {
+  const { call } = await testShop(db)
+  const { body: made } = await call('POST', path, order)
+  const { body: payment } = await call('POST', '/api/v1/payments', { ...upi, order_id: made.id })
+  await db.update(orders).set({ status: 'canceled' }).where(eq(orders.id, made.id))
+  expect((await succeed(db, payment.id)).status).toBe('succeeded')
+  expect((await call('GET', `${path}/${made.id}`)).body.status).toBe('canceled')
+  expect((await call('GET', '/api/v1/events?type=order.paid')).body.data).toEqual([])
+  const again = await call('POST', '/api/v1/payments', { ...upi, order_id: made.id })
+  expectRefusal(again, 409, 'conflict', 'order_id')
+})

@@ -1,0 +1,134 @@
+import { sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import type { Db } from '../db/client.ts'
+import * as schema from '../db/schema.ts'
+import { findTakenUp, sweptKinds, takeStranded } from '../db/sweep.ts'
+import { testDb } from './db.ts'
+import { testShop, upi } from './http.ts'
+
+const db = testDb()
+const COPIES = 3_000
+
+type Query = { text: string; params: unknown[] }
+type Plan = { 'Node Type': string; 'Index Name'?: string; Plans?: Plan[] }
+
+let logged: Query[] = []
+const logger = { logQuery: (text: string, params: unknown[]) => logged.push({ text, params }) }
+const watched: Db = drizzle({ client: db.$client, schema, casing: 'snake_case', logger })
+
+let call: Awaited<ReturnType<typeof testShop>>['call']
+const ids = { endpoint: '', event: '', payment: '', order: '' }
+
+/** Copies a row of a merchant's many times, each a second older than the last. */
+async function copy(table: string, id: string, changes: string) {
+  await db.execute(
+    sql.raw(`insert into ${table} select (jsonb_populate_record(row, jsonb_build_object(
+        'id', row.id || n, 'created_at', row.created_at - n * interval '1 s', ${changes}))).*
+      from ${table} row, generate_series(1, ${COPIES}) n where row.id = '${id}'`),
+  )
+}
+
+beforeAll(async () => {
+  call = (await testShop(watched)).call
+  const post = async (path: string, body: object) =>
+    (await call('POST', `/api/v1/${path}`, body)).body.id as string
+  ids.endpoint = await post('webhook_endpoints', { url: 'https://shop.example/hooks' })
+  ids.order = await post('orders', { amount: 50_000, currency: 'INR' })
+  ids.payment = await post('payments', upi)
+  const { body } = await call('GET', '/api/v1/webhook_deliveries?limit=1')
+  ids.event = body.data[0].event_id
+  const half = (one: string, other: string) => `case when n % 2 = 0 then ${one} else ${other} end`
+  const status = (one: string, other: string) => `'status', ${half(`'${one}'`, `'${other}'`)}`
+  await copy('orders', ids.order, `'reference', null, ${status('created', 'paid')}`)
+  const captured = `'amount_captured', ${half('0', '50000')}, 'next_sweep_at', null`
+  await copy('payments', ids.payment, `${status('pending', 'succeeded')}, ${captured}`)
+  const type = `'type', ${half(`'payment.created'`, `'order.paid'`)}`
+  await copy('events', ids.event, `${type}, 'resource_id', 'x' || n`)
+  await copy('webhook_endpoints', ids.endpoint, status('enabled', 'disabled'))
+  const target = `'endpoint_id', row.endpoint_id || case when n % 8 = 0 then '' else n::text end`
+  const rest = `'next_sweep_at', null, 'event_id', row.event_id || n, ${target}`
+  await copy('webhook_deliveries', body.data[0].id, `${status('pending', 'delivered')}, ${rest}`)
+  await db.execute(sql`analyze`)
+})
+
+/** The queries that `use` makes, as Postgres would run them if it had a choice of indexes. */
+async function plansOf(use: () => Promise<unknown>, like: RegExp): Promise<Plan[][]> {
+  logged = []
+  await use()
+  const queries = logged.filter(({ text }) => like.test(text))
+  expect(queries.length).toBeGreaterThan(0)
+  const client = await db.$client.connect()
+  try {
+    await client.query('set enable_seqscan = off')
+    const plans: Plan[][] = []
+    for (const { text, params } of queries) {
+      const { rows } = await client.query(`explain (format json) ${text}`, params)
+      plans.push(nodesOf(rows[0]['QUERY PLAN'][0].Plan))
+    }
+    return plans
+  } finally {
+    client.release(true)
+  }
+}
+
+function nodesOf(plan: Plan): Plan[] {
+  return [plan, ...(plan.Plans ?? []).flatMap(nodesOf)]
+}
+
+/** No table is read as a whole, nothing is sorted, and the index is the one that was made for it. */
+function expectIndex(plans: Plan[][], index: string) {
+  for (const nodes of plans) {
+    const types = nodes.map((node) => node['Node Type'])
+    for (const slow of ['Seq Scan', 'Sort', 'Incremental Sort']) expect(types).not.toContain(slow)
+    expect(nodes.map((node) => node['Index Name'])).toContain(index)
+  }
+}
+
+const lists: [path: string, index: string][] = [
+  ['payments', 'payments_list_idx'],
+  ['payments?status=pending', 'payments_status_idx'],
+  ['orders', 'orders_list_idx'],
+  ['orders?status=created', 'orders_status_idx'],
+  ['events', 'events_list_idx'],
+  ['events?type=payment.created', 'events_type_idx'],
+  ['webhook_deliveries', 'webhook_deliveries_list_idx'],
+  ['webhook_deliveries?status=pending', 'webhook_deliveries_status_idx'],
+  ['webhook_deliveries?endpoint_id=:endpoint', 'webhook_deliveries_endpoint_idx'],
+  ['webhook_endpoints', 'webhook_endpoints_list_idx'],
+]
+
+test.each(lists)('the list %s is read in the order of %s', async (path, index) => {
+  const plans = await plansOf(async () => {
+    const { status } = await call('GET', `/api/v1/${path.replace(':endpoint', ids.endpoint)}`)
+    expect(status).toBe(200)
+  }, /order by .* desc/)
+  expect(plans).toHaveLength(1)
+  expectIndex(plans, index)
+})
+
+test.each([
+  ['payments?starting_after=:payment', 'payments_list_idx'],
+  ['payments?created_before=2020-01-01T00:00:00Z', 'payments_list_idx'],
+  ['payments?status=pending&created_after=2020-01-01T00:00:00Z', 'payments_status_idx'],
+])('so is %s', async (path, index) => {
+  const real = path.replace(':payment', ids.payment)
+  expectIndex(await plansOf(() => call('GET', `/api/v1/${real}`), /order by .* desc/), index)
+})
+
+test('what the sweep looks for is found by its index, in its order', async () => {
+  const longAfter = new Date(Date.now() + 3_600_000)
+  const plans = await plansOf(() => takeStranded(watched, longAfter, 100), /^\s*with due/)
+  expect(plans).toHaveLength(2)
+  const [payments = [], deliveries = []] = plans
+  expectIndex([payments], 'payments_sweep_idx')
+  expectIndex([deliveries], 'webhook_deliveries_sweep_idx')
+})
+
+test.each(sweptKinds)(
+  'open %s that a workflow has taken up are found by their index',
+  async (kind) => {
+    const page = { after: '', before: new Date(), limit: 100 }
+    const plans = await plansOf(() => findTakenUp(watched, kind, page), /order by id limit/)
+    expectIndex(plans, kind === 'payments' ? 'payments_open_idx' : 'webhook_deliveries_open_idx')
+  },
+)
