@@ -31,8 +31,7 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
     const payment = await takeUpPayment(db, paymentId)
     const verdict = settledVerdict(payment)
     if (verdict) return { state: 'decided', verdict }
-    if (!payment.providerRef) throw new Error(`Payment ${paymentId} was never sent`)
-    return ask(payment, payment.providerRef)
+    return payment.providerRef ? ask(payment, payment.providerRef) : neverSent(payment)
   }
 
   return {
@@ -77,6 +76,7 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
       const charge = await verdictOf(paymentId, (payment, ref) =>
         providerOf(payment).cancelCharge(ref, `${paymentId}:cancel:1`),
       )
+      if (charge.state === 'unsent') return { status: 'canceled', failureCode: null }
       return charge.state === 'decided' ? charge.verdict : null
     },
 
@@ -90,6 +90,12 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
     async parkPayment(paymentId: string): Promise<void> {
       await markNeedsAttention(db, paymentId, await now())
     },
+  }
+
+  /** Takes the next attempt's number, so that no activity that was thought dead can still send it. */
+  async function neverSent({ id, chargeAttempt }: PaymentRow): Promise<Charge> {
+    await markChargeSent(db, id, chargeAttempt + 1, await now())
+    return { state: 'unsent' }
   }
 
   async function createCharge(payment: PaymentRow) {

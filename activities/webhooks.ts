@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { ApplicationFailure, Context } from '@temporalio/activity'
-import type { DeliveryResult } from '../core/delivery.ts'
+import { ATTEMPT_FAILED, type DeliveryResult } from '../core/delivery.ts'
 import { retryDelay } from '../core/retry-schedule.ts'
 import type { Cipher } from '../core/secrets.ts'
 import { signatureHeaders } from '../core/signature.ts'
@@ -27,6 +27,7 @@ export type WebhookDeps = {
   fault?: (point: FaultPoint) => void
 }
 
+/** Clocks differ: a wait may end this much too early, and of a short one no more than a tenth. */
 const CLOCK_SLACK_MS = 1_000
 
 export function webhookActivities(deps: WebhookDeps) {
@@ -41,9 +42,10 @@ export function webhookActivities(deps: WebhookDeps) {
       fault('entered')
       const { delivery, endpoint, event, last } = await takeUpDelivery(db, deliveryId, runId)
       fault('taken up')
+      if (last?.state === 'succeeded') return delivered(last)
       if (delivery.status === 'delivered' || delivery.status === 'skipped')
         return { status: delivery.status }
-      if (last?.state === 'failed' && last.retryInMs === null) return failWith(last, null)
+      if (last?.retryInMs === null) return failWith(last, null)
       if (endpoint.status === 'disabled' || !endpoint.secret) {
         await skipDelivery(db, deliveryId, await now())
         return { status: 'skipped' }
@@ -52,7 +54,7 @@ export function webhookActivities(deps: WebhookDeps) {
       // A retry that comes too early is our own trouble, or an Unpause. A first try that does is an
       // operator's Reset, and is sent now.
       const waitMs = msUntil(delivery.nextAttemptAt, await now())
-      if (last && info.attempt > 1 && waitMs > CLOCK_SLACK_MS) return failWith(last, waitMs)
+      if (last && info.attempt > 1 && waitMs > slackOf(last)) return failWith(last, waitMs)
 
       // Not Temporal's count: that one rises with our own trouble too, and a reset sets it back.
       const attempt = (last?.attempt ?? 0) + 1
@@ -73,9 +75,7 @@ export function webhookActivities(deps: WebhookDeps) {
       const { attempt: made, told } = await completeAttempt(db, id, outcome, await now())
       fault('completed')
       if (told) await startOnce(Context.current().client, eventStart(told))
-      if (made.state === 'failed') return failWith(made, made.retryInMs)
-      const { httpStatus, latencyMs } = answer
-      return { status: 'delivered', attempt, httpStatus: httpStatus ?? 0, latencyMs }
+      return made.state === 'failed' ? failWith(made, made.retryInMs) : delivered(made)
     },
 
     async failDelivery(deliveryId: string): Promise<void> {
@@ -91,7 +91,7 @@ export function webhookActivities(deps: WebhookDeps) {
     await workflow.signal(attemptFailed, failure)
     fault('signaled')
     throw ApplicationFailure.create({
-      type: 'WebhookAttemptFailed',
+      type: ATTEMPT_FAILED,
       message: `Attempt ${attempt}: ${error ?? `HTTP ${httpStatus}`} in ${latencyMs} ms`,
       category: 'BENIGN', // the merchant's trouble: no warning in our own log
       ...(waitMs === null ? { nonRetryable: true } : { nextRetryDelay: waitMs }),
@@ -106,6 +106,14 @@ function toOutcome(answer: Answer, attempt: number, schedule: readonly number[])
     return { ...rest, state: 'succeeded' as const, retryInMs: null }
   const retryInMs = httpStatus === 410 ? null : retryDelay(schedule, attempt, retryAfterMs)
   return { ...rest, state: 'failed' as const, retryInMs }
+}
+
+function delivered({ attempt, httpStatus, latencyMs }: AttemptRow): DeliveryResult {
+  return { status: 'delivered', attempt, httpStatus: httpStatus ?? 0, latencyMs: latencyMs ?? 0 }
+}
+
+function slackOf({ retryInMs }: AttemptRow): number {
+  return Math.min(CLOCK_SLACK_MS, (retryInMs ?? 0) / 10)
 }
 
 function msUntil(due: Date | null, now: Date): number {

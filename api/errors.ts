@@ -55,7 +55,6 @@ function fromZod(error: z.ZodError): AppError {
 
 function sentenceOf(issue: z.core.$ZodIssue, param: string): string {
   if (issue.code === 'unrecognized_keys') return `Unknown field: ${param}.`
-  if (issue.code === 'invalid_type' && issue.input === undefined && param)
-    return `Missing field: ${param}.`
+  if (issue.message.endsWith('received undefined') && param) return `Missing field: ${param}.`
   return param ? `${param}: ${issue.message}.` : `${issue.message}.`
 }

@@ -23,15 +23,26 @@ export const Metadata = z
 export const Text = z.string().min(1).max(500)
 export const Timestamp = z.iso.datetime().openapi({ example: '2026-01-31T09:30:00.000Z' })
 
+/** A filter by an id or a name. An empty one is a slip, and would list everything. */
+export const Id = z.string().min(1).max(255)
+
+/** A time that Postgres can hold, whatever its offset. */
+const Time = z.iso.datetime({ offset: true }).refine((text) => {
+  const year = new Date(text).getUTCFullYear()
+  return year >= 1 && year <= 9999
+}, 'out of range')
+
 /** What every list takes. Its other filters are added by the resource. */
 export const ListQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(100).default(20),
-  starting_after: z
+  limit: z
     .string()
-    .optional()
-    .openapi({ description: 'The id that the page begins after' }),
-  created_after: z.iso.datetime({ offset: true }).optional(),
-  created_before: z.iso.datetime({ offset: true }).optional(),
+    .regex(/^([1-9]\d?|100)$/, 'a number from 1 to 100')
+    .default('20')
+    .transform(Number)
+    .openapi({ type: 'integer', minimum: 1, maximum: 100, default: 20 }),
+  starting_after: Id.optional().openapi({ description: 'The id that the page begins after' }),
+  created_after: Time.optional(),
+  created_before: Time.optional(),
 })
 
 /** The filters of a list as the queries want them. */

@@ -1,8 +1,8 @@
 import type { Client } from '@temporalio/client'
 import { sql } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
+import { withinLimit } from './limit.ts'
 import { newRouter } from './router.ts'
-import { withinLimit } from './start.ts'
 
 const TEMPORAL_LIMIT_MS = 1_000
 
@@ -15,12 +15,8 @@ export function healthRoutes({ db, temporal }: { db: Db; temporal: Client }) {
     .get('/health', (c) => c.json({ status: 'ok' }))
     .get('/ready', async (c) => {
       const [postgres, temporalAnswers] = await Promise.all([
-        succeeds(db.execute(sql`select 1`)),
-        succeeds(
-          withinLimit(temporal, TEMPORAL_LIMIT_MS, () =>
-            temporal.workflowService.getSystemInfo({}),
-          ),
-        ),
+        succeeds(() => db.execute(sql`select 1`)),
+        succeeds(() => withinLimit(TEMPORAL_LIMIT_MS, temporal.workflowService.getSystemInfo({}))),
       ])
       const body = {
         status: postgres ? 'ok' : 'unavailable',
@@ -31,9 +27,11 @@ export function healthRoutes({ db, temporal }: { db: Db; temporal: Client }) {
     })
 }
 
-async function succeeds(call: Promise<unknown>): Promise<boolean> {
-  return call.then(
-    () => true,
-    () => false,
-  )
+async function succeeds(ask: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await ask()
+    return true
+  } catch {
+    return false
+  }
 }

@@ -35,6 +35,8 @@ function checkValue(value: unknown, path: string[]): void {
   if (typeof value === 'string') checkText(value, path)
   else if (typeof value === 'object' && value !== null)
     for (const [name, item] of Object.entries(value)) {
+      // Validation would drop it without a word, as it is no ordinary property in JavaScript.
+      if (name === '__proto__') throw refusal('not allowed as a name', [...path, name].join('.'))
       checkText(name, path)
       checkValue(item, [...path, name])
     }

@@ -1,5 +1,4 @@
 import { serve } from '@hono/node-server'
-import { Client, Connection } from '@temporalio/client'
 import { loadConfig } from '../config.ts'
 import { createCipher } from '../core/secrets.ts'
 import { openDb } from '../db/client.ts'
@@ -7,25 +6,22 @@ import { sandboxStore } from '../db/sandbox-charges.ts'
 import { createProviders } from '../providers/index.ts'
 import { createApp } from './app.ts'
 import { createStarter } from './start.ts'
+import { createTemporalClient } from './temporal.ts'
 
 const STATEMENT_TIMEOUT_MS = 5_000
 const STOP_LIMIT_MS = 10_000
-/** After an outage of Temporal the channel is back this soon. */
-const RECONNECT_MAX_MS = 5_000
 
 const config = loadConfig()
 const db = openDb(config.DATABASE_URL, {
   poolMax: config.DATABASE_POOL_MAX,
   statementTimeoutMs: STATEMENT_TIMEOUT_MS,
 })
-// Lazy: an API whose Temporal is away takes payments all the same.
-const connection = Connection.lazy({
+const temporal = createTemporalClient({
   address: config.TEMPORAL_ADDRESS,
-  ...(config.TEMPORAL_TLS && { tls: true }),
-  ...(config.TEMPORAL_API_KEY && { apiKey: config.TEMPORAL_API_KEY }),
-  channelArgs: { 'grpc.max_reconnect_backoff_ms': RECONNECT_MAX_MS },
+  namespace: config.TEMPORAL_NAMESPACE,
+  tls: config.TEMPORAL_TLS,
+  apiKey: config.TEMPORAL_API_KEY,
 })
-const temporal = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE })
 
 const app = createApp({
   db,
@@ -60,7 +56,6 @@ function stop(): void {
   setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref()
   server.close(async () => {
     await db.$client.end()
-    await connection.close()
     process.exit(0)
   })
 }

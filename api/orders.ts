@@ -6,6 +6,7 @@ import { getOrder, insertOrder, listOrders, toOrder } from '../db/orders.ts'
 import {
   Amount,
   Currency,
+  Id,
   ListQuery,
   listOf,
   Metadata,
@@ -68,7 +69,7 @@ const listOrdersRoute = merchantRoute({
   request: {
     query: ListQuery.extend({
       status: z.enum(orderStatuses).optional(),
-      reference: z.string().optional(),
+      reference: Id.optional(),
     }),
   },
   responses: { 200: json(listOf(Order)) },

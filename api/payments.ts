@@ -9,6 +9,7 @@ import { DEFAULT_PROVIDER, providerFor } from '../providers/index.ts'
 import {
   Amount,
   Currency,
+  Id,
   ListQuery,
   listOf,
   Metadata,
@@ -18,6 +19,7 @@ import {
   toPage,
 } from './fields.ts'
 import { createOnce } from './idempotency.ts'
+import { withinLimit } from './limit.ts'
 import { type Deps, idParam, json, merchantRoute, newRouter } from './router.ts'
 
 const CARD_EXCHANGE_TIMEOUT_MS = 5_000
@@ -117,7 +119,7 @@ const listPaymentsRoute = merchantRoute({
   request: {
     query: ListQuery.extend({
       status: z.enum(paymentStatuses).optional(),
-      order_id: z.string().optional(),
+      order_id: Id.optional(),
     }),
   },
   responses: { 200: json(listOf(Payment)) },
@@ -178,11 +180,14 @@ export function paymentRoutes(deps: Deps) {
   /** The one call to a provider that the API makes: the number goes no further. */
   async function exchangeCard(card: Card) {
     const signal = AbortSignal.timeout(CARD_EXCHANGE_TIMEOUT_MS)
+    const provider = providerFor(providers, DEFAULT_PROVIDER)
     try {
-      return await providerFor(providers, DEFAULT_PROVIDER).createCardToken(card, signal)
-    } catch (cause) {
+      const exchanging = provider.createCardToken(card, signal)
+      return await withinLimit(CARD_EXCHANGE_TIMEOUT_MS, exchanging)
+    } catch {
+      // Without its cause: what a provider says of a card may hold its number, and would be logged.
       const message = 'The card could not be passed on. Nothing was changed.'
-      throw new AppError('unavailable', message, { cause, headers: { 'Retry-After': '5' } })
+      throw new AppError('unavailable', message, { headers: { 'Retry-After': '5' } })
     }
   }
 }

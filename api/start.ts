@@ -1,7 +1,7 @@
-import { setTimeout } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
 import type { Start } from '../core/starts.ts'
+import { withinLimit } from './limit.ts'
 
 const DEADLINE_MS = 1_000 // without one, an unreachable server holds the caller up for 18 s
 const FAILURES_TO_OPEN = 3
@@ -20,12 +20,14 @@ export function createStarter(temporal: Client, now: () => number = Date.now): T
   return async ({ workflowType, ...options }) => {
     if (now() < closedAgainAt) return
     try {
-      const start = () =>
+      // The client's deadline covers neither the connecting nor its waits between tries.
+      const starting = temporal.withDeadline(Date.now() + DEADLINE_MS, () =>
         temporal.workflow.start(workflowType, {
           ...options,
           workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        })
-      await withinLimit(temporal, DEADLINE_MS, start)
+        }),
+      )
+      await withinLimit(DEADLINE_MS, starting)
       failures = 0
     } catch (error) {
       if (error instanceof WorkflowExecutionAlreadyStartedError) return
@@ -33,28 +35,5 @@ export function createStarter(temporal: Client, now: () => number = Date.now): T
       if (failures >= FAILURES_TO_OPEN) closedAgainAt = now() + OPEN_MS
       console.error(`${options.workflowId} is left to the sweep: ${error}`)
     }
-  }
-}
-
-/**
- * Rejects when there is no answer in time. The client's own deadline does not cover the connecting,
- * nor the wait before it tries again; what it has under way by then is left to end by itself.
- */
-export async function withinLimit<T>(
-  temporal: Client,
-  limitMs: number,
-  call: () => Promise<T>,
-): Promise<T> {
-  const calling = temporal.withDeadline(Date.now() + limitMs, call)
-  const timer = new AbortController()
-  const limit = setTimeout(limitMs, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`Temporal did not answer within ${limitMs} ms`)
-  })
-  try {
-    return await Promise.race([calling, limit])
-  } finally {
-    timer.abort()
-    calling.catch(() => {})
-    limit.catch(() => {})
   }
 }

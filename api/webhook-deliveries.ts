@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { attemptStates, deliveryStatuses } from '../core/delivery.ts'
 import { eventTypes } from '../core/events.ts'
 import { getDelivery, listDeliveries, toAttempt, toDelivery } from '../db/deliveries.ts'
-import { ListQuery, listOf, Timestamp, toListBody, toPage } from './fields.ts'
+import { Id, ListQuery, listOf, Timestamp, toListBody, toPage } from './fields.ts'
 import { type Deps, idParam, json, merchantRoute, newRouter } from './router.ts'
 
 const Headers = z.record(z.string(), z.string())
@@ -57,8 +57,8 @@ const list = merchantRoute({
   request: {
     query: ListQuery.extend({
       status: z.enum(deliveryStatuses).optional(),
-      endpoint_id: z.string().optional(),
-      event_id: z.string().optional(),
+      endpoint_id: Id.optional(),
+      event_id: Id.optional(),
     }),
   },
   responses: { 200: json(listOf(Delivery)) },

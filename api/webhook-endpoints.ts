@@ -21,7 +21,10 @@ import { type Deps, idParam, json, merchantRoute, newRouter } from './router.ts'
 const RETRIES_MAX = 20
 const DAY_SECONDS = 86_400
 
-const EventTypes = z.array(z.enum(eventTypes)).min(1).max(eventTypes.length)
+const EventTypes = z
+  .array(z.enum(eventTypes))
+  .min(1)
+  .refine((types) => new Set(types).size === types.length, 'names a type twice')
 const RetrySchedule = z
   .array(z.int().min(1).max(DAY_SECONDS))
   .max(RETRIES_MAX)

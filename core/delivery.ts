@@ -17,6 +17,9 @@ export type Delivery = {
   host: string
 }
 
+/** The type of the failure that ends an attempt, in Temporal's words. */
+export const ATTEMPT_FAILED = 'WebhookAttemptFailed'
+
 /** `httpStatus` is null when no answer came, `retryInMs` when no attempt follows. */
 export type FailedAttempt = {
   id: string

@@ -18,20 +18,22 @@ export type Start<Args extends unknown[] = unknown[]> = {
   workflowId: string
   taskQueue: TaskQueue
   args: Args
-  staticSummary: string // what an operator reads in the list
+  staticSummary: string // what it is, in words
+  staticDetails?: string // whose it is
   typedSearchAttributes: TypedSearchAttributes
 }
 
 type Payment = {
   id: string
   merchantId: string
+  orderId: string | null
   amount: number
   currency: string
   method: PaymentMethod
 }
 
 export function paymentStart(
-  { id, merchantId, amount, currency, method }: Payment,
+  { id, merchantId, orderId, amount, currency, method }: Payment,
   created: Delivery[],
 ): Start<Parameters<typeof processPayment>> {
   return {
@@ -40,6 +42,7 @@ export function paymentStart(
     taskQueue: 'payments',
     args: [id, created],
     staticSummary: `${formatMoney(amount, currency)} ${method} payment`,
+    staticDetails: `Merchant \`${merchantId}\`${orderId ? `, order \`${orderId}\`` : ''}`,
     typedSearchAttributes: searchAttributes({ merchantId }),
   }
 }

@@ -4,7 +4,7 @@ import type { Db } from './client.ts'
 import type { AttemptRow } from './deliveries.ts'
 import { disableGoneEndpoint } from './endpoints.ts'
 import { newId } from './ids.ts'
-import { attempts, deliveries, endpoints, events } from './schema.ts'
+import { attempts, deliveries, endpoints, events } from './webhook-schema.ts'
 
 type NewAttempt = Pick<
   AttemptRow,
@@ -94,11 +94,14 @@ export async function completeAttempt(db: Db, id: string, outcome: Outcome, now:
       .returning()
     // Only a worker that was thought dead comes this late, and another has gone on without it.
     if (!attempt) throw new Error(`Attempt ${id} was interrupted`)
-    const ended = state === 'succeeded' ? ('delivered' as const) : ('failed' as const)
+    const succeeded = state === 'succeeded'
+    const ended = succeeded ? ('delivered' as const) : ('failed' as const)
+    // Skipped while it was on its way, and delivered all the same: what happened, happened.
+    const from = succeeded ? (['pending', 'skipped'] as const) : (['pending'] as const)
     const [delivery] = await tx
       .update(deliveries)
       .set({ status: nextAttemptAt ? 'pending' : ended, nextAttemptAt, updatedAt: now })
-      .where(and(eq(deliveries.id, attempt.deliveryId), eq(deliveries.status, 'pending')))
+      .where(and(eq(deliveries.id, attempt.deliveryId), inArray(deliveries.status, [...from])))
       .returning()
     const gone = outcome.httpStatus === 410 && delivery
     return { attempt, told: gone ? await disableGoneEndpoint(tx, delivery.endpointId, now) : null }

@@ -1,6 +1,11 @@
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { Pool } from 'pg'
-import * as schema from './schema.ts'
+import * as ledger from './ledger-schema.ts'
+import * as core from './schema.ts'
+import * as webhooks from './webhook-schema.ts'
+
+/** Every table, by its name in the code. */
+export const schema = { ...core, ...webhooks, ...ledger }
 
 type Options = { poolMax?: number; statementTimeoutMs: number }
 

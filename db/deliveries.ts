@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts'
 import type { EventType } from '../core/events.ts'
 import type { Db, Tx } from './client.ts'
 import { type List, type Page, pageOf, toList } from './lists.ts'
-import { attempts, deliveries, endpoints, events } from './schema.ts'
+import { attempts, deliveries, endpoints, events } from './webhook-schema.ts'
 
 export type AttemptRow = typeof attempts.$inferSelect
 type DeliveryRow = typeof deliveries.$inferSelect

@@ -4,7 +4,7 @@ import type { Db, Tx } from './client.ts'
 import { skipDeliveries } from './deliveries.ts'
 import { insertEvent } from './events.ts'
 import { type List, type Page, pageOf, toList } from './lists.ts'
-import { endpoints } from './schema.ts'
+import { endpoints } from './webhook-schema.ts'
 
 export type EndpointRow = typeof endpoints.$inferSelect
 type NewEndpoint = Pick<

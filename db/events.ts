@@ -7,7 +7,7 @@ import type { Db, Tx } from './client.ts'
 import { findDeliveries } from './deliveries.ts'
 import { newId } from './ids.ts'
 import { type List, type Page, pageOf, toList } from './lists.ts'
-import { deliveries, endpoints, events } from './schema.ts'
+import { deliveries, endpoints, events } from './webhook-schema.ts'
 
 export type EventRow = typeof events.$inferSelect
 type NewEvent = { type: EventType; merchantId: string; object: { id: string; object: string } }

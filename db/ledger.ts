@@ -2,7 +2,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import { isMerchantAccount, type Posting } from '../core/ledger.ts'
 import type { Db, Tx } from './client.ts'
 import { newId } from './ids.ts'
-import { balanceTransactions, ledgerAccounts, ledgerPostings } from './schema.ts'
+import { balanceTransactions, ledgerAccounts, ledgerPostings } from './ledger-schema.ts'
 
 type NewTransaction = Pick<
   typeof balanceTransactions.$inferInsert,
@@ -24,14 +24,35 @@ export async function postTransaction(tx: Tx, values: NewTransaction, now: Date)
     isMerchantAccount(account) ? [{ merchantId, currency, account, balance: amount }] : [],
   )
   for (const move of moves.sort((a, b) => a.account.localeCompare(b.account))) {
-    await tx
-      .insert(ledgerAccounts)
-      .values(move)
-      .onConflictDoUpdate({
-        target: [ledgerAccounts.merchantId, ledgerAccounts.account, ledgerAccounts.currency],
-        set: { balance: sql`${ledgerAccounts.balance} + excluded.balance` },
-      })
+    await moveBalance(tx, move)
   }
+}
+
+type Move = Omit<typeof ledgerAccounts.$inferInsert, 'balance'> & { balance: number }
+
+/** First as an update: a proposed row with a debit would fail the CHECK before it met its conflict. */
+async function moveBalance(tx: Tx, { balance, ...account }: Move): Promise<void> {
+  const moved = await tx
+    .update(ledgerAccounts)
+    .set({ balance: sql`${ledgerAccounts.balance} + ${balance}` })
+    .where(isAccount(account))
+    .returning({ account: ledgerAccounts.account })
+  if (moved.length > 0) return
+  await tx
+    .insert(ledgerAccounts)
+    .values({ ...account, balance })
+    .onConflictDoUpdate({
+      target: [ledgerAccounts.merchantId, ledgerAccounts.account, ledgerAccounts.currency],
+      set: { balance: sql`${ledgerAccounts.balance} + excluded.balance` },
+    })
+}
+
+function isAccount({ merchantId, account, currency }: Omit<Move, 'balance'>) {
+  return and(
+    eq(ledgerAccounts.merchantId, merchantId),
+    eq(ledgerAccounts.account, account),
+    eq(ledgerAccounts.currency, currency),
+  )
 }
 
 /** A merchant's balance on one account, in minor units. */
@@ -44,12 +65,6 @@ export async function balanceOf(
   const [row] = await db
     .select({ balance: ledgerAccounts.balance })
     .from(ledgerAccounts)
-    .where(
-      and(
-        eq(ledgerAccounts.merchantId, merchantId),
-        eq(ledgerAccounts.account, account),
-        eq(ledgerAccounts.currency, currency),
-      ),
-    )
+    .where(isAccount({ merchantId, account, currency }))
   return row?.balance ?? 0
 }

@@ -2,7 +2,8 @@ import { and, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import { AppError } from '../core/errors.ts'
 import type { Db } from './client.ts'
-import type { deliveries, endpoints, events, orders, payments } from './schema.ts'
+import type { orders, payments } from './schema.ts'
+import type { deliveries, endpoints, events } from './webhook-schema.ts'
 
 export type Page = {
   limit: number
@@ -48,6 +49,7 @@ async function findCursor(db: Db, table: Listed, merchantId: string, cursor: str
   throw new AppError('invalid_request', `No such object: ${cursor}`, { param: 'starting_after' })
 }
 
+/** As drizzle declares the indexes: without the same `nulls last` Postgres would sort each list. */
 function descending(column: PgColumn): SQL {
-  return sql`${column} desc`
+  return sql`${column} desc nulls last`
 }

@@ -85,14 +85,14 @@ export async function listOrders(
   return toList(rows, filter)
 }
 
-/** In the transaction that settles its payment. Returns the deliveries of `order.paid`. */
+/** In the transaction that settles its payment. The deliveries of `order.paid`; null: no such move. */
 export async function markOrderPaid(tx: Tx, id: string, now: Date) {
   const [order] = await tx
     .update(orders)
     .set({ status: 'paid', updatedAt: now })
     .where(and(eq(orders.id, id), eq(orders.status, 'created')))
     .returning()
-  if (!order) return []
+  if (!order) return null
   const event = { type: 'order.paid' as const, merchantId: order.merchantId }
   return (await insertEvent(tx, { ...event, object: toOrder(order) }, now)).deliveries
 }

@@ -174,7 +174,13 @@ export async function markChargeSent(db: Db, id: string, number: number, now: Da
   const sent = await db
     .update(payments)
     .set({ chargeAttempt: number, chargeSentAt: now })
-    .where(and(eq(payments.id, id), eq(payments.chargeAttempt, number - 1)))
+    .where(
+      and(
+        eq(payments.id, id),
+        eq(payments.status, 'pending'),
+        eq(payments.chargeAttempt, number - 1),
+      ),
+    )
     .returning({ id: payments.id })
   if (sent.length === 0) throw new Error(`Attempt ${number} to charge ${id} was sent already`)
 }
@@ -218,8 +224,10 @@ export async function settlePayment(
     const { deliveries } = await insertEvent(tx, event, now)
     if (status !== 'succeeded') return { status, deliveries }
     await bookPayment(tx, payment, feeBps, now)
-    const paid = payment.orderId ? await markOrderPaid(tx, payment.orderId, now) : []
-    return { status, deliveries: [...deliveries, ...paid] }
+    if (!payment.orderId) return { status, deliveries }
+    const paid = await markOrderPaid(tx, payment.orderId, now)
+    if (!paid) await markNeedsAttention(tx, id, now) // money for an order that wants none any more
+    return { status, deliveries: [...deliveries, ...(paid ?? [])] }
   })
 }
 

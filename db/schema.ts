@@ -1,7 +1,5 @@
-import { type SQL, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import {
-  type AnyPgColumn,
-  bigint,
   boolean,
   char,
   check,
@@ -11,13 +9,9 @@ import {
   pgTable,
   primaryKey,
   text,
-  timestamp,
   unique,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
-import { attemptStates, deliveryStatuses, endpointStatuses } from '../core/delivery.ts'
-import type { EventType } from '../core/events.ts'
-import { type Account, balanceTransactionTypes, merchantAccounts } from '../core/ledger.ts'
 import { orderStatuses } from '../core/order.ts'
 import {
   captureMethods,
@@ -26,37 +20,23 @@ import {
   paymentStatuses,
 } from '../core/payment.ts'
 import { sandboxStatuses } from '../core/sandbox.ts'
+import {
+  createdAt,
+  currency,
+  isUpper,
+  metadata,
+  money,
+  nextSweepAt,
+  oneOf,
+  openIndex,
+  sweepIndex,
+  time,
+} from './columns.ts'
 
-const time = () => timestamp({ withTimezone: true })
-const createdAt = () => time().notNull()
-const money = () => bigint({ mode: 'number' }) // in minor units, like every amount here
-const currency = () => char({ length: 3 }).notNull()
-const metadata = () => jsonb().$type<Record<string, string>>().notNull().default({})
-const merchantId = () =>
+export const merchantId = () =>
   text()
     .notNull()
     .references(() => merchants.id)
-
-/** Set until the row's workflow has taken it up: only what never started is ever swept. */
-const nextSweepAt = time
-
-function sweepIndex(name: string, column: AnyPgColumn) {
-  return index(name).on(column).where(sql`${column} is not null`)
-}
-
-/** Where `reconcile` looks: what is open, was taken up, and may have lost its workflow. */
-function openIndex(name: string, column: AnyPgColumn, open: SQL) {
-  return index(name).on(column).where(open)
-}
-
-/** The values of an enum as SQL. They are constants of ours, so there is nothing to escape. */
-function oneOf(column: AnyPgColumn, values: readonly string[]): SQL {
-  return sql`${column} in (${sql.raw(values.map((value) => `'${value}'`).join(', '))})`
-}
-
-function isUpper(column: AnyPgColumn): SQL {
-  return sql`${column} = upper(${column})`
-}
 
 export const merchants = pgTable('merchants', {
   id: text().primaryKey(), // mer_…
@@ -143,6 +123,7 @@ export const payments = pgTable(
     index('payments_list_idx').on(t.merchantId, t.createdAt.desc(), t.id.desc()),
     index('payments_status_idx').on(t.merchantId, t.status, t.createdAt.desc(), t.id.desc()),
     sweepIndex('payments_sweep_idx', t.nextSweepAt),
+    index('payments_order_idx').on(t.orderId, t.createdAt.desc(), t.id.desc()),
     openIndex('payments_open_idx', t.id, sql`${t.status} in ('pending', 'authorized')`),
     check('payments_amount_positive', sql`${t.amount} > 0`),
     check('payments_captured_within', sql`${t.amountCaptured} between 0 and ${t.amount}`),
@@ -175,108 +156,6 @@ export const commands = pgTable(
     uniqueIndex('commands_open_key').on(t.resourceId).where(sql`${t.status} = 'open'`),
     sweepIndex('commands_sweep_idx', t.nextSweepAt),
     check('commands_status_known', oneOf(t.status, ['open', 'done', 'refused'])),
-  ],
-)
-
-export const events = pgTable(
-  'events',
-  {
-    id: text().primaryKey(), // evt_…
-    merchantId: merchantId(),
-    type: text().$type<EventType>().notNull(),
-    resourceId: text().notNull(),
-    body: text().notNull(), // the very text that is signed and sent
-    createdAt: createdAt(),
-  },
-  (t) => [
-    index('events_resource_idx').on(t.resourceId, t.type),
-    index('events_list_idx').on(t.merchantId, t.createdAt.desc(), t.id.desc()),
-    index('events_type_idx').on(t.merchantId, t.type, t.createdAt.desc(), t.id.desc()),
-  ],
-)
-
-export const endpoints = pgTable(
-  'webhook_endpoints',
-  {
-    id: text().primaryKey(), // we_…
-    merchantId: merchantId(),
-    url: text().notNull(),
-    description: text(),
-    eventTypes: text().array().$type<EventType[]>(), // null: all of them
-    retrySchedule: integer().array(), // seconds after each failed attempt; null: the default
-    status: text({ enum: endpointStatuses }).notNull().default('enabled'),
-    secret: text(), // encrypted under REMIT_ENCRYPTION_KEY; null once deleted
-    createdAt: createdAt(),
-    updatedAt: createdAt(),
-    deletedAt: time(),
-  },
-  (t) => [
-    index('webhook_endpoints_list_idx')
-      .on(t.merchantId, t.createdAt.desc(), t.id.desc())
-      .where(sql`${t.deletedAt} is null`),
-    check('webhook_endpoints_secret', sql`(${t.secret} is null) = (${t.deletedAt} is not null)`),
-    check('webhook_endpoints_status_known', oneOf(t.status, endpointStatuses)),
-  ],
-)
-
-export const deliveries = pgTable(
-  'webhook_deliveries',
-  {
-    id: text().primaryKey(), // whd_…, and the id of its workflow
-    merchantId: merchantId(),
-    eventId: text()
-      .notNull()
-      .references(() => events.id),
-    endpointId: text()
-      .notNull()
-      .references(() => endpoints.id),
-    status: text({ enum: deliveryStatuses }).notNull().default('pending'),
-    nextAttemptAt: time(), // null unless a failed attempt has set it
-    nextSweepAt: nextSweepAt(),
-    createdAt: createdAt(),
-    updatedAt: createdAt(),
-  },
-  (t) => [
-    unique('webhook_deliveries_event_endpoint_key').on(t.eventId, t.endpointId),
-    index('webhook_deliveries_list_idx').on(t.merchantId, t.createdAt.desc(), t.id.desc()),
-    index('webhook_deliveries_status_idx').on(
-      t.merchantId,
-      t.status,
-      t.createdAt.desc(),
-      t.id.desc(),
-    ),
-    index('webhook_deliveries_endpoint_idx').on(t.endpointId, t.createdAt.desc(), t.id.desc()),
-    sweepIndex('webhook_deliveries_sweep_idx', t.nextSweepAt),
-    openIndex('webhook_deliveries_open_idx', t.id, sql`${t.status} = 'pending'`),
-    check('webhook_deliveries_status_known', oneOf(t.status, deliveryStatuses)),
-  ],
-)
-
-export const attempts = pgTable(
-  'webhook_attempts',
-  {
-    id: text().primaryKey(), // att_…; an attempt's number is no key, a reset counts from 1 again
-    deliveryId: text()
-      .notNull()
-      .references(() => deliveries.id),
-    runId: text().notNull(), // of the workflow: a reset starts another
-    attempt: integer().notNull(), // counts from 1 in each run
-    state: text({ enum: attemptStates }).notNull().default('sending'),
-    requestHeaders: jsonb().$type<Record<string, string>>().notNull(),
-    bodySha256: char({ length: 64 }).notNull(),
-    httpStatus: integer(), // null when no answer came
-    responseHeaders: jsonb().$type<Record<string, string>>(),
-    responseBody: text(), // the first 4 KiB
-    error: text(),
-    latencyMs: integer(),
-    retryInMs: bigint({ mode: 'number' }), // null when no attempt follows
-    nextAttemptAt: time(),
-    createdAt: createdAt(),
-  },
-  (t) => [
-    index('webhook_attempts_delivery_idx').on(t.deliveryId, t.createdAt),
-    check('webhook_attempts_state_known', oneOf(t.state, attemptStates)),
-    check('webhook_attempts_counted', sql`${t.attempt} > 0`),
   ],
 )
 
@@ -318,58 +197,5 @@ export const sandboxCharges = pgTable(
     unique('sandbox_charges_key_key').on(t.key),
     index('sandbox_charges_payment_idx').on(t.paymentId),
     check('sandbox_charges_status_known', oneOf(t.status, sandboxStatuses)),
-  ],
-)
-
-/** Merchant accounts alone have a balance: one hot row of the platform's would slow every payment. */
-export const ledgerAccounts = pgTable(
-  'ledger_accounts',
-  {
-    merchantId: merchantId(),
-    account: text({ enum: merchantAccounts }).notNull(),
-    currency: currency(),
-    balance: money().notNull().default(0),
-  },
-  (t) => [
-    primaryKey({ columns: [t.merchantId, t.account, t.currency] }),
-    check('ledger_accounts_never_negative', sql`${t.balance} >= 0`),
-    check('ledger_accounts_account_known', oneOf(t.account, merchantAccounts)),
-  ],
-)
-
-export const balanceTransactions = pgTable(
-  'balance_transactions',
-  {
-    id: text().primaryKey(), // txn_…
-    merchantId: merchantId(),
-    type: text({ enum: balanceTransactionTypes }).notNull(),
-    sourceId: text().notNull(),
-    currency: currency(),
-    createdAt: createdAt(),
-  },
-  (t) => [
-    unique('balance_transactions_source_key').on(t.sourceId, t.type),
-    index('balance_transactions_list_idx').on(t.merchantId, t.createdAt.desc(), t.id.desc()),
-    check('balance_transactions_type_known', oneOf(t.type, balanceTransactionTypes)),
-  ],
-)
-
-/** Immutable, and in balance per transaction: both are kept by triggers, in 0001_ledger_rules.sql. */
-export const ledgerPostings = pgTable(
-  'ledger_postings',
-  {
-    transactionId: text()
-      .notNull()
-      .references(() => balanceTransactions.id),
-    account: text().$type<Account>().notNull(),
-    amount: money().notNull(), // signed
-  },
-  (t) => [
-    primaryKey({ columns: [t.transactionId, t.account] }),
-    check('ledger_postings_not_zero', sql`${t.amount} <> 0`),
-    check(
-      'ledger_postings_account_known',
-      oneOf(t.account, ['available', 'held', 'receivable', 'clearing', 'fees']),
-    ),
   ],
 )

@@ -4,7 +4,8 @@ import { openDb, type Tx } from './client.ts'
 import { insertEndpoint, secretContext } from './endpoints.ts'
 import { newId } from './ids.ts'
 import { insertMerchant } from './merchants.ts'
-import { apiKeys, endpoints, orders } from './schema.ts'
+import { apiKeys, orders } from './schema.ts'
+import { endpoints } from './webhook-schema.ts'
 
 /** Development only: anybody can read these secrets. */
 const demoShop = { name: 'Demo Shop', key: 'key_test_abc123', secret: 'secret_test_xyz789' }

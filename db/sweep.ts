@@ -1,7 +1,8 @@
 import { inArray, sql } from 'drizzle-orm'
 import type { Db, Tx } from './client.ts'
 import { findDeliveries } from './deliveries.ts'
-import { deliveries, payments } from './schema.ts'
+import { payments } from './schema.ts'
+import { deliveries } from './webhook-schema.ts'
 
 export const sweptKinds = ['payments', 'deliveries'] as const
 export type SweptKind = (typeof sweptKinds)[number]

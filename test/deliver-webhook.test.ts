@@ -128,10 +128,10 @@ describe('A failed attempt', () => {
         expect(details.match(/^\|.*/gm)?.map((line) => line.replace(/\d+ ms/, 'N ms'))).toEqual([
           '| Run | Attempt | HTTP | Latency | Next |',
           '| --- | --- | --- | --- | --- |',
-          `| ${run} | 1 | 503 | N ms | in 1 min |`,
-          `| ${run} | 2 | 503 | N ms | in 5 min |`,
-          `| ${run} | 3 | 503 | N ms | in 30 min |`,
           `| ${run} | 4 | 503 | N ms | in 2 h |`,
+          `| ${run} | 3 | 503 | N ms | in 30 min |`,
+          `| ${run} | 2 | 503 | N ms | in 5 min |`,
+          `| ${run} | 1 | 503 | N ms | in 1 min |`,
         ])
       },
     })

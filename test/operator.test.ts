@@ -1,6 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client'
 import { eq } from 'drizzle-orm'
-import { attempts, deliveries, endpoints, events, payments, sandboxCharges } from '../db/schema.ts'
+import { payments, sandboxCharges } from '../db/schema.ts'
+import { attempts, deliveries, endpoints, events } from '../db/webhook-schema.ts'
 import { callAs, testApp } from './app.ts'
 import { addMerchant, type Merchant, testDb } from './db.ts'
 import { addEndpoint } from './delivery.ts'

@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { newId } from '../db/ids.ts'
-import { deliveries, events, orders } from '../db/schema.ts'
+import { orders } from '../db/schema.ts'
+import { deliveries, events } from '../db/webhook-schema.ts'
 import { testDb } from './db.ts'
 import { contents, expectRefusal, fail, succeed, testShop, upi } from './http.ts'
 

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Client, Connection } from '@temporalio/client'
+import { Client } from '@temporalio/client'
 import { NativeConnection, type Worker } from '@temporalio/worker'
 import { eq, sql } from 'drizzle-orm'
 import { createStarter } from '../api/start.ts'
+import { createTemporalClient } from '../api/temporal.ts'
 import { taskQueues } from '../core/queue.ts'
-import { deliveries, payments, sandboxCharges } from '../db/schema.ts'
+import { payments, sandboxCharges } from '../db/schema.ts'
+import { deliveries } from '../db/webhook-schema.ts'
 import { tryPort } from '../scripts/processes.ts'
 import { startDevServer } from '../scripts/temporal.ts'
 import { setUpNamespace } from '../worker/setup.ts'
@@ -44,7 +46,7 @@ beforeAll(async () => {
   port = await tryPort(0)
   server = await startServer()
   const { address } = server
-  temporal = new Client({ connection: Connection.lazy({ address }) })
+  temporal = createTemporalClient({ address, namespace: 'default' })
   const connection = await NativeConnection.connect({ address })
   const client = new Client({ connection })
   await setUpNamespace(client, 'default')

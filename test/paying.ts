@@ -4,15 +4,17 @@ import { paymentActivities } from '../activities/payments.ts'
 import type { PaymentStatus } from '../core/payment.ts'
 import { paymentStart } from '../core/starts.ts'
 import { balanceOf } from '../db/ledger.ts'
+import { balanceTransactions } from '../db/ledger-schema.ts'
 import { insertPayment, type NewPayment } from '../db/payments.ts'
 import { sandboxStore } from '../db/sandbox-charges.ts'
-import { balanceTransactions, events, payments, sandboxCharges } from '../db/schema.ts'
+import { payments, sandboxCharges } from '../db/schema.ts'
+import { events } from '../db/webhook-schema.ts'
 import { createProviders } from '../providers/index.ts'
 import type { Provider } from '../providers/provider.ts'
 import { type processPayment, state } from '../workflows/index.ts'
 import { addMerchant, testDb } from './db.ts'
 import { fileWorkers } from './file-workers.ts'
-import { timeSkippingEnv } from './temporal.ts'
+import { type TestTemporal, timeSkippingEnv } from './temporal.ts'
 
 export type PaymentHandle = WorkflowHandleWithStartDetails<typeof processPayment>
 
@@ -35,11 +37,11 @@ const names = [
   'parkPayment',
 ] as const
 
-/** A file's database, and a clock that skips whatever a payment waits for. */
-export function testPaying() {
+/** A file's database and, unless told, a clock that skips whatever a payment waits for. */
+export function testPaying(server: () => TestTemporal = timeSkippingEnv) {
   const workers = fileWorkers()
   const db = testDb()
-  const temporal = timeSkippingEnv()
+  const temporal = server()
   const now = async () => new Date(await temporal.now())
   let current = activitiesOf({})
   workers.serve(temporal, names, () => current)

@@ -1,7 +1,8 @@
 import { inspect } from 'node:util'
-import { Client, Connection } from '@temporalio/client'
 import { eq } from 'drizzle-orm'
-import { deliveries, events, payments } from '../db/schema.ts'
+import { createTemporalClient } from '../api/temporal.ts'
+import { payments } from '../db/schema.ts'
+import { deliveries, events } from '../db/webhook-schema.ts'
 import { providerFor } from '../providers/index.ts'
 import type { Provider } from '../providers/provider.ts'
 import { testProviders } from './app.ts'
@@ -217,8 +218,7 @@ test('payment.created is recorded with it, as text that stays the same when pars
 
 test('while Temporal is away payments are taken, and soon without waiting for it', async () => {
   silenceErrors()
-  const connection = Connection.lazy({ address: '127.0.0.1:1' })
-  const temporal = new Client({ connection })
+  const temporal = createTemporalClient({ address: '127.0.0.1:1', namespace: 'default' })
   const tried = jest.spyOn(temporal, 'withDeadline')
   const { call } = await testShop(db, { temporal })
   await call('GET', '/api/v1/payments')
@@ -236,7 +236,7 @@ test('while Temporal is away payments are taken, and soon without waiting for it
   expect(await timed()).toBeLessThan(300)
   expect(tried).toHaveBeenCalledTimes(3)
   await Promise.allSettled(tried.mock.results.map(({ value }) => value)) // or they outlive it
-  await connection.close()
+  await temporal.connection.close()
 })
 
 describe('while the card exchange is away', () => {

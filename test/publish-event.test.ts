@@ -66,15 +66,18 @@ test('its workflow ends when all have started, and waits for none', async () => 
   })
 })
 
-test('a delivery that has had its workflow is not sent again', async () => {
+test('a delivery that has had its workflow gets no other, and is not sent again', async () => {
   const event = await addEvent()
   const [first] = event.deliveries
   const { workflowType, ...options } = deliveryStart(first as Delivery)
   await run(async () => {
-    await temporal.client().workflow.execute(workflowType, options)
+    const handle = await temporal.client().workflow.start(workflowType, options)
+    await handle.result()
     expect(endpoint.requests).toHaveLength(1)
     await publish(event)
     await resultsOf(event.deliveries)
+    const { runId } = await workflow(handle.workflowId).describe()
+    expect(runId).toBe(handle.firstExecutionRunId)
   })
   expect(pathsAsked()).toEqual(['/hooks/a', '/hooks/b'])
 })

@@ -1,7 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
-import type { Db } from '../db/client.ts'
-import * as schema from '../db/schema.ts'
+import { type Db, schema } from '../db/client.ts'
 import { findTakenUp, sweptKinds, takeStranded } from '../db/sweep.ts'
 import { testDb } from './db.ts'
 import { testShop, upi } from './http.ts'

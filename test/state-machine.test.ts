@@ -7,7 +7,8 @@ import {
   statusesBefore,
 } from '../core/payment.ts'
 import { settlePayment } from '../db/payments.ts'
-import { events, payments } from '../db/schema.ts'
+import { payments } from '../db/schema.ts'
+import { events } from '../db/webhook-schema.ts'
 import { testDb } from './db.ts'
 import { contents, testShop, upi } from './http.ts'
 

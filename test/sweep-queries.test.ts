@@ -1,8 +1,9 @@
 import { eq, inArray, sql } from 'drizzle-orm'
 import { takeUpDelivery } from '../db/attempts.ts'
 import { insertPayment, type NewPayment, settlePayment, takeUpPayment } from '../db/payments.ts'
-import { deliveries, payments } from '../db/schema.ts'
+import { payments } from '../db/schema.ts'
 import { findTakenUp, strand, takeStranded } from '../db/sweep.ts'
+import { deliveries } from '../db/webhook-schema.ts'
 import { addMerchant, testDb } from './db.ts'
 import { addDelivery } from './delivery.ts'
 
@@ -99,9 +100,9 @@ describe('The sweep', () => {
   })
 
   test('takes no more than it is asked to, and the longest due first', async () => {
+    const [third] = await addPayments(1, at(20))
     const [second] = await addPayments(1, at(10))
     const [first] = await addPayments(1)
-    const [third] = await addPayments(1, at(20))
     expect((await sweep(50, 2)).paymentIds).toEqual([first, second].sort())
     expect((await sweep(50, 2)).paymentIds).toEqual([third])
   })

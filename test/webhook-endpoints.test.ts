@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { eventTypes } from '../core/events.ts'
 import { secretContext } from '../db/endpoints.ts'
-import { deliveries, endpoints } from '../db/schema.ts'
+import { deliveries, endpoints } from '../db/webhook-schema.ts'
 import { callAs } from './app.ts'
 import { testCipher } from './cipher.ts'
 import { addMerchant, testDb } from './db.ts'

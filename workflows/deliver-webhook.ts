@@ -1,14 +1,19 @@
+import { ActivityFailure, ApplicationFailure } from '@temporalio/common'
 import {
   CancellationScope,
   defineSignal,
-  isCancellation,
   proxyActivities,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
-import type { Delivery, DeliveryResult, FailedAttempt } from '../core/delivery.ts'
+import {
+  ATTEMPT_FAILED,
+  type Delivery,
+  type DeliveryResult,
+  type FailedAttempt,
+} from '../core/delivery.ts'
 import { deliverySummary } from '../core/starts.ts'
 
 /**
@@ -44,10 +49,18 @@ export async function deliverWebhook(delivery: Delivery): Promise<DeliveryResult
     return result
   } catch (error) {
     // The last attempt has marked its delivery itself; a cancel, or trouble of ours, has not.
-    await CancellationScope.nonCancellable(() => failDelivery(delivery.id))
-    if (isCancellation(error)) show('**Canceled** by an operator. Nothing more will be sent.')
+    if (!isLastAttempt(error))
+      await CancellationScope.nonCancellable(() => failDelivery(delivery.id))
+    if (CancellationScope.current().consideredCancelled)
+      show('**Canceled** by an operator. Nothing more will be sent.')
     throw error
   }
+}
+
+function isLastAttempt(error: unknown): boolean {
+  const cause = error instanceof ActivityFailure ? error.cause : null
+  if (!(cause instanceof ApplicationFailure)) return false
+  return cause.type === ATTEMPT_FAILED && cause.nonRetryable === true
 }
 
 function stateAfter({ attempt, retryInMs }: FailedAttempt): string {
@@ -63,10 +76,10 @@ function describe(result: DeliveryResult): string {
   return `**Delivered** at attempt ${result.attempt}: HTTP ${result.httpStatus} in ${result.latencyMs} ms.`
 }
 
-/** By run, because a reset copies the old run's signals into the new one. */
+/** Newest first, and by run: a reset copies the old run's signals into the new one. */
 function toMarkdown(state: string, failures: FailedAttempt[]): string {
   if (failures.length === 0) return state
-  const rows = failures.map(({ run, attempt, httpStatus, latencyMs, retryInMs }) => {
+  const rows = failures.toReversed().map(({ run, attempt, httpStatus, latencyMs, retryInMs }) => {
     const next = retryInMs === null ? 'none' : `in ${wait(retryInMs)}`
     return `| ${run.slice(0, 8)} | ${attempt} | ${httpStatus ?? 'no answer'} | ${latencyMs} ms | ${next} |`
   })

@@ -22,7 +22,7 @@ import {
 } from '../core/payment.ts'
 import { startDeliveries } from './start-deliveries.ts'
 
-const SETTLEMENT_WINDOW = '7 days'
+const SETTLEMENT_WINDOW_MS = 7 * 24 * 60 * 60_000
 
 const { chargePayment, pollCharge, cancelCharge, settlePayment, parkPayment } =
   proxyActivities<Activities>({
@@ -59,13 +59,15 @@ export async function processPayment(
   })
 
   /** The provider's webhook, the window's end and an operator's Cancel all end the wait, no more. */
-  async function verdictOf(charged: Charged): Promise<Verdict> {
-    if ('verdict' in charged) return charged.verdict
-    enter('waiting', '**Waiting** for the provider to decide. Its webhook ends the wait at once.')
-    const { checkInMs } = charged
-    const polled =
-      told ?? (await waiting.run(() => pollUntilWindowEnds(paymentId, checkInMs)).catch(onCancel))
-    if (told ?? polled) return (told ?? polled) as Verdict
+  async function verdictOf(charged: Charged | null): Promise<Verdict> {
+    if (charged && 'verdict' in charged) return charged.verdict
+    enter('waiting', waitingDetails())
+    const checkInMs = charged?.checkInMs ?? null
+    const polled = await waiting
+      .run(() => pollUntilWindowEnds(paymentId, checkInMs))
+      .catch(onCancel)
+    const verdict = told ?? polled
+    if (verdict) return verdict
 
     // Undecided, only the provider knows: canceling the charge returns its last word.
     enter('canceling', '**Canceling** at the provider, whose last word decides.')
@@ -80,7 +82,7 @@ export async function processPayment(
   return CancellationScope.nonCancellable(async () => {
     enter('charging', '**Charging** at the provider.')
     const starting = startDeliveries(created)
-    const charged = await charge(paymentId)
+    const charged = await waiting.run(() => charge(paymentId)).catch(onCancel)
     const verdict = await verdictOf(charged)
     enter('settling', `**Settling**: the provider says ${describe(verdict)}.`)
     const { status, deliveries } = await settle(paymentId, verdict)
@@ -103,7 +105,7 @@ const settle = (id: string, verdict: Verdict) =>
 /** In a scope of its own: whoever is first, the verdict or the end of the window, ends the other. */
 function pollUntilWindowEnds(id: string, checkInMs: number | null): Promise<Verdict | null> {
   return CancellationScope.cancellable(async () => {
-    const windowEnds = sleep(SETTLEMENT_WINDOW, { summary: 'Give up waiting for the provider' })
+    const windowEnds = sleep(SETTLEMENT_WINDOW_MS, { summary: 'Give up waiting for the provider' })
     try {
       return await Promise.race([poll(id, checkInMs), windowEnds.then(() => null)])
     } finally {
@@ -118,6 +120,11 @@ function toVerdict(status: PaymentVerdict, failureCode?: FailureCode): Verdict |
   if (status !== 'failed') return { status, failureCode: null }
   const known = failureCode && Object.hasOwn(failureMessages, failureCode)
   return { status, failureCode: known ? failureCode : 'processing_error' }
+}
+
+function waitingDetails(): string {
+  const until = new Date(Date.now() + SETTLEMENT_WINDOW_MS).toISOString().slice(0, 10)
+  return `**Waiting** for the provider, which is asked again and again until ${until}. Its own webhook ends the wait at once.`
 }
 
 function describe({ status, failureCode }: Verdict): string {

@@ -37,6 +37,7 @@ CREATE TABLE "balance_transactions" (
 	"type" text NOT NULL,
 	"source_id" text NOT NULL,
 	"currency" char(3) NOT NULL,
+	"xact_id" text DEFAULT pg_current_xact_id()::text NOT NULL,
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "balance_transactions_source_key" UNIQUE("source_id","type"),
 	CONSTRAINT "balance_transactions_type_known" CHECK ("balance_transactions"."type" in ('payment'))
@@ -237,5 +238,6 @@ CREATE UNIQUE INDEX "payments_open_order_key" ON "payments" USING btree ("order_
 CREATE INDEX "payments_list_idx" ON "payments" USING btree ("merchant_id","created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "payments_status_idx" ON "payments" USING btree ("merchant_id","status","created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "payments_sweep_idx" ON "payments" USING btree ("next_sweep_at") WHERE "payments"."next_sweep_at" is not null;--> statement-breakpoint
+CREATE INDEX "payments_order_idx" ON "payments" USING btree ("order_id","created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "payments_open_idx" ON "payments" USING btree ("id") WHERE "payments"."status" in ('pending', 'authorized');--> statement-breakpoint
 CREATE INDEX "sandbox_charges_payment_idx" ON "sandbox_charges" USING btree ("payment_id");

@@ -1,5 +1,5 @@
--- The ledger's two laws, which no code of ours can break: a transaction's postings sum to zero, and
--- what was posted stays. Checked at commit, so that postings can be inserted one after the other.
+-- The ledger's laws, which no code of ours can break: a transaction's postings sum to zero,
+-- what was posted stays, and nothing is added to it. Checked at commit, so that postings can be inserted one after the other.
 CREATE FUNCTION refuse_unbalanced_transaction() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   total numeric;
@@ -30,3 +30,18 @@ CREATE TRIGGER ledger_postings_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON 
 --> statement-breakpoint
 CREATE TRIGGER balance_transactions_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON balance_transactions
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_posted();
+--> statement-breakpoint
+CREATE FUNCTION refuse_late_posting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NOT EXISTS (
+    SELECT FROM balance_transactions
+    WHERE id = NEW.transaction_id AND xact_id = pg_current_xact_id()::text
+  ) THEN
+    RAISE EXCEPTION 'balance transaction % is posted: correct it with another transaction', NEW.transaction_id
+      USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+--> statement-breakpoint
+CREATE TRIGGER ledger_postings_in_time BEFORE INSERT ON ledger_postings
+  FOR EACH ROW EXECUTE FUNCTION refuse_late_posting();

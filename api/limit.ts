@@ -1,0 +1,16 @@
+import { setTimeout } from 'node:timers/promises'
+
+/** Rejects when there is no answer in time. What is under way then is left to end by itself. */
+export async function withinLimit<T>(limitMs: number, calling: Promise<T>): Promise<T> {
+  const timer = new AbortController()
+  const limit = setTimeout(limitMs, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`There was no answer within ${limitMs} ms`)
+  })
+  try {
+    return await Promise.race([calling, limit])
+  } finally {
+    timer.abort()
+    calling.catch(() => {})
+    limit.catch(() => {})
+  }
+}

@@ -1,0 +1,118 @@
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  char,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  text,
+  unique,
+} from 'drizzle-orm/pg-core'
+import { attemptStates, deliveryStatuses, endpointStatuses } from '../core/delivery.ts'
+import type { EventType } from '../core/events.ts'
+import { createdAt, nextSweepAt, oneOf, openIndex, sweepIndex, time } from './columns.ts'
+import { merchantId } from './schema.ts'
+
+export const events = pgTable(
+  'events',
+  {
+    id: text().primaryKey(), // evt_…
+    merchantId: merchantId(),
+    type: text().$type<EventType>().notNull(),
+    resourceId: text().notNull(),
+    body: text().notNull(), // the very text that is signed and sent
+    createdAt: createdAt(),
+  },
+  (t) => [
+    index('events_resource_idx').on(t.resourceId, t.type),
+    index('events_list_idx').on(t.merchantId, t.createdAt.desc(), t.id.desc()),
+    index('events_type_idx').on(t.merchantId, t.type, t.createdAt.desc(), t.id.desc()),
+  ],
+)
+
+export const endpoints = pgTable(
+  'webhook_endpoints',
+  {
+    id: text().primaryKey(), // we_…
+    merchantId: merchantId(),
+    url: text().notNull(),
+    description: text(),
+    eventTypes: text().array().$type<EventType[]>(), // null: all of them
+    retrySchedule: integer().array(), // seconds after each failed attempt; null: the default
+    status: text({ enum: endpointStatuses }).notNull().default('enabled'),
+    secret: text(), // encrypted under REMIT_ENCRYPTION_KEY; null once deleted
+    createdAt: createdAt(),
+    updatedAt: createdAt(),
+    deletedAt: time(),
+  },
+  (t) => [
+    index('webhook_endpoints_list_idx')
+      .on(t.merchantId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.deletedAt} is null`),
+    check('webhook_endpoints_secret', sql`(${t.secret} is null) = (${t.deletedAt} is not null)`),
+    check('webhook_endpoints_status_known', oneOf(t.status, endpointStatuses)),
+  ],
+)
+
+export const deliveries = pgTable(
+  'webhook_deliveries',
+  {
+    id: text().primaryKey(), // whd_…, and the id of its workflow
+    merchantId: merchantId(),
+    eventId: text()
+      .notNull()
+      .references(() => events.id),
+    endpointId: text()
+      .notNull()
+      .references(() => endpoints.id),
+    status: text({ enum: deliveryStatuses }).notNull().default('pending'),
+    nextAttemptAt: time(), // null unless a failed attempt has set it
+    nextSweepAt: nextSweepAt(),
+    createdAt: createdAt(),
+    updatedAt: createdAt(),
+  },
+  (t) => [
+    unique('webhook_deliveries_event_endpoint_key').on(t.eventId, t.endpointId),
+    index('webhook_deliveries_list_idx').on(t.merchantId, t.createdAt.desc(), t.id.desc()),
+    index('webhook_deliveries_status_idx').on(
+      t.merchantId,
+      t.status,
+      t.createdAt.desc(),
+      t.id.desc(),
+    ),
+    index('webhook_deliveries_endpoint_idx').on(t.endpointId, t.createdAt.desc(), t.id.desc()),
+    sweepIndex('webhook_deliveries_sweep_idx', t.nextSweepAt),
+    openIndex('webhook_deliveries_open_idx', t.id, sql`${t.status} = 'pending'`),
+    check('webhook_deliveries_status_known', oneOf(t.status, deliveryStatuses)),
+  ],
+)
+
+export const attempts = pgTable(
+  'webhook_attempts',
+  {
+    id: text().primaryKey(), // att_…; an attempt's number is no key, a reset counts from 1 again
+    deliveryId: text()
+      .notNull()
+      .references(() => deliveries.id),
+    runId: text().notNull(), // of the workflow: a reset starts another
+    attempt: integer().notNull(), // counts from 1 in each run
+    state: text({ enum: attemptStates }).notNull().default('sending'),
+    requestHeaders: jsonb().$type<Record<string, string>>().notNull(),
+    bodySha256: char({ length: 64 }).notNull(),
+    httpStatus: integer(), // null when no answer came
+    responseHeaders: jsonb().$type<Record<string, string>>(),
+    responseBody: text(), // the first 4 KiB
+    error: text(),
+    latencyMs: integer(),
+    retryInMs: bigint({ mode: 'number' }), // null when no attempt follows
+    nextAttemptAt: time(),
+    createdAt: createdAt(),
+  },
+  (t) => [
+    index('webhook_attempts_delivery_idx').on(t.deliveryId, t.createdAt),
+    check('webhook_attempts_state_known', oneOf(t.state, attemptStates)),
+    check('webhook_attempts_counted', sql`${t.attempt} > 0`),
+  ],
+)
