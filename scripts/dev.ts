@@ -44,6 +44,7 @@ async function start(): Promise<void> {
     WEBHOOK_ALLOW_HTTP: 'true',
     WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true',
     DEV_RECEIVER_SECRET: settings.receiverSecret,
+    UV_THREADPOOL_SIZE: '64', // or endpoints whose names hang would hold up all look-ups
   }
   console.log('Starting the API and the worker')
   const api = keep('api', startProgram('api', 'api/main.ts', env))

@@ -14,14 +14,14 @@ import { fileURLToPath } from 'node:url'
 import { cacheRoot } from './cache.ts'
 import { commandOf } from './processes.ts'
 
-const folder = fileURLToPath(new URL('../.remit', import.meta.url))
+const folder = process.env.REMIT_STATE || fileURLToPath(new URL('../.remit', import.meta.url))
 const lock = join(folder, 'start.pid')
 const command = fileURLToPath(new URL('dev.ts', import.meta.url))
 const NEEDED_MB = 500
 const FULL_MB = 20
 const LOCK_WAIT_MS = 5_000
 
-/** A file of `.remit/`, where `npm start` keeps what outlasts it. */
+/** A file of `.remit/` (or REMIT_STATE), where `npm start` keeps what outlasts it. */
 export function statePath(name: string): string {
   return join(folder, name)
 }
