@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi'
 import { eventTypes } from '../core/events.ts'
 import { getEvent, listEvents, toEvent } from '../db/events.ts'
-import { ListQuery, listOf, Timestamp, toListBody, toPage } from './fields.ts'
-import { type Deps, idParam, json, merchantRoute, newRouter } from './router.ts'
+import { Timestamp, toListBody, toPage } from './fields.ts'
+import { type Deps, listRoute, newRouter, retrieveRoute } from './router.ts'
 
 const Event = z
   .object({
@@ -18,20 +18,10 @@ const Event = z
   })
   .openapi('Event')
 
-const retrieveEvent = merchantRoute({
-  method: 'get',
-  path: '/events/{id}',
-  operationId: 'retrieveEvent',
-  request: { params: idParam },
-  responses: { 200: json(Event) },
-})
+const retrieveEvent = retrieveRoute('/events/{id}', 'retrieveEvent', Event)
 
-const listEventsRoute = merchantRoute({
-  method: 'get',
-  path: '/events',
-  operationId: 'listEvents',
-  request: { query: ListQuery.extend({ type: z.enum(eventTypes).optional() }) },
-  responses: { 200: json(listOf(Event)) },
+const listEventsRoute = listRoute('/events', 'listEvents', Event, {
+  type: z.enum(eventTypes).optional(),
 })
 
 export function eventRoutes({ db }: Deps) {

@@ -3,19 +3,9 @@ import { orderStatuses } from '../core/order.ts'
 import { eventStart } from '../core/starts.ts'
 import { looksLikeId } from '../db/ids.ts'
 import { getOrder, insertOrder, listOrders, toOrder } from '../db/orders.ts'
-import {
-  Amount,
-  Currency,
-  Id,
-  ListQuery,
-  listOf,
-  Metadata,
-  Timestamp,
-  toListBody,
-  toPage,
-} from './fields.ts'
+import { Amount, Currency, Id, Metadata, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
-import { type Deps, idParam, json, merchantRoute, newRouter } from './router.ts'
+import { type Deps, json, listRoute, merchantRoute, newRouter, retrieveRoute } from './router.ts'
 
 const Order = z
   .object({
@@ -54,25 +44,11 @@ const createOrder = merchantRoute({
   responses: { 201: json(Order, 'The order') },
 })
 
-const retrieveOrder = merchantRoute({
-  method: 'get',
-  path: '/orders/{id}',
-  operationId: 'retrieveOrder',
-  request: { params: idParam },
-  responses: { 200: json(Order) },
-})
+const retrieveOrder = retrieveRoute('/orders/{id}', 'retrieveOrder', Order)
 
-const listOrdersRoute = merchantRoute({
-  method: 'get',
-  path: '/orders',
-  operationId: 'listOrders',
-  request: {
-    query: ListQuery.extend({
-      status: z.enum(orderStatuses).optional(),
-      reference: Id.optional(),
-    }),
-  },
-  responses: { 200: json(listOf(Order)) },
+const listOrdersRoute = listRoute('/orders', 'listOrders', Order, {
+  status: z.enum(orderStatuses).optional(),
+  reference: Id.optional(),
 })
 
 export function orderRoutes(deps: Deps) {

@@ -6,21 +6,10 @@ import { paymentStart } from '../core/starts.ts'
 import { vpaPattern } from '../core/vpa.ts'
 import { getPayment, insertPayment, listPayments, toPayment } from '../db/payments.ts'
 import { DEFAULT_PROVIDER, providerFor } from '../providers/index.ts'
-import {
-  Amount,
-  Currency,
-  Id,
-  ListQuery,
-  listOf,
-  Metadata,
-  Text,
-  Timestamp,
-  toListBody,
-  toPage,
-} from './fields.ts'
+import { Amount, Currency, Id, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import { withinLimit } from './limit.ts'
-import { type Deps, idParam, json, merchantRoute, newRouter } from './router.ts'
+import { type Deps, json, listRoute, merchantRoute, newRouter, retrieveRoute } from './router.ts'
 
 const CARD_EXCHANGE_TIMEOUT_MS = 5_000
 
@@ -104,25 +93,11 @@ const createPayment = merchantRoute({
   responses: { 201: json(Payment, 'The payment, pending: its workflow charges it') },
 })
 
-const retrievePayment = merchantRoute({
-  method: 'get',
-  path: '/payments/{id}',
-  operationId: 'retrievePayment',
-  request: { params: idParam },
-  responses: { 200: json(Payment) },
-})
+const retrievePayment = retrieveRoute('/payments/{id}', 'retrievePayment', Payment)
 
-const listPaymentsRoute = merchantRoute({
-  method: 'get',
-  path: '/payments',
-  operationId: 'listPayments',
-  request: {
-    query: ListQuery.extend({
-      status: z.enum(paymentStatuses).optional(),
-      order_id: Id.optional(),
-    }),
-  },
-  responses: { 200: json(listOf(Payment)) },
+const listPaymentsRoute = listRoute('/payments', 'listPayments', Payment, {
+  status: z.enum(paymentStatuses).optional(),
+  order_id: Id.optional(),
 })
 
 export function paymentRoutes(deps: Deps) {

@@ -6,6 +6,7 @@ import type { Db } from '../db/client.ts'
 import type { Caller } from '../db/merchants.ts'
 import type { Providers } from '../providers/index.ts'
 import { ErrorBody } from './errors.ts'
+import { ListQuery, listOf } from './fields.ts'
 import type { TryStart } from './start.ts'
 
 export type Deps = {
@@ -35,9 +36,36 @@ export function json<T extends z.ZodType>(schema: T, description = 'OK') {
 const security = [{ apiKey: [], apiSecret: [] }, { bearer: [] }]
 
 /** A route of the merchants' API: it needs the secret key, and any error has the one shape. */
-export function merchantRoute<R extends RouteConfig>(route: R) {
+export function merchantRoute<const R extends RouteConfig>(route: R) {
   const responses = { ...route.responses, default: json(ErrorBody, 'Error') }
   return createRoute({ ...route, security, responses } as R)
 }
 
 export const idParam = z.object({ id: z.string().openapi({ description: 'The id of the object' }) })
+
+export function retrieveRoute<P extends string, S extends z.ZodType>(
+  path: P,
+  operationId: string,
+  schema: S,
+) {
+  const request = { params: idParam }
+  return merchantRoute({
+    method: 'get',
+    path,
+    operationId,
+    request,
+    responses: { 200: json(schema) },
+  })
+}
+
+/** `filters` are taken beside those that every list has. */
+export function listRoute<P extends string, S extends z.ZodType, F extends z.ZodRawShape>(
+  path: P,
+  operationId: string,
+  schema: S,
+  filters: F,
+) {
+  const request = { query: ListQuery.extend(filters) }
+  const responses = { 200: json(listOf(schema)) }
+  return merchantRoute({ method: 'get', path, operationId, request, responses })
+}

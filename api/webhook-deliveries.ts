@@ -2,8 +2,8 @@ import { z } from '@hono/zod-openapi'
 import { attemptStates, deliveryStatuses } from '../core/delivery.ts'
 import { eventTypes } from '../core/events.ts'
 import { getDelivery, listDeliveries, toAttempt, toDelivery } from '../db/deliveries.ts'
-import { Id, ListQuery, listOf, Timestamp, toListBody, toPage } from './fields.ts'
-import { type Deps, idParam, json, merchantRoute, newRouter } from './router.ts'
+import { Id, Timestamp, toListBody, toPage } from './fields.ts'
+import { type Deps, listRoute, newRouter, retrieveRoute } from './router.ts'
 
 const Headers = z.record(z.string(), z.string())
 
@@ -42,26 +42,16 @@ const DeliveryWithAttempts = Delivery.extend({ attempts: z.array(Attempt) }).ope
   'WebhookDeliveryWithAttempts',
 )
 
-const retrieve = merchantRoute({
-  method: 'get',
-  path: '/webhook_deliveries/{id}',
-  operationId: 'retrieveWebhookDelivery',
-  request: { params: idParam },
-  responses: { 200: json(DeliveryWithAttempts) },
-})
+const retrieve = retrieveRoute(
+  '/webhook_deliveries/{id}',
+  'retrieveWebhookDelivery',
+  DeliveryWithAttempts,
+)
 
-const list = merchantRoute({
-  method: 'get',
-  path: '/webhook_deliveries',
-  operationId: 'listWebhookDeliveries',
-  request: {
-    query: ListQuery.extend({
-      status: z.enum(deliveryStatuses).optional(),
-      endpoint_id: Id.optional(),
-      event_id: Id.optional(),
-    }),
-  },
-  responses: { 200: json(listOf(Delivery)) },
+const list = listRoute('/webhook_deliveries', 'listWebhookDeliveries', Delivery, {
+  status: z.enum(deliveryStatuses).optional(),
+  endpoint_id: Id.optional(),
+  event_id: Id.optional(),
 })
 
 export function webhookDeliveryRoutes({ db }: Deps) {

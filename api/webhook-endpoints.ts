@@ -14,9 +14,17 @@ import {
   updateEndpoint,
 } from '../db/endpoints.ts'
 import { newId } from '../db/ids.ts'
-import { ListQuery, listOf, Text, Timestamp, toListBody, toPage } from './fields.ts'
+import { Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
-import { type Deps, idParam, json, merchantRoute, newRouter } from './router.ts'
+import {
+  type Deps,
+  idParam,
+  json,
+  listRoute,
+  merchantRoute,
+  newRouter,
+  retrieveRoute,
+} from './router.ts'
 
 const RETRIES_MAX = 20
 const DAY_SECONDS = 86_400
@@ -70,20 +78,10 @@ function endpointInput(outbound: OutboundPolicy) {
 
 const one = { params: idParam }
 
-const retrieve = merchantRoute({
-  method: 'get',
-  path: '/webhook_endpoints/{id}',
-  operationId: 'retrieveWebhookEndpoint',
-  request: one,
-  responses: { 200: json(Endpoint) },
-})
+const retrieve = retrieveRoute('/webhook_endpoints/{id}', 'retrieveWebhookEndpoint', Endpoint)
 
-const list = merchantRoute({
-  method: 'get',
-  path: '/webhook_endpoints',
-  operationId: 'listWebhookEndpoints',
-  request: { query: ListQuery.extend({ status: z.enum(endpointStatuses).optional() }) },
-  responses: { 200: json(listOf(Endpoint)) },
+const list = listRoute('/webhook_endpoints', 'listWebhookEndpoints', Endpoint, {
+  status: z.enum(endpointStatuses).optional(),
 })
 
 const enable = merchantRoute({

@@ -3,7 +3,7 @@ import type { Delivery, DeliveryStatus } from '../core/delivery.ts'
 import { AppError } from '../core/errors.ts'
 import type { EventType } from '../core/events.ts'
 import type { Db, Tx } from './client.ts'
-import { type List, type Page, pageOf, toList } from './lists.ts'
+import { equals, type List, type Page, pageOf, toList } from './lists.ts'
 import { attempts, deliveries, endpoints, events } from './webhook-schema.ts'
 
 export type AttemptRow = typeof attempts.$inferSelect
@@ -82,23 +82,20 @@ type Filter = Page & {
 export async function listDeliveries(
   db: Db,
   merchantId: string,
-  filter: Filter,
+  { status, endpointId, eventId, ...page }: Filter,
 ): Promise<List<DeliveryDetails>> {
-  const { where, orderBy, limit } = await pageOf(db, deliveries, merchantId, filter)
+  const { where, orderBy, limit } = await pageOf(db, deliveries, merchantId, page, [
+    equals(deliveries.status, status),
+    equals(deliveries.endpointId, endpointId),
+    equals(deliveries.eventId, eventId),
+  ])
   const rows = await selectDeliveries(db)
-    .where(
-      and(
-        where,
-        filter.status && eq(deliveries.status, filter.status),
-        filter.endpointId ? eq(deliveries.endpointId, filter.endpointId) : undefined,
-        filter.eventId ? eq(deliveries.eventId, filter.eventId) : undefined,
-      ),
-    )
+    .where(where)
     .orderBy(...orderBy)
     .limit(limit)
   return toList(
     rows.map(({ delivery, ...rest }) => ({ ...delivery, ...rest })),
-    filter,
+    page,
   )
 }
 

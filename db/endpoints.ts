@@ -3,7 +3,7 @@ import { AppError } from '../core/errors.ts'
 import type { Db, Tx } from './client.ts'
 import { skipDeliveries } from './deliveries.ts'
 import { insertEvent } from './events.ts'
-import { type List, type Page, pageOf, toList } from './lists.ts'
+import { equals, listRows, type Page } from './lists.ts'
 import { endpoints } from './webhook-schema.ts'
 
 export type EndpointRow = typeof endpoints.$inferSelect
@@ -59,20 +59,11 @@ export async function getEndpoint(db: Db, merchantId: string, id: string): Promi
   return found(await db.select().from(endpoints).where(ownedBy(merchantId, id)), id)
 }
 
-export async function listEndpoints(
-  db: Db,
-  merchantId: string,
-  filter: Page & { status?: EndpointRow['status'] | undefined },
-): Promise<List<EndpointRow>> {
-  const { where, orderBy, limit } = await pageOf(db, endpoints, merchantId, filter)
-  const status = filter.status && eq(endpoints.status, filter.status)
-  const rows = await db
-    .select()
-    .from(endpoints)
-    .where(and(where, isNull(endpoints.deletedAt), status))
-    .orderBy(...orderBy)
-    .limit(limit)
-  return toList(rows, filter)
+type Filter = Page & { status?: EndpointRow['status'] | undefined }
+
+export function listEndpoints(db: Db, merchantId: string, { status, ...page }: Filter) {
+  const filters = [isNull(endpoints.deletedAt), equals(endpoints.status, status)]
+  return listRows(db, endpoints, merchantId, page, filters)
 }
 
 export async function updateEndpoint(

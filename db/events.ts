@@ -6,7 +6,7 @@ import { firstSweepAt } from '../core/sweep.ts'
 import type { Db, Tx } from './client.ts'
 import { findDeliveries } from './deliveries.ts'
 import { newId } from './ids.ts'
-import { type List, type Page, pageOf, toList } from './lists.ts'
+import { equals, listRows, type Page } from './lists.ts'
 import { deliveries, endpoints, events } from './webhook-schema.ts'
 
 export type EventRow = typeof events.$inferSelect
@@ -95,17 +95,6 @@ export async function getEvent(db: Db, merchantId: string, id: string): Promise<
 
 type Filter = Page & { type?: EventType | undefined }
 
-export async function listEvents(
-  db: Db,
-  merchantId: string,
-  filter: Filter,
-): Promise<List<EventRow>> {
-  const { where, orderBy, limit } = await pageOf(db, events, merchantId, filter)
-  const rows = await db
-    .select()
-    .from(events)
-    .where(and(where, filter.type && eq(events.type, filter.type)))
-    .orderBy(...orderBy)
-    .limit(limit)
-  return toList(rows, filter)
+export function listEvents(db: Db, merchantId: string, { type, ...page }: Filter) {
+  return listRows(db, events, merchantId, page, [equals(events.type, type)])
 }

@@ -17,14 +17,41 @@ type Listed = typeof payments | typeof orders | typeof events | typeof endpoints
 /** `data` is newest first. */
 export type List<T> = { data: T[]; hasMore: boolean }
 
-/**
- * The conditions and order of one page of a merchant's rows. It takes one row more than the page
- * holds, which tells whether there are more. Throws AppError on a cursor that names no row of theirs.
- */
-export async function pageOf(db: Db, table: Listed, merchantId: string, page: Page) {
+/** A condition, or none where there is nothing to filter by. */
+export function equals<T>(column: PgColumn, value: T | undefined): SQL | undefined {
+  return value === undefined ? undefined : eq(column, value)
+}
+
+/** One page of a merchant's rows. Throws AppError on a cursor that names no row of theirs. */
+export async function listRows<T extends Listed>(
+  db: Db,
+  table: T,
+  merchantId: string,
+  page: Page,
+  filters: (SQL | undefined)[],
+): Promise<List<T['$inferSelect']>> {
+  const { where, orderBy, limit } = await pageOf(db, table, merchantId, page, filters)
+  const rows = await db
+    .select()
+    .from(table as typeof payments)
+    .where(where)
+    .orderBy(...orderBy)
+    .limit(limit)
+  return toList(rows as T['$inferSelect'][], page)
+}
+
+/** For a list that joins. It takes one row more than the page holds, which tells if there are more. */
+export async function pageOf(
+  db: Db,
+  table: Listed,
+  merchantId: string,
+  page: Page,
+  filters: (SQL | undefined)[],
+) {
   const { id, createdAt } = table
-  const conditions: (SQL | undefined)[] = [
+  const conditions = [
     eq(table.merchantId, merchantId),
+    ...filters,
     page.createdAfter && gt(createdAt, page.createdAfter),
     page.createdBefore && lt(createdAt, page.createdBefore),
   ]

@@ -3,7 +3,7 @@ import { AppError } from '../core/errors.ts'
 import type { Db, Tx } from './client.ts'
 import { insertEvent } from './events.ts'
 import { newId } from './ids.ts'
-import { type List, type Page, pageOf, toList } from './lists.ts'
+import { equals, listRows, type Page } from './lists.ts'
 import { orders } from './schema.ts'
 
 export type OrderRow = typeof orders.$inferSelect
@@ -64,25 +64,9 @@ export async function findOrder(tx: Tx, merchantId: string, idOrReference: strin
 
 type Filter = Page & { status?: OrderRow['status'] | undefined; reference?: string | undefined }
 
-export async function listOrders(
-  db: Db,
-  merchantId: string,
-  filter: Filter,
-): Promise<List<OrderRow>> {
-  const { where, orderBy, limit } = await pageOf(db, orders, merchantId, filter)
-  const rows = await db
-    .select()
-    .from(orders)
-    .where(
-      and(
-        where,
-        filter.status && eq(orders.status, filter.status),
-        filter.reference ? eq(orders.reference, filter.reference) : undefined,
-      ),
-    )
-    .orderBy(...orderBy)
-    .limit(limit)
-  return toList(rows, filter)
+export function listOrders(db: Db, merchantId: string, { status, reference, ...page }: Filter) {
+  const filters = [equals(orders.status, status), equals(orders.reference, reference)]
+  return listRows(db, orders, merchantId, page, filters)
 }
 
 /** In the transaction that settles its payment. The deliveries of `order.paid`; null: no such move. */

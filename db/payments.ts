@@ -15,7 +15,7 @@ import type { Db, Tx } from './client.ts'
 import { findEventDeliveries, insertEvent } from './events.ts'
 import { newId } from './ids.ts'
 import { postTransaction } from './ledger.ts'
-import { type List, type Page, pageOf, toList } from './lists.ts'
+import { equals, listRows, type Page } from './lists.ts'
 import { findOrder, markOrderPaid } from './orders.ts'
 import { payments } from './schema.ts'
 
@@ -123,25 +123,9 @@ export async function getPayment(db: Db, merchantId: string, id: string): Promis
 
 type Filter = Page & { status?: PaymentStatus | undefined; orderId?: string | undefined }
 
-export async function listPayments(
-  db: Db,
-  merchantId: string,
-  filter: Filter,
-): Promise<List<PaymentRow>> {
-  const { where, orderBy, limit } = await pageOf(db, payments, merchantId, filter)
-  const rows = await db
-    .select()
-    .from(payments)
-    .where(
-      and(
-        where,
-        filter.status && eq(payments.status, filter.status),
-        filter.orderId ? eq(payments.orderId, filter.orderId) : undefined,
-      ),
-    )
-    .orderBy(...orderBy)
-    .limit(limit)
-  return toList(rows, filter)
+export function listPayments(db: Db, merchantId: string, { status, orderId, ...page }: Filter) {
+  const filters = [equals(payments.status, status), equals(payments.orderId, orderId)]
+  return listRows(db, payments, merchantId, page, filters)
 }
 
 /** For the workflow, whose first activity also tells the sweep that the payment needs no start. */
