@@ -73,8 +73,10 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
 
     /** Null when the provider has no last word: then only an operator, or its webhook, can help. */
     async cancelCharge(paymentId: string): Promise<Verdict | null> {
+      // Another key each time: it takes no money twice, and a stored 5xx would replay for its key.
+      const { attempt } = Context.current().info
       const charge = await verdictOf(paymentId, (payment, ref) =>
-        providerOf(payment).cancelCharge(ref, `${paymentId}:cancel:1`),
+        providerOf(payment).cancelCharge(ref, `${paymentId}:cancel:${attempt}`),
       )
       if (charge.state === 'unsent') return { status: 'canceled', failureCode: null }
       return charge.state === 'decided' ? charge.verdict : null

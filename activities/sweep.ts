@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity'
-import { type Client, WorkflowNotFoundError } from '@temporalio/client'
+import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client'
 import { deliveryStart, paymentStart, type Start } from '../core/starts.ts'
 import { RECONCILE_AFTER_MS } from '../core/sweep.ts'
 import type { Db } from '../db/client.ts'
@@ -8,6 +8,8 @@ import type { Now } from './now.ts'
 import { startAgain } from './start.ts'
 
 const PAGE = 100
+const GRPC_DEADLINE_EXCEEDED = 4
+const GRPC_UNAVAILABLE = 14
 
 export type Swept = { found: number; started: number; more: boolean }
 
@@ -23,7 +25,10 @@ export function sweepActivities({ db, now }: { db: Db; now: Now }) {
       ]
       let started = 0
       // One after the other: after an outage, those who come in now have the server first.
-      for (const start of starts) if (await startOrLeave(client, start)) started++
+      for (const start of starts) {
+        if (await startOrLeave(client, start)) started++
+        Context.current().heartbeat()
+      }
       const more = payments.length === PAGE || deliveries.length === PAGE
       return { found: starts.length, started, more }
     },
@@ -55,9 +60,17 @@ async function startOrLeave(client: Client, start: Start): Promise<boolean> {
   try {
     return await startAgain(client, start)
   } catch (error) {
+    if (isAway(error)) throw error
     console.error(`${start.workflowId} could not be started: ${error}`)
     return false
   }
+}
+
+/** The trouble is Temporal's own, and the next start would meet it too. */
+function isAway(error: unknown): boolean {
+  const cause = isGrpcServiceError(error) ? error : (error as Error).cause
+  const code = isGrpcServiceError(cause) ? cause.code : null
+  return code === GRPC_UNAVAILABLE || code === GRPC_DEADLINE_EXCEEDED
 }
 
 /** One list request tells of most; those it doesn't know of are asked for, as lists lag behind. */

@@ -67,14 +67,15 @@ export function webhookActivities(deps: WebhookDeps) {
       }
       const bodySha256 = createHash('sha256').update(body).digest('hex')
       const begun = { deliveryId, runId, attempt, requestHeaders, bodySha256 }
-      const id = await insertAttempt(db, begun, await now())
+      const id = await insertAttempt(db, begun, delivery.status, await now())
       fault('recorded')
       const answer = await post(endpoint.url, body, requestHeaders)
       fault('sent')
       const outcome = toOutcome(answer, attempt, endpoint.retrySchedule ?? retrySchedule)
-      const { attempt: made, told } = await completeAttempt(db, id, outcome, await now())
+      const completed = await completeAttempt(db, id, endpoint, outcome, await now())
+      const { attempt: made, told } = completed
       fault('completed')
-      if (told) await startOnce(Context.current().client, eventStart(told))
+      if (told?.deliveries.length) await startOnce(Context.current().client, eventStart(told))
       return made.state === 'failed' ? failWith(made, made.retryInMs) : delivered(made)
     },
 
@@ -104,8 +105,11 @@ function toOutcome(answer: Answer, attempt: number, schedule: readonly number[])
   const { httpStatus } = answer
   if (httpStatus && httpStatus >= 200 && httpStatus < 300)
     return { ...rest, state: 'succeeded' as const, retryInMs: null }
-  const retryInMs = httpStatus === 410 ? null : retryDelay(schedule, attempt, retryAfterMs)
-  return { ...rest, state: 'failed' as const, retryInMs }
+  return {
+    ...rest,
+    state: 'failed' as const,
+    retryInMs: retryDelay(schedule, attempt, retryAfterMs),
+  }
 }
 
 function delivered({ attempt, httpStatus, latencyMs }: AttemptRow): DeliveryResult {

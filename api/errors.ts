@@ -38,7 +38,8 @@ function toAppError(error: Error): AppError {
     return new AppError(code, error.message)
   }
   if (isUnavailable(error)) {
-    const message = 'The service is not available right now. Nothing was changed.'
+    const message =
+      'The service is not available right now. Repeat the request, with its Idempotency-Key.'
     return new AppError('unavailable', message, { headers: RETRY_AFTER })
   }
   return new AppError('internal', 'Something went wrong on our side.', { cause: error })

@@ -60,7 +60,10 @@ export function orderRoutes(deps: Deps) {
       const body = await createOnce(c, deps, c.req.valid('json'), {
         write: async (tx) => {
           const { order, event } = await insertOrder(tx, values, new Date())
-          return { body: toOrder(order), start: eventStart(event) }
+          return {
+            body: toOrder(order),
+            start: event.deliveries.length > 0 ? eventStart(event) : null,
+          }
         },
       })
       return c.json(body, 201)

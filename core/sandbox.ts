@@ -25,7 +25,6 @@ type Change = Partial<Pick<SandboxCharge, 'status' | 'failureCode' | 'failedKeys
 export type SandboxStore = {
   /** The same key gives the same charge. */
   create(charge: NewCharge): Promise<SandboxCharge>
-  get(id: string): Promise<SandboxCharge | null>
   /** Reads a charge and changes it while nobody else can. A null changes nothing. */
   change(
     id: string,

@@ -11,7 +11,7 @@ import { searchAttributes } from './search-attributes.ts'
 
 /**
  * How a workflow is started, by whoever does it: the API, the sweep or a parent. The id is that of
- * its row, and one row has one run.
+ * its row, and is rejected when it has run before.
  */
 export type Start<Args extends unknown[] = unknown[]> = {
   workflowType: string

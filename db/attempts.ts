@@ -1,8 +1,9 @@
 import { and, desc, eq, inArray, ne } from 'drizzle-orm'
+import type { DeliveryStatus } from '../core/delivery.ts'
 import { AppError } from '../core/errors.ts'
 import type { Db } from './client.ts'
-import type { AttemptRow } from './deliveries.ts'
-import { disableGoneEndpoint } from './endpoints.ts'
+import { type AttemptRow, interruptAttempts } from './deliveries.ts'
+import { disableGoneEndpoint, lockGoneEndpoint } from './endpoints.ts'
 import { newId } from './ids.ts'
 import { attempts, deliveries, endpoints, events } from './webhook-schema.ts'
 
@@ -33,10 +34,7 @@ export async function takeUpDelivery(db: Db, id: string, runId: string) {
       .innerJoin(endpoints, eq(endpoints.id, delivery.endpointId))
       .where(eq(events.id, delivery.eventId))
     if (!target) throw new AppError('not_found', `Webhook delivery ${id} has lost its event`)
-    await tx
-      .update(attempts)
-      .set({ state: 'interrupted' })
-      .where(and(eq(attempts.deliveryId, id), eq(attempts.state, 'sending')))
+    await interruptAttempts(tx, id)
     const [last] = await tx
       .select()
       .from(attempts)
@@ -53,57 +51,68 @@ export async function takeUpDelivery(db: Db, id: string, runId: string) {
   })
 }
 
-/** For a delivery that finds its endpoint deleted or disabled. */
+/** For a delivery that finds its endpoint deleted or disabled. One that has failed can be reset. */
 export async function skipDelivery(db: Db, id: string, now: Date): Promise<void> {
   await db
     .update(deliveries)
     .set({ status: 'skipped', nextAttemptAt: null, updatedAt: now })
-    .where(and(eq(deliveries.id, id), inArray(deliveries.status, ['pending', 'failed'])))
+    .where(and(eq(deliveries.id, id), eq(deliveries.status, 'pending')))
 }
 
-/** Before the POST, so that no attempt goes unlogged. A failed delivery is pending again. */
-export async function insertAttempt(db: Db, attempt: NewAttempt, now: Date): Promise<string> {
+/**
+ * Before the POST, so that no attempt goes unlogged. A failed delivery is pending again. Throws when
+ * the delivery is no longer in the status it was taken up in: somebody has ended it meanwhile.
+ */
+export async function insertAttempt(
+  db: Db,
+  attempt: NewAttempt,
+  takenUpAs: DeliveryStatus,
+  now: Date,
+): Promise<string> {
   const id = newId('attempt')
   await db.transaction(async (tx) => {
-    await tx.insert(attempts).values({ id, ...attempt, createdAt: now })
-    await tx
+    const opened = await tx
       .update(deliveries)
       .set({ status: 'pending', nextAttemptAt: null, updatedAt: now })
-      .where(
-        and(
-          eq(deliveries.id, attempt.deliveryId),
-          inArray(deliveries.status, ['pending', 'failed']),
-        ),
-      )
+      .where(and(eq(deliveries.id, attempt.deliveryId), eq(deliveries.status, takenUpAs)))
+      .returning({ id: deliveries.id })
+    if (opened.length === 0) throw new Error(`Delivery ${attempt.deliveryId} is not ${takenUpAs}`)
+    await tx.insert(attempts).values({ id, ...attempt, createdAt: now })
   })
   return id
 }
 
 /**
  * After the POST, together with what the outcome means for the delivery. An endpoint that is gone
- * is disabled: `told` is then the event that tells the merchant's other endpoints.
+ * is disabled, and locked first, as whoever disables it locks it before its deliveries. `told` is
+ * then the event that tells the merchant's other endpoints.
  */
-export async function completeAttempt(db: Db, id: string, outcome: Outcome, now: Date) {
-  const { state, retryInMs } = outcome
-  const nextAttemptAt = retryInMs === null ? null : new Date(now.getTime() + retryInMs)
+export async function completeAttempt(
+  db: Db,
+  id: string,
+  endpoint: { id: string; url: string },
+  outcome: Outcome,
+  now: Date,
+) {
+  const succeeded = outcome.state === 'succeeded'
   return db.transaction(async (tx) => {
+    const gone = outcome.httpStatus === 410 ? await lockGoneEndpoint(tx, endpoint) : null
+    const retryInMs = gone ? null : outcome.retryInMs
+    const nextAttemptAt = retryInMs === null ? null : new Date(now.getTime() + retryInMs)
     const [attempt] = await tx
       .update(attempts)
-      .set({ ...outcome, nextAttemptAt })
+      .set({ ...outcome, retryInMs, nextAttemptAt })
       .where(and(eq(attempts.id, id), eq(attempts.state, 'sending')))
       .returning()
     // Only a worker that was thought dead comes this late, and another has gone on without it.
     if (!attempt) throw new Error(`Attempt ${id} was interrupted`)
-    const succeeded = state === 'succeeded'
     const ended = succeeded ? ('delivered' as const) : ('failed' as const)
-    // Skipped while it was on its way, and delivered all the same: what happened, happened.
-    const from = succeeded ? (['pending', 'skipped'] as const) : (['pending'] as const)
-    const [delivery] = await tx
+    // Skipped while its last attempt was on its way: what that one was told is what happened.
+    const from = succeeded || gone ? (['pending', 'skipped'] as const) : (['pending'] as const)
+    await tx
       .update(deliveries)
       .set({ status: nextAttemptAt ? 'pending' : ended, nextAttemptAt, updatedAt: now })
       .where(and(eq(deliveries.id, attempt.deliveryId), inArray(deliveries.status, [...from])))
-      .returning()
-    const gone = outcome.httpStatus === 410 && delivery
-    return { attempt, told: gone ? await disableGoneEndpoint(tx, delivery.endpointId, now) : null }
+    return { attempt, told: gone && (await disableGoneEndpoint(tx, gone, now)) }
   })
 }

@@ -11,12 +11,15 @@ type Options = { poolMax?: number; statementTimeoutMs: number }
 
 /** Waiting for a connection has a limit too: an API without its database answers 503, and soon. */
 const CONNECT_TIMEOUT_MS = 5_000
+const NETWORK_SLACK_MS = 1_000
 
 export function openDb(url: string, { poolMax = 10, statementTimeoutMs }: Options) {
   const client = new Pool({
     connectionString: url,
     max: poolMax,
     statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + NETWORK_SLACK_MS, // a network that drops packets says nothing
+    keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: statementTimeoutMs * 2,
   })

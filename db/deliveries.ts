@@ -101,7 +101,18 @@ export async function listDeliveries(
 
 /** For a delivery whose workflow ends without an answer. It changes nothing once there is one. */
 export async function failDelivery(db: Db, id: string, now: Date): Promise<void> {
-  await endPending(db, eq(deliveries.id, id), 'failed', now)
+  await db.transaction(async (tx) => {
+    await endPending(tx, eq(deliveries.id, id), 'failed', now)
+    await interruptAttempts(tx, id)
+  })
+}
+
+/** What is still `sending` when nobody sends it any more: a worker died over it. */
+export async function interruptAttempts(tx: Tx, deliveryId: string): Promise<void> {
+  await tx
+    .update(attempts)
+    .set({ state: 'interrupted' })
+    .where(and(eq(attempts.deliveryId, deliveryId), eq(attempts.state, 'sending')))
 }
 
 /** For an endpoint that is gone: what waits for it will never be sent. */

@@ -4,6 +4,7 @@ import type { Db, Tx } from './client.ts'
 import { skipDeliveries } from './deliveries.ts'
 import { insertEvent } from './events.ts'
 import { equals, listRows, type Page } from './lists.ts'
+import { merchants } from './schema.ts'
 import { endpoints } from './webhook-schema.ts'
 
 export type EndpointRow = typeof endpoints.$inferSelect
@@ -33,7 +34,19 @@ export function secretContext(endpointId: string): string {
   return `webhook_endpoints.secret/${endpointId}`
 }
 
+/** Each event starts a workflow per endpoint, and a parent may have 2,000 of them. */
+const ENDPOINTS_MAX = 100
+
+/** Throws AppError when the merchant has as many as there may be. */
 export async function insertEndpoint(tx: Tx, values: NewEndpoint, now: Date) {
+  const { merchantId } = values
+  const owner = eq(merchants.id, merchantId)
+  await tx.select({ id: merchants.id }).from(merchants).where(owner).for('no key update')
+  const theirs = and(eq(endpoints.merchantId, merchantId), isNull(endpoints.deletedAt))
+  if ((await tx.$count(endpoints, theirs)) >= ENDPOINTS_MAX) {
+    const message = `There are ${ENDPOINTS_MAX} webhook endpoints already. Delete one first.`
+    throw new AppError('endpoint_limit_reached', message)
+  }
   const rows = await tx
     .insert(endpoints)
     .values({ ...values, createdAt: now, updatedAt: now })
@@ -112,12 +125,23 @@ export async function deleteEndpoint(
   await skipDeliveries(tx, found(rows, id).id, now)
 }
 
-/** The endpoint itself said that it wants no more. Null when it was disabled already. */
-export async function disableGoneEndpoint(tx: Tx, id: string, now: Date) {
+/**
+ * The endpoint itself said that it wants no more. Null when its URL has changed since: then the old
+ * one said so.
+ */
+export async function lockGoneEndpoint(tx: Tx, { id, url }: { id: string; url: string }) {
+  const isIt = and(eq(endpoints.id, id), eq(endpoints.url, url))
+  const [row] = await tx.select().from(endpoints).where(isIt).for('no key update')
+  return row ?? null
+}
+
+/** Returns the event that tells of it; null when it was disabled already. */
+export async function disableGoneEndpoint(tx: Tx, { id, status }: EndpointRow, now: Date) {
+  if (status === 'disabled') return null
   const [row] = await tx
     .update(endpoints)
     .set({ status: 'disabled', updatedAt: now })
-    .where(and(eq(endpoints.id, id), eq(endpoints.status, 'enabled')))
+    .where(eq(endpoints.id, id))
     .returning()
   if (!row) return null
   await skipDeliveries(tx, id, now)

@@ -14,9 +14,10 @@ export function withoutParameters(error: unknown): unknown {
 }
 
 const networkCodes = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'ENOENT']
-const networkMessages = /Connection terminated|timeout exceeded when trying to connect/
-/** Connection exceptions, too few resources, an operator's shutdown, and the statement timeout. */
-const passingStates = /^(08|53|57P|57014)/
+const networkMessages =
+  /Connection terminated|timeout exceeded when trying to connect|Query read timeout/
+/** Connections, deadlocks, too few resources, an operator's shutdown, the statement timeout. */
+const passingStates = /^(08|40P01|53|57P|57014)/
 
 /** Whether the database is away or overloaded, and the same query may work later. */
 export function isUnavailable(error: unknown): boolean {

@@ -207,10 +207,9 @@ export async function settlePayment(
     const event = { type: `payment.${status}` as const, merchantId, object: toPayment(payment) }
     const { deliveries } = await insertEvent(tx, event, now)
     if (status !== 'succeeded') return { status, deliveries }
-    await bookPayment(tx, payment, feeBps, now)
-    if (!payment.orderId) return { status, deliveries }
-    const paid = await markOrderPaid(tx, payment.orderId, now)
+    const paid = payment.orderId ? await markOrderPaid(tx, payment.orderId, now) : []
     if (!paid) await markNeedsAttention(tx, id, now) // money for an order that wants none any more
+    await bookPayment(tx, payment, feeBps, now) // last, as it locks the merchant's account
     return { status, deliveries: [...deliveries, ...(paid ?? [])] }
   })
 }
@@ -230,6 +229,7 @@ async function settledBefore(tx: Tx, id: string, wanted: PaymentStatus, now: Dat
   if (status === 'pending' || status === 'authorized')
     throw new AppError('conflict', `Payment ${id} is ${status} and can't become ${wanted}`)
   const deliveries = (await findEventDeliveries(tx, `payment.${status}`, id)) ?? []
-  const paid = orderId && (await findEventDeliveries(tx, 'order.paid', orderId))
+  const isPaid = status === 'succeeded' && orderId
+  const paid = isPaid && (await findEventDeliveries(tx, 'order.paid', orderId))
   return { status, deliveries: [...deliveries, ...(paid || [])] }
 }

@@ -17,11 +17,6 @@ export function sandboxStore(db: Db): SandboxStore {
       return made
     },
 
-    async get(id) {
-      const [row] = await db.select().from(sandboxCharges).where(eq(sandboxCharges.id, id))
-      return row ?? null
-    },
-
     change(id, decide) {
       return db.transaction(async (tx) => {
         const theCharge = eq(sandboxCharges.id, id)

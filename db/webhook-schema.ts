@@ -9,6 +9,7 @@ import {
   pgTable,
   text,
   unique,
+  uniqueIndex,
 } from 'drizzle-orm/pg-core'
 import { attemptStates, deliveryStatuses, endpointStatuses } from '../core/delivery.ts'
 import type { EventType } from '../core/events.ts'
@@ -111,6 +112,9 @@ export const attempts = pgTable(
     createdAt: createdAt(),
   },
   (t) => [
+    uniqueIndex('webhook_attempts_counted_key') // of two that send at once, one is refused
+      .on(t.deliveryId, t.runId, t.attempt)
+      .where(sql`${t.state} <> 'interrupted'`),
     index('webhook_attempts_delivery_idx').on(t.deliveryId, t.createdAt),
     check('webhook_attempts_state_known', oneOf(t.state, attemptStates)),
     check('webhook_attempts_counted', sql`${t.attempt} > 0`),

@@ -1,3 +1,4 @@
+import { chargeSettled } from '../workflows/index.ts'
 import { type PaymentHandle, testPaying } from './paying.ts'
 import { devServerEnv } from './temporal.ts'
 
@@ -82,5 +83,49 @@ describe("An operator's Cancel of a charge that is not decided", () => {
       }),
     })
     expect([outcome, balance]).toEqual(['succeeded', 50_000])
+  })
+
+  test('takes no money where the provider fails just then', async () => {
+    const { outcome, charges } = await pay({
+      wrap: () => ({
+        confirmCharge: async (_, key) => {
+          await workflowOf(key).cancel()
+          throw new Error('HTTP 503')
+        },
+      }),
+    })
+    expect(outcome).toBe('canceled')
+    expect(charges).toMatchObject([{ status: 'canceled' }])
+  })
+})
+
+describe("The provider's own webhook", () => {
+  test('is believed where the answer to the charge is lost just then', async () => {
+    const { outcome, balance } = await pay({
+      wrap: (real) => ({
+        confirmCharge: async (ref, key) => {
+          await real.confirmCharge(ref, key)
+          await workflowOf(key).signal(chargeSettled, 'succeeded')
+          throw new Error('The answer was lost')
+        },
+      }),
+    })
+    expect([outcome, balance]).toEqual(['succeeded', 50_000])
+  })
+
+  test('is heard while the provider refuses to cancel', async () => {
+    const { outcome, row } = await pay({
+      source: 'stuck@upi',
+      wrap: () => ({ cancelCharge: async () => Promise.reject(new Error('HTTP 500')) }),
+      use: async (handle) => {
+        await untilStage(handle, 'waiting')
+        await handle.cancel()
+        await untilStage(handle, 'canceling')
+        await handle.signal(chargeSettled, 'failed', 'upi_declined')
+        return handle.result()
+      },
+    })
+    expect(outcome).toBe('failed')
+    expect(row.failureCode).toBe('upi_declined')
   })
 })

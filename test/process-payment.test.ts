@@ -222,7 +222,7 @@ test("a charge without the provider's last word is parked, until a signal brings
       await untilStage(handle, 'waiting')
       await handle.cancel()
       await untilStage(handle, 'parked')
-      await temporal.sleep(30 * DAY)
+      await temporal.sleep(2 * DAY)
       expect(await handle.query(state)).toEqual({ stage: 'parked', status: 'pending' })
       const parked = await recorded(handle.workflowId)
       expect(parked.row).toMatchObject({ status: 'pending', needsAttention: true })
@@ -233,4 +233,25 @@ test("a charge without the provider's last word is parked, until a signal brings
   expect(outcome).toBe('succeeded')
   expect(row).toMatchObject({ status: 'succeeded', needsAttention: false })
   expect(balance).toBe(50_000)
+})
+
+test('a provider that refuses to cancel parks the payment, and settles it once it answers', async () => {
+  let down = true
+  const { outcome, charges } = await pay({
+    source: 'stuck@upi',
+    wrap: (real) => ({
+      cancelCharge: async () => Promise.reject(new Error('HTTP 500')),
+      retrieveCharge: async (ref) => (down ? real.retrieveCharge(ref) : succeeded),
+    }),
+    use: async (handle) => {
+      await untilStage(handle, 'waiting')
+      await temporal.sleep(8 * DAY)
+      await untilStage(handle, 'parked')
+      expect((await recorded(handle.workflowId)).row.needsAttention).toBe(true)
+      down = false
+      return handle.result()
+    },
+  })
+  expect(outcome).toBe('succeeded')
+  expect(charges).toHaveLength(1)
 })

@@ -18,13 +18,9 @@ const soon = { retrySchedule: [1] }
 
 type End = (...args: Parameters<typeof deleteEndpoint>) => Promise<unknown>
 
-/** Waits for `publishEvent` too, which the activity starts. */
-async function published(merchantId: string): Promise<number> {
-  const type = 'webhook_endpoint.disabled'
+async function toldOf(merchantId: string): Promise<string[]> {
   const found = await db.query.events.findMany({ where: eq(events.merchantId, merchantId) })
-  const told = found.filter((event) => event.type === type)
-  for (const { id } of told) await temporal.client().workflow.getHandle(id).result()
-  return told.length
+  return found.filter(({ type }) => type === 'webhook_endpoint.disabled').map(({ id }) => id)
 }
 
 async function deliveryTo(endpointId: string): Promise<string> {
@@ -49,7 +45,9 @@ describe('An endpoint that answers 410', () => {
       },
       use: async (handle, { merchantId }) => {
         const failure = await ended(handle)
-        expect(await published(merchantId)).toBe(1)
+        const [told = '', ...more] = await toldOf(merchantId)
+        expect(more).toEqual([])
+        await temporal.client().workflow.getHandle(told).result()
         await temporal
           .client()
           .workflow.getHandle(await deliveryTo(other.id))
@@ -81,12 +79,48 @@ describe('An endpoint that answers 410', () => {
       },
       use: async (handle, { merchantId }) => {
         await ended(handle)
-        expect(await published(merchantId)).toBe(1)
+        expect(await toldOf(merchantId)).toHaveLength(1)
       },
     })
     // The second one disabled the endpoint, and so skipped the first, which was on its way.
-    expect(row.status).toBe('skipped')
+    expect(row.status).toBe('failed')
     expect(attempts).toMatchObject([{ state: 'failed', httpStatus: 410 }])
+  })
+
+  test('fails each of many deliveries that get that answer at once, and blocks none', async () => {
+    const more: Delivery[] = []
+    let waiting = 8
+    const all = new Promise<void>((resolve) => {
+      endpoint.answer = async () => {
+        if (--waiting === 0) resolve()
+        await all
+        return gone
+      }
+    })
+    const startedAt = Date.now()
+    await deliver({
+      before: async ({ merchantId }) => {
+        while (more.length < 7) more.push(await addEvent(merchantId))
+      },
+      use: async (handle) =>
+        Promise.all([handle, ...(await Promise.all(more.map(start)))].map(ended)),
+    })
+    expect(Date.now() - startedAt).toBeLessThan(5_000) // a deadlock is looked for after a second
+    const rows = await Promise.all(more.map(({ id }) => recorded(id)))
+    expect(rows.map(({ row }) => row.status)).toEqual(Array(7).fill('failed'))
+    expect(rows.map(({ attempts }) => attempts.length)).toEqual(Array(7).fill(1))
+  })
+
+  test('at a URL that was changed meanwhile is tried again at the new one', async () => {
+    const moved = async () => {
+      await db.update(endpoints).set({ url: `${endpoint.url}/new` })
+    }
+    answerWith({ ...gone, meanwhile: moved })
+    const { outcome, endpointId } = await deliver({ to: soon })
+    expect(outcome).toMatchObject({ status: 'delivered', attempt: 2 })
+    expect(endpoint.requests.map(({ path }) => path)).toEqual(['/hooks', '/hooks/new'])
+    const [row] = await db.select().from(endpoints).where(eq(endpoints.id, endpointId))
+    expect(row?.status).toBe('enabled')
   })
 })
 

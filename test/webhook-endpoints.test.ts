@@ -215,3 +215,13 @@ test('in production a URL must be https and public', async () => {
   }
   expect(await contents(db)).toEqual(before)
 })
+
+test('a merchant has at most 100 endpoints, also when they are made at once', async () => {
+  const { call } = await testShop(db)
+  const answers = await Promise.all(
+    Array.from({ length: 105 }, () => call('POST', '/api/v1/webhook_endpoints', { url })),
+  )
+  const refused = answers.filter(({ status }) => status !== 201)
+  expect(refused).toHaveLength(5)
+  for (const answer of refused) expectRefusal(answer, 422, 'endpoint_limit_reached')
+})

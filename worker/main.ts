@@ -8,11 +8,12 @@ import { createCipher } from '../core/secrets.ts'
 import { openDb } from '../db/client.ts'
 import { sandboxStore } from '../db/sandbox-charges.ts'
 import { createProviders } from '../providers/index.ts'
-import { setUpNamespace } from './setup.ts'
+import { ensureSchedules, setUpNamespace } from './setup.ts'
 import { bundleWorkflows, createWorker } from './worker.ts'
 
-const STATEMENT_TIMEOUT_MS = 30_000
-const CONNECT_RETRY_MS = 2_000
+const STATEMENT_TIMEOUT_MS = 8_000 // several of them fit into an activity's 30 s
+const RETRY_MS = 2_000
+const KEEP_SCHEDULES_MS = 5 * 60_000
 
 const config = loadConfig()
 Runtime.install({ logger: new DefaultLogger('WARN') })
@@ -42,12 +43,18 @@ const activities = createActivities({
 
 const [connection, workflowBundle] = await Promise.all([connect(config), bundleWorkflows()])
 const namespace = config.TEMPORAL_NAMESPACE
-await setUpNamespace(new Client({ connection, namespace }), namespace)
+const client = new Client({ connection, namespace })
+await untilItWorks('Setting up the namespace', () => setUpNamespace(client, namespace))
 const workers = await Promise.all(
   config.WORKER_QUEUES.map((taskQueue) =>
     createWorker({ connection, namespace, taskQueue, activities, workflowBundle }),
   ),
 )
+
+// A Temporal that has lost its state has lost the schedules too.
+const keeping = setInterval(() => {
+  ensureSchedules(client).catch((error) => console.error(`No schedules: ${error}`))
+}, KEEP_SCHEDULES_MS)
 
 // Workers end by themselves on SIGINT and SIGTERM; a parent that dies without one ends them too.
 process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'))
@@ -56,23 +63,30 @@ console.log(`Polling ${config.WORKER_QUEUES.join(', ')} at ${config.TEMPORAL_ADD
 process.send?.('ready')
 
 await running
+clearInterval(keeping)
 await post.close()
 await connection.close()
 await db.$client.end()
 if (process.connected) process.disconnect()
 
-/** Waits for Temporal as long as it takes: a worker has nothing else to do. */
-async function connect(settings: Config): Promise<NativeConnection> {
+function connect(settings: Config): Promise<NativeConnection> {
+  return untilItWorks(`Connecting to Temporal at ${settings.TEMPORAL_ADDRESS}`, () =>
+    NativeConnection.connect({
+      address: settings.TEMPORAL_ADDRESS,
+      ...(settings.TEMPORAL_TLS && { tls: true }),
+      ...(settings.TEMPORAL_API_KEY && { apiKey: settings.TEMPORAL_API_KEY }),
+    }),
+  )
+}
+
+/** Tries as long as it takes: a worker without Temporal has nothing else to do. */
+async function untilItWorks<T>(what: string, attempt: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
-      return await NativeConnection.connect({
-        address: settings.TEMPORAL_ADDRESS,
-        ...(settings.TEMPORAL_TLS && { tls: true }),
-        ...(settings.TEMPORAL_API_KEY && { apiKey: settings.TEMPORAL_API_KEY }),
-      })
+      return await attempt()
     } catch (error) {
-      console.error(`Temporal does not answer at ${settings.TEMPORAL_ADDRESS}: ${error}`)
-      await new Promise((resolve) => setTimeout(resolve, CONNECT_RETRY_MS))
+      console.error(`${what} failed, trying again: ${error}`)
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     }
   }
 }

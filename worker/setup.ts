@@ -8,8 +8,18 @@ const GRPC_PERMISSION_DENIED = 7
 const GRPC_UNIMPLEMENTED = 12
 
 const schedules = [
-  { id: 'sweep', every: '60 seconds', summary: 'Start what no workflow has taken up' },
-  { id: 'reconcile', every: '5 minutes', summary: 'Find open rows whose workflow is gone' },
+  {
+    id: 'sweep',
+    every: '60 seconds',
+    timeout: '15 minutes',
+    summary: 'Start what no workflow has taken up',
+  },
+  {
+    id: 'reconcile',
+    every: '5 minutes',
+    timeout: '35 minutes',
+    summary: 'Find open rows whose workflow is gone',
+  },
 ] as const
 
 /**
@@ -18,8 +28,12 @@ const schedules = [
  */
 export async function setUpNamespace(client: Client, namespace: string): Promise<void> {
   await registerSearchAttributes(client, namespace)
-  for (const schedule of schedules) await ensureSchedule(client, schedule)
+  await ensureSchedules(client)
   await client.schedule.getHandle('sweep').trigger('SKIP')
+}
+
+export async function ensureSchedules(client: Client): Promise<void> {
+  for (const schedule of schedules) await ensureSchedule(client, schedule)
 }
 
 async function registerSearchAttributes(client: Client, namespace: string): Promise<void> {
@@ -35,7 +49,7 @@ async function registerSearchAttributes(client: Client, namespace: string): Prom
   } catch (error) {
     const { code } = error as { code?: number }
     if (code === GRPC_ALREADY_EXISTS) return
-    // Temporal Cloud has its own way: there they are added by hand, as docs/operations.md says.
+    // Temporal Cloud has its own way: there they are added by hand, as docs/operating.md says.
     if (code !== GRPC_PERMISSION_DENIED && code !== GRPC_UNIMPLEMENTED) throw error
     const names = searchAttributeNames.join(', ')
     console.error(`Can't look up search attributes here: make sure that ${names} are Keywords.`)
@@ -45,13 +59,17 @@ async function registerSearchAttributes(client: Client, namespace: string): Prom
 type Schedule = (typeof schedules)[number]
 
 /** Makes the schedule, or brings the one that is there up to date. */
-async function ensureSchedule(client: Client, { id, every, summary }: Schedule): Promise<void> {
+async function ensureSchedule(
+  client: Client,
+  { id, every, timeout, summary }: Schedule,
+): Promise<void> {
   const action: ScheduleOptions['action'] = {
     type: 'startWorkflow',
     workflowType: id,
     workflowId: id,
     taskQueue: 'payments' satisfies TaskQueue,
     staticSummary: summary,
+    workflowRunTimeout: timeout, // one that is stuck would keep all later ones from starting
   }
   const rules = { spec: { intervals: [{ every }] }, policies: { overlap: 'SKIP' as const } }
   try {

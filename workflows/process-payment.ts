@@ -1,9 +1,9 @@
+import { ActivityFailure, TimeoutFailure } from '@temporalio/common'
 import {
   CancellationScope,
   condition,
   defineQuery,
   defineSignal,
-  isCancellation,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -24,12 +24,23 @@ import { startDeliveries } from './start-deliveries.ts'
 
 const SETTLEMENT_WINDOW_MS = 7 * 24 * 60 * 60_000
 
-const { chargePayment, pollCharge, cancelCharge, settlePayment, parkPayment } =
-  proxyActivities<Activities>({
-    startToCloseTimeout: '30 seconds',
-    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-    retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
-  })
+const options = {
+  startToCloseTimeout: '30 seconds',
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+} as const
+
+const { pollCharge, settlePayment, parkPayment } = proxyActivities<Activities>(options)
+
+/** A provider that can't be reached must not keep a payment, and its order, open for ever. */
+const { chargePayment } = proxyActivities<Activities>({
+  ...options,
+  scheduleToCloseTimeout: SETTLEMENT_WINDOW_MS,
+})
+const { cancelCharge } = proxyActivities<Activities>({
+  ...options,
+  scheduleToCloseTimeout: '1 hour',
+})
 
 /** The provider's own webhook has brought the verdict. A failure may say why. */
 export const chargeSettled = defineSignal<[PaymentVerdict, FailureCode?]>('chargeSettled')
@@ -63,26 +74,35 @@ export async function processPayment(
     if (charged && 'verdict' in charged) return charged.verdict
     enter('waiting', waitingDetails())
     const checkInMs = charged?.checkInMs ?? null
-    const polled = await waiting
-      .run(() => pollUntilWindowEnds(paymentId, checkInMs))
-      .catch(onCancel)
-    const verdict = told ?? polled
-    if (verdict) return verdict
+    const polled = await ask(waiting, () => pollUntilWindowEnds(paymentId, checkInMs))
+    return told ?? polled ?? lastWord()
+  }
 
-    // Undecided, only the provider knows: canceling the charge returns its last word.
+  /** Undecided, only the provider knows: canceling the charge returns its last word. */
+  async function lastWord(): Promise<Verdict> {
     enter('canceling', '**Canceling** at the provider, whose last word decides.')
-    const last = await cancel(paymentId)
-    if (last) return last
+    const canceled = await askUnlessTold(() => cancel(paymentId))
+    if (told ?? canceled) return (told ?? canceled) as Verdict
     await parkPayment(paymentId)
-    enter('parked', '**Parked**: the provider never decided. An operator has to find out.')
-    await condition(() => told !== null)
-    return told as unknown as Verdict
+    enter('parked', '**Parked**: the provider does not decide. An operator has to find out.')
+    const late = await askUnlessTold(() => poll(paymentId, null))
+    return (told ?? late) as Verdict
+  }
+
+  /** The signal ends it, an operator's Cancel does not: that has been heard already. */
+  async function askUnlessTold(question: () => Promise<Verdict | null>): Promise<Verdict | null> {
+    const scope = new CancellationScope()
+    condition(() => told !== null).then(
+      () => scope.cancel(),
+      () => {},
+    )
+    return ask(scope, question)
   }
 
   return CancellationScope.nonCancellable(async () => {
     enter('charging', '**Charging** at the provider.')
     const starting = startDeliveries(created)
-    const charged = await waiting.run(() => charge(paymentId)).catch(onCancel)
+    const charged = await ask(waiting, () => charge(paymentId))
     const verdict = await verdictOf(charged)
     enter('settling', `**Settling**: the provider says ${describe(verdict)}.`)
     const { status, deliveries } = await settle(paymentId, verdict)
@@ -91,6 +111,24 @@ export async function processPayment(
     setCurrentDetails(summarize(status, verdict, [...created, ...deliveries]))
     return status
   })
+}
+
+/**
+ * Null when the scope was canceled, however the activity then ended, or when its time was up: what
+ * the provider did is unknown, and has to be found out in another way.
+ */
+async function ask<T>(scope: CancellationScope, question: () => Promise<T>): Promise<T | null> {
+  try {
+    return await scope.run(question)
+  } catch (error) {
+    if (scope.consideredCancelled || isOutOfTime(error)) return null
+    throw error
+  }
+}
+
+function isOutOfTime(error: unknown): boolean {
+  if (!(error instanceof ActivityFailure)) return false
+  return error.retryState === 'TIMEOUT' || error.cause instanceof TimeoutFailure
 }
 
 const charge = (id: string) =>
@@ -137,9 +175,4 @@ function summarize(status: PaymentStatus, verdict: Verdict, deliveries: Delivery
     ({ id, eventType, host }) => `- ${eventType} → ${host} in workflow \`${id}\``,
   )
   return [`**Done**: ${outcome}.`, '', 'Webhooks:', '', ...lines].join('\n')
-}
-
-function onCancel(error: unknown): null {
-  if (isCancellation(error)) return null
-  throw error
 }

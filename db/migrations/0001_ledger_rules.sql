@@ -1,5 +1,6 @@
--- The ledger's laws, which no code of ours can break: a transaction's postings sum to zero,
--- what was posted stays, and nothing is added to it. Checked at commit, so that postings can be inserted one after the other.
+-- The ledger's laws, which no code of ours can break: a transaction's postings sum to zero, what was
+-- posted stays, and nothing is added to it. The sum is checked at commit, so that postings can be
+-- inserted one after the other.
 CREATE FUNCTION refuse_unbalanced_transaction() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   total numeric;
