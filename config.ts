@@ -59,6 +59,16 @@ const developmentOnly = [
 
 export type Config = z.infer<typeof Config>
 
+/** For a main.ts: says what is wrong with the environment, without a stack, and ends the process. */
+export function loadConfigOrExit(): Config {
+  try {
+    return loadConfig()
+  } catch (error) {
+    console.error((error as Error).message)
+    process.exit(1)
+  }
+}
+
 /**
  * Called once, by each entry point. Everything below it is handed what it needs. Throws with one
  * line for each variable that is missing or wrong. An empty variable counts as one that is not set.

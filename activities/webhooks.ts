@@ -66,16 +66,18 @@ export function webhookActivities(deps: WebhookDeps) {
         ...signatureHeaders({ eventId: event.id, body, secret, sentAt: new Date() }),
       }
       const bodySha256 = createHash('sha256').update(body).digest('hex')
-      const begun = { deliveryId, runId, attempt, requestHeaders, bodySha256 }
+      const { url } = endpoint
+      const begun = { deliveryId, runId, attempt, url, requestHeaders, bodySha256 }
       const id = await insertAttempt(db, begun, delivery.status, await now())
       fault('recorded')
-      const answer = await post(endpoint.url, body, requestHeaders)
+      const answer = await post(url, body, requestHeaders)
       fault('sent')
       const outcome = toOutcome(answer, attempt, endpoint.retrySchedule ?? retrySchedule)
-      const completed = await completeAttempt(db, id, endpoint, outcome, await now())
-      const { attempt: made, told } = completed
+      const sent = { id, deliveryId, endpoint }
+      const { attempt: made, told, ended } = await completeAttempt(db, sent, outcome, await now())
       fault('completed')
       if (told?.deliveries.length) await startOnce(Context.current().client, eventStart(told))
+      if (ended) return { status: 'skipped' }
       return made.state === 'failed' ? failWith(made, made.retryInMs) : delivered(made)
     },
 

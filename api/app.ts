@@ -65,7 +65,8 @@ function refuseRoute(app: Hono<Env>, method: string, path: string): AppError {
     .filter((route) => route.method !== 'ALL' && matches(route.path, path))
     .map((route) => route.method)
   if (allowed.length === 0) return new AppError('not_found', `No such route: ${method} ${path}`)
-  const headers = { Allow: [...new Set(allowed)].join(', ') }
+  const withHead = allowed.flatMap((each) => (each === 'GET' ? ['GET', 'HEAD'] : [each]))
+  const headers = { Allow: [...new Set(withHead)].join(', ') }
   return new AppError('method_not_allowed', `${path} does not take ${method}.`, { headers })
 }
 

@@ -12,7 +12,7 @@ export function authenticate(db: Db) {
   return createMiddleware<Env>(async (c, next) => {
     const bearer = c.req.header('authorization')?.match(/^Bearer +(\S+) *$/i)?.[1]
     const key = c.req.header('x-api-key')
-    const secret = c.req.header('x-api-secret') ?? null
+    const secret = c.req.header('x-api-secret') ?? bearer ?? null
     const now = new Date()
 
     let caller: Caller | 'publishable' | null = null

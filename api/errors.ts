@@ -34,8 +34,8 @@ function toAppError(error: Error): AppError {
   if (error instanceof AppError) return error
   if (error instanceof z.ZodError) return fromZod(error)
   if (error instanceof HTTPException && error.status < 500) {
-    const code = error.status === 413 ? 'body_too_large' : 'invalid_request'
-    return new AppError(code, error.message)
+    if (error.status === 415) return new AppError('unsupported_media_type', error.message)
+    return new AppError('invalid_request', error.message)
   }
   if (isUnavailable(error)) {
     const message =
@@ -57,5 +57,6 @@ function fromZod(error: z.ZodError): AppError {
 function sentenceOf(issue: z.core.$ZodIssue, param: string): string {
   if (issue.code === 'unrecognized_keys') return `Unknown field: ${param}.`
   if (issue.message.endsWith('received undefined') && param) return `Missing field: ${param}.`
-  return param ? `${param}: ${issue.message}.` : `${issue.message}.`
+  const sentence = issue.message.endsWith('.') ? issue.message : `${issue.message}.`
+  return param ? `${param}: ${sentence}` : sentence
 }

@@ -9,16 +9,22 @@ export const Amount = z.int().positive().max(MAX_AMOUNT).openapi({
 /** Taken in any case, answered in upper case. */
 export const Currency = z
   .string()
+  .regex(/^[A-Za-z]{3}$/, 'not an ISO 4217 currency code')
   .transform((code) => code.toUpperCase())
   .refine(isCurrency, 'not an ISO 4217 currency code')
-  .openapi({ type: 'string', description: 'ISO 4217', example: 'INR' })
+  .openapi({ type: 'string', pattern: '^[A-Za-z]{3}$', description: 'ISO 4217', example: 'INR' })
 
 const METADATA_PAIRS_MAX = 50
 
 export const Metadata = z
   .record(z.string().min(1).max(40), z.string().max(500))
   .refine((pairs) => Object.keys(pairs).length <= METADATA_PAIRS_MAX, 'at most 50 pairs')
-  .openapi({ type: 'object', additionalProperties: { type: 'string' }, example: {} })
+  .openapi({
+    type: 'object',
+    maxProperties: METADATA_PAIRS_MAX,
+    additionalProperties: { type: 'string', maxLength: 500 },
+    example: {},
+  })
 
 export const Text = z.string().min(1).max(500)
 export const Timestamp = z.iso.datetime().openapi({ example: '2026-01-31T09:30:00.000Z' })

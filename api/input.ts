@@ -3,6 +3,7 @@ import { AppError } from '../core/errors.ts'
 import type { Env } from './router.ts'
 
 const DEPTH_MAX = 32
+const JSON_TYPE = /^application\/json(; *charset="?utf-8"?)?$/i // JSON is UTF-8, RFC 8259
 
 /**
  * Refuses what no route could take: a body that is not JSON, and text that Postgres can't hold
@@ -12,8 +13,7 @@ export const checkInput = createMiddleware<Env>(async (c, next) => {
   if (/%00/.test(c.req.url)) throw refusal('NUL characters are not allowed in a URL', 'url')
   const text = c.req.method === 'GET' ? '' : await c.req.text()
   if (text !== '') {
-    const mediaType = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
-    if (mediaType !== 'application/json') {
+    if (!JSON_TYPE.test(c.req.header('content-type') ?? '')) {
       const message = 'Send the body as Content-Type: application/json.'
       throw new AppError('unsupported_media_type', message, { param: 'Content-Type' })
     }

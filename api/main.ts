@@ -1,5 +1,5 @@
 import { serve } from '@hono/node-server'
-import { loadConfig } from '../config.ts'
+import { loadConfigOrExit } from '../config.ts'
 import { createCipher } from '../core/secrets.ts'
 import { openDb } from '../db/client.ts'
 import { sandboxStore } from '../db/sandbox-charges.ts'
@@ -11,7 +11,7 @@ import { createTemporalClient } from './temporal.ts'
 const STATEMENT_TIMEOUT_MS = 5_000
 const STOP_LIMIT_MS = 10_000
 
-const config = loadConfig()
+const config = loadConfigOrExit()
 const db = openDb(config.DATABASE_URL, {
   poolMax: config.DATABASE_POOL_MAX,
   statementTimeoutMs: STATEMENT_TIMEOUT_MS,

@@ -5,7 +5,15 @@ import { looksLikeId } from '../db/ids.ts'
 import { getOrder, insertOrder, listOrders, toOrder } from '../db/orders.ts'
 import { Amount, Currency, Id, Metadata, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
-import { type Deps, json, listRoute, merchantRoute, newRouter, retrieveRoute } from './router.ts'
+import {
+  type Deps,
+  idempotencyKey,
+  json,
+  listRoute,
+  merchantRoute,
+  newRouter,
+  retrieveRoute,
+} from './router.ts'
 
 const Order = z
   .object({
@@ -40,7 +48,7 @@ const createOrder = merchantRoute({
   method: 'post',
   path: '/orders',
   operationId: 'createOrder',
-  request: { body: { required: true, ...json(CreateOrder) } },
+  request: { headers: idempotencyKey, body: { required: true, ...json(CreateOrder) } },
   responses: { 201: json(Order, 'The order') },
 })
 

@@ -9,7 +9,15 @@ import { DEFAULT_PROVIDER, providerFor } from '../providers/index.ts'
 import { Amount, Currency, Id, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import { withinLimit } from './limit.ts'
-import { type Deps, json, listRoute, merchantRoute, newRouter, retrieveRoute } from './router.ts'
+import {
+  type Deps,
+  idempotencyKey,
+  json,
+  listRoute,
+  merchantRoute,
+  newRouter,
+  retrieveRoute,
+} from './router.ts'
 
 const CARD_EXCHANGE_TIMEOUT_MS = 5_000
 
@@ -89,7 +97,7 @@ const createPayment = merchantRoute({
   method: 'post',
   path: '/payments',
   operationId: 'createPayment',
-  request: { body: { required: true, ...json(CreatePayment) } },
+  request: { headers: idempotencyKey, body: { required: true, ...json(CreatePayment) } },
   responses: { 201: json(Payment, 'The payment, pending: its workflow charges it') },
 })
 

@@ -28,7 +28,7 @@ export function receiverRoutes(secret: string) {
   return newRouter()
     .get('/', (c) => {
       c.header('Content-Security-Policy', "default-src 'none'; style-src 'self'")
-      return c.html(<ReceiverPage received={received} />)
+      return c.html(<ReceiverPage received={received} opened={c.req.query('event')} />)
     })
     .get('/style.css', (c) => c.body(STYLE, 200, { 'Content-Type': 'text/css' }))
     .get('/webhooks', (c) => c.json(received))
@@ -54,9 +54,9 @@ function verifies(verify: () => unknown): boolean {
 const STYLE = `
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430 }
 table { border-collapse: collapse; width: 100% }
+td:nth-child(2) { overflow-wrap: anywhere }
 th, td { text-align: left; padding: .5rem .75rem; border-bottom: 1px solid #dde3ea; vertical-align: top }
 code, pre { font: 13px/1.5 ui-monospace, monospace }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .5rem 0 0; padding: .75rem; background: #f4f6f9; border-radius: 6px }
 .good { color: #0b7a43 } .bad { color: #b3261e; font-weight: 600 }
-summary { cursor: pointer }
 `

@@ -41,6 +41,13 @@ export function merchantRoute<const R extends RouteConfig>(route: R) {
   return createRoute({ ...route, security, responses } as R)
 }
 
+/** For the document only: `createOnce` reads it, and says what is wrong with it. */
+export const idempotencyKey = z.object({
+  'idempotency-key': z.string().optional().openapi({
+    description: 'Up to 255 characters. A repeat within 24 hours gets the first answer again',
+  }),
+})
+
 export const idParam = z.object({ id: z.string().openapi({ description: 'The id of the object' }) })
 
 export function retrieveRoute<P extends string, S extends z.ZodType>(

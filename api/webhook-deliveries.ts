@@ -15,7 +15,7 @@ const Attempt = z.object({
   error: z.string().nullable(),
   latency_ms: z.int().nullable(),
   next_attempt_at: Timestamp.nullable(),
-  request: z.object({ headers: Headers, body_sha256: z.string() }),
+  request: z.object({ url: z.string(), headers: Headers, body_sha256: z.string() }),
   response: z.object({
     headers: Headers.nullable(),
     body: z.string().nullable().openapi({ description: 'The first 4 KiB' }),

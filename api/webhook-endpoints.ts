@@ -18,6 +18,7 @@ import { Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import {
   type Deps,
+  idempotencyKey,
   idParam,
   json,
   listRoute,
@@ -33,6 +34,7 @@ const EventTypes = z
   .array(z.enum(eventTypes))
   .min(1)
   .refine((types) => new Set(types).size === types.length, 'names a type twice')
+  .openapi({ uniqueItems: true })
 const RetrySchedule = z
   .array(z.int().min(1).max(DAY_SECONDS))
   .max(RETRIES_MAX)
@@ -121,7 +123,10 @@ export function webhookEndpointRoutes(deps: Deps) {
     method: 'post',
     path: '/webhook_endpoints',
     operationId: 'createWebhookEndpoint',
-    request: { body: { required: true, ...json(Input.openapi('CreateWebhookEndpoint')) } },
+    request: {
+      headers: idempotencyKey,
+      body: { required: true, ...json(Input.openapi('CreateWebhookEndpoint')) },
+    },
     responses: { 201: json(CreatedEndpoint, 'The endpoint, with its secret') },
   })
   const update = merchantRoute({

@@ -9,7 +9,7 @@ import { attempts, deliveries, endpoints, events } from './webhook-schema.ts'
 
 type NewAttempt = Pick<
   AttemptRow,
-  'deliveryId' | 'runId' | 'attempt' | 'requestHeaders' | 'bodySha256'
+  'deliveryId' | 'runId' | 'attempt' | 'url' | 'requestHeaders' | 'bodySha256'
 >
 type Outcome = Pick<
   AttemptRow,
@@ -85,34 +85,39 @@ export async function insertAttempt(
 /**
  * After the POST, together with what the outcome means for the delivery. An endpoint that is gone
  * is disabled, and locked first, as whoever disables it locks it before its deliveries. `told` is
- * then the event that tells the merchant's other endpoints.
+ * then the event that tells the merchant's other endpoints. No attempt follows, and `ended` is true,
+ * when the delivery was skipped meanwhile.
  */
 export async function completeAttempt(
   db: Db,
-  id: string,
-  endpoint: { id: string; url: string },
+  made: { id: string; deliveryId: string; endpoint: { id: string; url: string } },
   outcome: Outcome,
   now: Date,
 ) {
   const succeeded = outcome.state === 'succeeded'
   return db.transaction(async (tx) => {
-    const gone = outcome.httpStatus === 410 ? await lockGoneEndpoint(tx, endpoint) : null
-    const retryInMs = gone ? null : outcome.retryInMs
-    const nextAttemptAt = retryInMs === null ? null : new Date(now.getTime() + retryInMs)
-    const [attempt] = await tx
-      .update(attempts)
-      .set({ ...outcome, retryInMs, nextAttemptAt })
-      .where(and(eq(attempts.id, id), eq(attempts.state, 'sending')))
-      .returning()
-    // Only a worker that was thought dead comes this late, and another has gone on without it.
-    if (!attempt) throw new Error(`Attempt ${id} was interrupted`)
-    const ended = succeeded ? ('delivered' as const) : ('failed' as const)
+    const gone = outcome.httpStatus === 410 ? await lockGoneEndpoint(tx, made.endpoint) : null
+    const wantedMs = gone ? null : outcome.retryInMs
+    const wantedAt = wantedMs === null ? null : new Date(now.getTime() + wantedMs)
+    const ending = succeeded ? ('delivered' as const) : ('failed' as const)
     // Skipped while its last attempt was on its way: what that one was told is what happened.
     const from = succeeded || gone ? (['pending', 'skipped'] as const) : (['pending'] as const)
-    await tx
+    const [delivery] = await tx
       .update(deliveries)
-      .set({ status: nextAttemptAt ? 'pending' : ended, nextAttemptAt, updatedAt: now })
-      .where(and(eq(deliveries.id, attempt.deliveryId), inArray(deliveries.status, [...from])))
-    return { attempt, told: gone && (await disableGoneEndpoint(tx, gone, now)) }
+      .set({ status: wantedAt ? 'pending' : ending, nextAttemptAt: wantedAt, updatedAt: now })
+      .where(and(eq(deliveries.id, made.deliveryId), inArray(deliveries.status, [...from])))
+      .returning()
+    const next = delivery
+      ? { retryInMs: wantedMs, nextAttemptAt: wantedAt }
+      : { retryInMs: null, nextAttemptAt: null }
+    const [attempt] = await tx
+      .update(attempts)
+      .set({ ...outcome, ...next })
+      .where(and(eq(attempts.id, made.id), eq(attempts.state, 'sending')))
+      .returning()
+    // Only a worker that was thought dead comes this late, and another has gone on without it.
+    if (!attempt) throw new Error(`Attempt ${made.id} was interrupted`)
+    const told = gone && (await disableGoneEndpoint(tx, gone, now))
+    return { attempt, told, ended: !delivery && !succeeded }
   })
 }

@@ -1,4 +1,4 @@
-import { drizzle } from 'drizzle-orm/node-postgres'
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { Pool } from 'pg'
 import * as ledger from './ledger-schema.ts'
 import * as core from './schema.ts'
@@ -13,7 +13,7 @@ type Options = { poolMax?: number; statementTimeoutMs: number }
 const CONNECT_TIMEOUT_MS = 5_000
 const NETWORK_SLACK_MS = 1_000
 
-export function openDb(url: string, { poolMax = 10, statementTimeoutMs }: Options) {
+export function openDb(url: string, { poolMax = 10, statementTimeoutMs }: Options): Db {
   const client = new Pool({
     connectionString: url,
     max: poolMax,
@@ -23,10 +23,38 @@ export function openDb(url: string, { poolMax = 10, statementTimeoutMs }: Option
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: statementTimeoutMs * 2,
   })
-  // An idle connection that the server closes is no more than a connection to make anew.
+  // A connection that the server closes is one to make anew, whether it was idle or in use: without
+  // a listener of its own, each of them would end the process.
   client.on('error', (error) => console.error(`Postgres closed a connection: ${error.message}`))
-  return drizzle({ client, schema, casing: 'snake_case' })
+  client.on('connect', (connection) => connection.on('error', () => {}))
+  const db = drizzle({ client, schema, casing: 'snake_case' })
+  return Object.assign(db, { transaction: transactions(client) as typeof db.transaction })
 }
 
-export type Db = ReturnType<typeof openDb>
-export type Tx = Parameters<Parameters<Db['transaction']>[0]>[0]
+/**
+ * Drizzle's own would hide the first error behind that of its rollback, hand a broken connection
+ * back to the pool, and keep for ever one whose `begin` failed.
+ */
+function transactions(pool: Pool) {
+  return async <T>(work: (tx: Tx) => Promise<T>): Promise<T> => {
+    const client = await pool.connect()
+    let broken: Error | undefined
+    try {
+      await client.query('begin')
+      const result = await work(drizzle({ client, casing: 'snake_case' }) as unknown as Tx)
+      await client.query('commit')
+      return result
+    } catch (error) {
+      await client.query('rollback').catch((failure) => {
+        broken = failure
+      })
+      throw error
+    } finally {
+      client.release(broken)
+    }
+  }
+}
+
+type Drizzle = NodePgDatabase<typeof schema>
+export type Tx = Parameters<Parameters<Drizzle['transaction']>[0]>[0]
+export type Db = Drizzle & { $client: Pool }

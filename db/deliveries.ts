@@ -35,7 +35,7 @@ export function toAttempt(row: AttemptRow) {
     error: row.error,
     latency_ms: row.latencyMs,
     next_attempt_at: row.nextAttemptAt?.toISOString() ?? null,
-    request: { headers: row.requestHeaders, body_sha256: row.bodySha256 },
+    request: { url: row.url, headers: row.requestHeaders, body_sha256: row.bodySha256 },
     response: { headers: row.responseHeaders, body: row.responseBody },
     created_at: row.createdAt.toISOString(),
   }

@@ -15,7 +15,7 @@ export function withoutParameters(error: unknown): unknown {
 
 const networkCodes = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'ENOENT']
 const networkMessages =
-  /Connection terminated|timeout exceeded when trying to connect|Query read timeout/
+  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|not queryable/
 /** Connections, deadlocks, too few resources, an operator's shutdown, the statement timeout. */
 const passingStates = /^(08|40P01|53|57P|57014)/
 

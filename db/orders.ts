@@ -49,7 +49,7 @@ export async function getOrder(db: Db | Tx, merchantId: string, id: string): Pro
 }
 
 /** By its id or by the merchant's own reference: one of them can't be mistaken for the other. */
-export async function findOrder(tx: Tx, merchantId: string, idOrReference: string) {
+export async function findOrder(tx: Db | Tx, merchantId: string, idOrReference: string) {
   const [row] = await tx
     .select()
     .from(orders)

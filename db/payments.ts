@@ -15,7 +15,7 @@ import type { Db, Tx } from './client.ts'
 import { findEventDeliveries, insertEvent } from './events.ts'
 import { newId } from './ids.ts'
 import { postTransaction } from './ledger.ts'
-import { equals, listRows, type Page } from './lists.ts'
+import { equals, type List, listRows, type Page } from './lists.ts'
 import { findOrder, markOrderPaid } from './orders.ts'
 import { payments } from './schema.ts'
 
@@ -123,8 +123,16 @@ export async function getPayment(db: Db, merchantId: string, id: string): Promis
 
 type Filter = Page & { status?: PaymentStatus | undefined; orderId?: string | undefined }
 
-export function listPayments(db: Db, merchantId: string, { status, orderId, ...page }: Filter) {
-  const filters = [equals(payments.status, status), equals(payments.orderId, orderId)]
+/** `orderId` is an order's id or the merchant's own reference. Throws AppError when it is neither. */
+export async function listPayments(
+  db: Db,
+  merchantId: string,
+  { status, orderId, ...page }: Filter,
+): Promise<List<PaymentRow>> {
+  const order = orderId === undefined ? undefined : await findOrder(db, merchantId, orderId)
+  if (orderId !== undefined && !order)
+    throw new AppError('invalid_request', `No such order: ${orderId}`, { param: 'order_id' })
+  const filters = [equals(payments.status, status), equals(payments.orderId, order?.id)]
   return listRows(db, payments, merchantId, page, filters)
 }
 

@@ -1,10 +1,10 @@
-import { and, eq, inArray } from 'drizzle-orm'
+import { and, eq, exists, inArray, notInArray } from 'drizzle-orm'
 import { createCipher, parseKeys } from '../core/secrets.ts'
 import { openDb, type Tx } from './client.ts'
 import { insertEndpoint, secretContext } from './endpoints.ts'
 import { newId } from './ids.ts'
 import { insertMerchant } from './merchants.ts'
-import { apiKeys, orders } from './schema.ts'
+import { apiKeys, orders, payments } from './schema.ts'
 import { endpoints } from './webhook-schema.ts'
 
 /** Development only: anybody can read these secrets. */
@@ -45,13 +45,18 @@ async function demoMerchant(tx: Tx, { name, ...keys }: typeof demoShop, now: Dat
   return found?.merchantId ?? insertMerchant(tx, name, keys, now)
 }
 
-/** A paid order keeps its payment and gives up its reference: a new one takes that. */
+/** An order with a payment keeps it and gives up its reference: a new one takes that. */
+const holdsOrder = and(
+  eq(payments.orderId, orders.id),
+  notInArray(payments.status, ['failed', 'canceled']),
+)
+
 async function openOrders(tx: Tx, merchantId: string, now: Date): Promise<void> {
   const ours = and(eq(orders.merchantId, merchantId), inArray(orders.reference, demoOrders))
   await tx
     .update(orders)
     .set({ reference: null })
-    .where(and(ours, eq(orders.status, 'paid')))
+    .where(and(ours, exists(tx.select().from(payments).where(holdsOrder))))
   const times = { createdAt: now, updatedAt: now }
   for (const reference of demoOrders) {
     await tx

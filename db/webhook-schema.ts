@@ -100,6 +100,7 @@ export const attempts = pgTable(
     runId: text().notNull(), // of the workflow: a reset starts another
     attempt: integer().notNull(), // counts from 1 in each run
     state: text({ enum: attemptStates }).notNull().default('sending'),
+    url: text().notNull(), // at that time: an endpoint's can be changed
     requestHeaders: jsonb().$type<Record<string, string>>().notNull(),
     bodySha256: char({ length: 64 }).notNull(),
     httpStatus: integer(), // null when no answer came

@@ -45,7 +45,9 @@ export function sandbox({ store, delay, now }: Options): Provider {
     },
 
     async createCharge(request) {
-      return { ref: (await store.create({ ...request, createdAt: await now() })).id }
+      // A UPI address is the same in any case.
+      const source = request.source.toLowerCase()
+      return { ref: (await store.create({ ...request, source, createdAt: await now() })).id }
     },
 
     async confirmCharge(ref, key) {

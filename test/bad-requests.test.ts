@@ -219,10 +219,10 @@ test('a body of JSON may name its charset', async () => {
 })
 
 test.each([
-  ['PUT', 'payments', ['GET', 'POST']],
-  ['DELETE', 'payments/pay_404', ['GET']],
-  ['POST', 'events', ['GET']],
-  ['PUT', 'webhook_endpoints/we_404', ['DELETE', 'GET', 'PATCH']],
+  ['PUT', 'payments', ['GET', 'HEAD', 'POST']],
+  ['DELETE', 'payments/pay_404', ['GET', 'HEAD']],
+  ['POST', 'events', ['GET', 'HEAD']],
+  ['PUT', 'webhook_endpoints/we_404', ['DELETE', 'GET', 'HEAD', 'PATCH']],
   ['GET', 'webhook_endpoints/we_404/enable', ['POST']],
 ])('%s /api/v1/%s is answered with the methods that there are', async (method, path, allowed) => {
   const answer = await shop.call(method, `/api/v1/${path}`)

@@ -2,7 +2,7 @@ import { chargeSettled } from '../workflows/index.ts'
 import { type PaymentHandle, testPaying } from './paying.ts'
 import { devServerEnv } from './temporal.ts'
 
-// On the dev server: the other one loses an activity that is canceled while it runs.
+// On the dev server: the other one stops skipping once an activity is canceled while it runs.
 const { temporal, pay, untilStage } = testPaying(devServerEnv)
 
 const succeeded = { state: 'decided', verdict: { status: 'succeeded', failureCode: null } } as const
@@ -100,6 +100,22 @@ describe("An operator's Cancel of a charge that is not decided", () => {
 })
 
 describe("The provider's own webhook", () => {
+  test('settles the charge by the first of two, even before its own answer', async () => {
+    const { outcome, row, booked } = await pay({
+      source: 'stuck@upi',
+      wrap: (real) => ({
+        confirmCharge: async (ref, key) => {
+          const handle = workflowOf(key)
+          await handle.signal(chargeSettled, 'succeeded')
+          await handle.signal(chargeSettled, 'failed', 'expired')
+          return real.confirmCharge(ref, key)
+        },
+      }),
+    })
+    expect(outcome).toBe('succeeded')
+    expect([row.status, row.failureCode, booked]).toEqual(['succeeded', null, 1])
+  })
+
   test('is believed where the answer to the charge is lost just then', async () => {
     const { outcome, balance } = await pay({
       wrap: (real) => ({

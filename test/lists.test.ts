@@ -152,7 +152,9 @@ describe('filters', () => {
   test('payments by status and by order', async () => {
     const shop = await testShop(db)
     const ids: string[] = []
-    const orderId = (await shop.call('POST', '/api/v1/orders', order)).body.id
+    const orderReference = 'by-reference'
+    const named = { ...order, reference: orderReference }
+    const orderId = (await shop.call('POST', '/api/v1/orders', named)).body.id
     for (const change of [{}, {}, { order_id: orderId }])
       ids.push((await shop.call('POST', '/api/v1/payments', { ...upi, ...change })).body.id)
     const [first = '', second = '', third = ''] = ids
@@ -166,7 +168,9 @@ describe('filters', () => {
     expect(await query('status=canceled')).toEqual([])
     expect(await query(`order_id=${orderId}`)).toEqual([third])
     expect(await query(`order_id=${orderId}&status=succeeded`)).toEqual([])
-    expect(await query('order_id=ord_404')).toEqual([])
+    expect(await query(`order_id=${orderReference}`)).toEqual([third])
+    const unknown = await shop.call('GET', '/api/v1/payments?order_id=ord_404')
+    expectRefusal(unknown, 400, 'invalid_request', 'order_id')
   })
 
   test('orders by status and by reference', async () => {

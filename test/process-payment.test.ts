@@ -20,11 +20,6 @@ function tookMs({ createdAt, updatedAt }: { createdAt: Date; updatedAt: Date }):
   return updatedAt.getTime() - createdAt.getTime()
 }
 
-/** By the idempotency key of its charge. */
-function workflowOf(key: string) {
-  return temporal.client().workflow.getHandle(key.split(':')[0] ?? '')
-}
-
 async function tokenOf(number: string): Promise<string> {
   const card: Card = { number, exp_month: 12, exp_year: 2099, cvc: '123' }
   const { sandbox } = testProviders(db)
@@ -185,22 +180,6 @@ describe('A charge that is not decided', () => {
       },
     })
     expect(outcome).toBe('canceled')
-  })
-
-  test('is settled by the first of two signals, even before its own answer', async () => {
-    const { outcome, row, booked } = await pay({
-      ...stuck,
-      wrap: (real) => ({
-        confirmCharge: async (ref, key) => {
-          const handle = workflowOf(key)
-          await handle.signal(chargeSettled, 'succeeded')
-          await handle.signal(chargeSettled, 'failed', 'expired')
-          return real.confirmCharge(ref, key)
-        },
-      }),
-    })
-    expect(outcome).toBe('succeeded')
-    expect([row.status, row.failureCode, booked]).toEqual(['succeeded', null, 1])
   })
 
   test('is canceled at the provider after 7 days', async () => {

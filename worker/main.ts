@@ -1,13 +1,14 @@
 import { Client } from '@temporalio/client'
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker'
+import { NativeConnection, Runtime } from '@temporalio/worker'
 import { createActivities } from '../activities/index.ts'
 import { createPost } from '../activities/outbound.ts'
-import { type Config, loadConfig } from '../config.ts'
+import { type Config, loadConfigOrExit } from '../config.ts'
 import { defaultRetrySchedule, testRetrySchedule } from '../core/retry-schedule.ts'
 import { createCipher } from '../core/secrets.ts'
 import { openDb } from '../db/client.ts'
 import { sandboxStore } from '../db/sandbox-charges.ts'
 import { createProviders } from '../providers/index.ts'
+import { createLogger } from './logger.ts'
 import { ensureSchedules, setUpNamespace } from './setup.ts'
 import { bundleWorkflows, createWorker } from './worker.ts'
 
@@ -15,8 +16,8 @@ const STATEMENT_TIMEOUT_MS = 8_000 // several of them fit into an activity's 30 
 const RETRY_MS = 2_000
 const KEEP_SCHEDULES_MS = 5 * 60_000
 
-const config = loadConfig()
-Runtime.install({ logger: new DefaultLogger('WARN') })
+const config = loadConfigOrExit()
+Runtime.install({ logger: createLogger() })
 const db = openDb(config.DATABASE_URL, {
   poolMax: config.DATABASE_POOL_MAX,
   statementTimeoutMs: STATEMENT_TIMEOUT_MS,

@@ -3,11 +3,19 @@ import { Layout } from './layout.tsx'
 /** `standard` and `hmac`: whether the two signatures are good. */
 export type Received = { at: Date; id: string; body: string; standard: boolean; hmac: boolean }
 
-export function ReceiverPage({ received }: { received: Received[] }) {
+type Props = { received: Received[]; opened: string | undefined }
+
+const HERE = '/dev/receiver'
+const REFRESH_SECONDS = 5
+
+/** `opened` is the event whose body is shown; without one it is the newest, and the page is live. */
+export function ReceiverPage({ received, opened }: Props) {
+  const refresh = opened ? {} : { refreshSeconds: REFRESH_SECONDS }
   return (
-    <Layout title="Webhook receiver" stylesheet="/dev/receiver/style.css" refreshSeconds={5}>
+    <Layout title="Webhook receiver" stylesheet={`${HERE}/style.css`} {...refresh}>
       <p>
-        The demo shop's own server: the last webhooks it got, newest first. This page renews itself.
+        The demo shop's own server: the last webhooks it got, newest first.{' '}
+        {opened ? <a href={HERE}>Show the newest again</a> : 'This page renews itself.'}
       </p>
       {received.length === 0 ? (
         <p>Nothing yet. Post a payment: its webhooks arrive here.</p>
@@ -20,24 +28,27 @@ export function ReceiverPage({ received }: { received: Received[] }) {
               <th>Signatures</th>
             </tr>
           </thead>
-          <tbody>{received.map(Row)}</tbody>
+          <tbody>
+            {received.map((each, row) => (
+              <Row {...each} open={opened ? each.id === opened : row === 0} />
+            ))}
+          </tbody>
         </table>
       )}
     </Layout>
   )
 }
 
-function Row({ at, id, body, standard, hmac }: Received, row: number) {
+function Row({ at, id, body, standard, hmac, open }: Received & { open: boolean }) {
   return (
     <tr>
       <td>{at.toISOString().slice(11, 23)} UTC</td>
       <td>
-        <details open={row === 0}>
-          <summary>
-            <strong>{field(body, 'type')}</strong> <code>{id}</code>
-          </summary>
-          <pre>{pretty(body)}</pre>
-        </details>
+        <strong>{field(body, 'type')}</strong>{' '}
+        <a href={`${HERE}?event=${encodeURIComponent(id)}`}>
+          <code>{id}</code>
+        </a>
+        {open && <pre>{pretty(body)}</pre>}
       </td>
       <td>
         <Signature name="webhook-signature" good={standard} />

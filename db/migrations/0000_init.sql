@@ -118,6 +118,7 @@ CREATE TABLE "webhook_attempts" (
 	"run_id" text NOT NULL,
 	"attempt" integer NOT NULL,
 	"state" text DEFAULT 'sending' NOT NULL,
+	"url" text NOT NULL,
 	"request_headers" jsonb NOT NULL,
 	"body_sha256" char(64) NOT NULL,
 	"http_status" integer,
