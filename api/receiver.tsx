@@ -58,5 +58,6 @@ td:nth-child(2) { overflow-wrap: anywhere }
 th, td { text-align: left; padding: .5rem .75rem; border-bottom: 1px solid #dde3ea; vertical-align: top }
 code, pre { font: 13px/1.5 ui-monospace, monospace }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .5rem 0 0; padding: .75rem; background: #f4f6f9; border-radius: 6px }
+@media (max-width: 40rem) { thead { display: none } td { display: block; border: 0 } tr { border-bottom: 1px solid #dde3ea } }
 .good { color: #0b7a43 } .bad { color: #b3261e; font-weight: 600 }
 `
