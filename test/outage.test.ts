@@ -107,6 +107,15 @@ async function expectChargedOnce(ids: string[]): Promise<void> {
   expect(new Set(sent).size).toBe(sent.length)
 }
 
+test.each(['sweep', 'reconcile'])(
+  'a %s that hangs is ended, or none would follow it',
+  async (id) => {
+    const { action, policies } = await temporal.schedule.getHandle(id).describe()
+    expect(policies.overlap).toBe('SKIP')
+    expect(action).toMatchObject({ workflowType: id, workflowRunTimeout: expect.any(Number) })
+  },
+)
+
 test('a payment whose API died between commit and start is started by the sweep', async () => {
   const tryStart = async () => Promise.reject(new Error('killed'))
   jest.spyOn(console, 'error').mockImplementationOnce(() => {})
