@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { taskQueues } from './core/queue.ts'
 import { parseKeys } from './core/secrets.ts'
 
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true')
@@ -37,7 +38,7 @@ const Config = z
       .string()
       .default('payments,webhooks')
       .transform(list)
-      .pipe(z.array(z.enum(['payments', 'webhooks'])).min(1)),
+      .pipe(z.array(z.enum(taskQueues)).min(1)),
     WEBHOOK_RETRY_INTERVALS_TEST: flag.default(false),
     WEBHOOK_ALLOW_HTTP: flag.default(false),
     WEBHOOK_ALLOW_PRIVATE_NETWORKS: flag.default(false),

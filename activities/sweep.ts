@@ -11,7 +11,7 @@ const PAGE = 100
 const GRPC_DEADLINE_EXCEEDED = 4
 const GRPC_UNAVAILABLE = 14
 
-export type Swept = { found: number; started: number; more: boolean }
+type Swept = { found: number; started: number; more: boolean }
 
 export function sweepActivities({ db, now }: { db: Db; now: Now }) {
   return {

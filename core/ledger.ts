@@ -1,7 +1,7 @@
 /** A merchant's accounts keep a balance, never below zero. The platform's have postings only. */
 export const merchantAccounts = ['available', 'held', 'receivable'] as const
 export const platformAccounts = ['clearing', 'fees'] as const
-export type MerchantAccount = (typeof merchantAccounts)[number]
+type MerchantAccount = (typeof merchantAccounts)[number]
 export type Account = MerchantAccount | (typeof platformAccounts)[number]
 
 export const balanceTransactionTypes = ['payment'] as const

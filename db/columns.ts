@@ -1,5 +1,13 @@
 import { type SQL, sql } from 'drizzle-orm'
-import { type AnyPgColumn, bigint, char, index, jsonb, timestamp } from 'drizzle-orm/pg-core'
+import {
+  type AnyPgColumn,
+  bigint,
+  char,
+  type ExtraConfigColumn,
+  index,
+  jsonb,
+  timestamp,
+} from 'drizzle-orm/pg-core'
 
 export const time = () => timestamp({ withTimezone: true })
 export const createdAt = () => time().notNull()
@@ -12,6 +20,11 @@ export const nextSweepAt = time
 
 export function sweepIndex(name: string, column: AnyPgColumn) {
   return index(name).on(column).where(sql`${column} is not null`)
+}
+
+/** The order of every list, for its index to end with. */
+export function newestFirst(t: Record<'createdAt' | 'id', ExtraConfigColumn>) {
+  return [t.createdAt.desc(), t.id.desc()] as const
 }
 
 /** Where `reconcile` looks: what is open, was taken up, and may have lost its workflow. */

@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, type SQL } from 'drizzle-orm'
+import { and, asc, eq, type SQL } from 'drizzle-orm'
 import type { Delivery, DeliveryStatus } from '../core/delivery.ts'
 import { AppError } from '../core/errors.ts'
 import type { EventType } from '../core/events.ts'
@@ -8,7 +8,7 @@ import { attempts, deliveries, endpoints, events } from './webhook-schema.ts'
 
 export type AttemptRow = typeof attempts.$inferSelect
 type DeliveryRow = typeof deliveries.$inferSelect
-export type DeliveryDetails = DeliveryRow & { eventType: EventType; url: string }
+type DeliveryDetails = DeliveryRow & { eventType: EventType; url: string }
 
 /** A delivery as the API shows it. */
 export function toDelivery(row: DeliveryDetails) {
@@ -120,9 +120,9 @@ export async function skipDeliveries(tx: Tx, endpointId: string, now: Date): Pro
   await endPending(tx, eq(deliveries.endpointId, endpointId), 'skipped', now)
 }
 
-async function endPending(db: Db | Tx, which: SQL, status: 'failed' | 'skipped', now: Date) {
-  await db
+async function endPending(tx: Tx, which: SQL, status: 'failed' | 'skipped', now: Date) {
+  await tx
     .update(deliveries)
     .set({ status, nextAttemptAt: null, nextSweepAt: null, updatedAt: now })
-    .where(and(which, inArray(deliveries.status, ['pending'])))
+    .where(and(which, eq(deliveries.status, 'pending')))
 }

@@ -9,7 +9,7 @@ import { newId } from './ids.ts'
 import { equals, listRows, type Page } from './lists.ts'
 import { deliveries, endpoints, events } from './webhook-schema.ts'
 
-export type EventRow = typeof events.$inferSelect
+type EventRow = typeof events.$inferSelect
 type NewEvent = { type: EventType; merchantId: string; object: { id: string; object: string } }
 
 /** An event as the API shows it: its very body, and the `object` field that lists tell types by. */

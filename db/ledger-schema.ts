@@ -1,7 +1,12 @@
 import { sql } from 'drizzle-orm'
 import { check, index, pgTable, primaryKey, text, unique } from 'drizzle-orm/pg-core'
-import { type Account, balanceTransactionTypes, merchantAccounts } from '../core/ledger.ts'
-import { createdAt, currency, money, oneOf } from './columns.ts'
+import {
+  type Account,
+  balanceTransactionTypes,
+  merchantAccounts,
+  platformAccounts,
+} from '../core/ledger.ts'
+import { createdAt, currency, money, newestFirst, oneOf } from './columns.ts'
 import { merchantId } from './schema.ts'
 
 /** Merchant accounts alone have a balance: one hot row of the platform's would slow every payment. */
@@ -33,7 +38,7 @@ export const balanceTransactions = pgTable(
   },
   (t) => [
     unique('balance_transactions_source_key').on(t.sourceId, t.type),
-    index('balance_transactions_list_idx').on(t.merchantId, t.createdAt.desc(), t.id.desc()),
+    index('balance_transactions_list_idx').on(t.merchantId, ...newestFirst(t)),
     check('balance_transactions_type_known', oneOf(t.type, balanceTransactionTypes)),
   ],
 )
@@ -53,7 +58,7 @@ export const ledgerPostings = pgTable(
     check('ledger_postings_not_zero', sql`${t.amount} <> 0`),
     check(
       'ledger_postings_account_known',
-      oneOf(t.account, ['available', 'held', 'receivable', 'clearing', 'fees']),
+      oneOf(t.account, [...merchantAccounts, ...platformAccounts]),
     ),
   ],
 )

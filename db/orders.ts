@@ -6,7 +6,7 @@ import { newId } from './ids.ts'
 import { equals, listRows, type Page } from './lists.ts'
 import { orders } from './schema.ts'
 
-export type OrderRow = typeof orders.$inferSelect
+type OrderRow = typeof orders.$inferSelect
 type NewOrder = Pick<OrderRow, 'merchantId' | 'reference' | 'amount' | 'currency' | 'metadata'>
 
 /** An order as the API and its events show it. */

@@ -233,9 +233,9 @@ async function settledBefore(tx: Tx, id: string, wanted: PaymentStatus, now: Dat
   const [row] = await tx.select().from(payments).where(eq(payments.id, id))
   if (!row) throw new AppError('not_found', `No such payment: ${id}`)
   const { status, orderId } = row
-  if (wanted === 'succeeded' && status !== 'succeeded') await markNeedsAttention(tx, id, now)
   if (status === 'pending' || status === 'authorized')
     throw new AppError('conflict', `Payment ${id} is ${status} and can't become ${wanted}`)
+  if (wanted === 'succeeded' && status !== 'succeeded') await markNeedsAttention(tx, id, now)
   const deliveries = (await findEventDeliveries(tx, `payment.${status}`, id)) ?? []
   const isPaid = status === 'succeeded' && orderId
   const paid = isPaid && (await findEventDeliveries(tx, 'order.paid', orderId))

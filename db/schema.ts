@@ -26,6 +26,7 @@ import {
   isUpper,
   metadata,
   money,
+  newestFirst,
   nextSweepAt,
   oneOf,
   openIndex,
@@ -59,7 +60,7 @@ export const apiKeys = pgTable(
   (t) => [
     unique('api_keys_key_key').on(t.key),
     unique('api_keys_secret_hash_key').on(t.secretHash),
-    index('api_keys_list_idx').on(t.merchantId, t.createdAt.desc(), t.id.desc()),
+    index('api_keys_list_idx').on(t.merchantId, ...newestFirst(t)),
   ],
 )
 
@@ -78,8 +79,8 @@ export const orders = pgTable(
   },
   (t) => [
     unique('orders_reference_key').on(t.merchantId, t.reference),
-    index('orders_list_idx').on(t.merchantId, t.createdAt.desc(), t.id.desc()),
-    index('orders_status_idx').on(t.merchantId, t.status, t.createdAt.desc(), t.id.desc()),
+    index('orders_list_idx').on(t.merchantId, ...newestFirst(t)),
+    index('orders_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
     check('orders_amount_positive', sql`${t.amount} > 0`),
     check('orders_currency_upper', isUpper(t.currency)),
     check('orders_status_known', oneOf(t.status, orderStatuses)),
@@ -120,10 +121,10 @@ export const payments = pgTable(
     uniqueIndex('payments_open_order_key')
       .on(t.orderId)
       .where(sql`${t.status} not in ('failed', 'canceled')`),
-    index('payments_list_idx').on(t.merchantId, t.createdAt.desc(), t.id.desc()),
-    index('payments_status_idx').on(t.merchantId, t.status, t.createdAt.desc(), t.id.desc()),
+    index('payments_list_idx').on(t.merchantId, ...newestFirst(t)),
+    index('payments_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
     sweepIndex('payments_sweep_idx', t.nextSweepAt),
-    index('payments_order_idx').on(t.orderId, t.createdAt.desc(), t.id.desc()),
+    index('payments_order_idx').on(t.orderId, ...newestFirst(t)),
     openIndex('payments_open_idx', t.id, sql`${t.status} in ('pending', 'authorized')`),
     check('payments_amount_positive', sql`${t.amount} > 0`),
     check('payments_captured_within', sql`${t.amountCaptured} between 0 and ${t.amount}`),

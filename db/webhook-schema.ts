@@ -13,7 +13,15 @@ import {
 } from 'drizzle-orm/pg-core'
 import { attemptStates, deliveryStatuses, endpointStatuses } from '../core/delivery.ts'
 import type { EventType } from '../core/events.ts'
-import { createdAt, nextSweepAt, oneOf, openIndex, sweepIndex, time } from './columns.ts'
+import {
+  createdAt,
+  newestFirst,
+  nextSweepAt,
+  oneOf,
+  openIndex,
+  sweepIndex,
+  time,
+} from './columns.ts'
 import { merchantId } from './schema.ts'
 
 export const events = pgTable(
@@ -28,8 +36,8 @@ export const events = pgTable(
   },
   (t) => [
     index('events_resource_idx').on(t.resourceId, t.type),
-    index('events_list_idx').on(t.merchantId, t.createdAt.desc(), t.id.desc()),
-    index('events_type_idx').on(t.merchantId, t.type, t.createdAt.desc(), t.id.desc()),
+    index('events_list_idx').on(t.merchantId, ...newestFirst(t)),
+    index('events_type_idx').on(t.merchantId, t.type, ...newestFirst(t)),
   ],
 )
 
@@ -50,7 +58,7 @@ export const endpoints = pgTable(
   },
   (t) => [
     index('webhook_endpoints_list_idx')
-      .on(t.merchantId, t.createdAt.desc(), t.id.desc())
+      .on(t.merchantId, ...newestFirst(t))
       .where(sql`${t.deletedAt} is null`),
     check('webhook_endpoints_secret', sql`(${t.secret} is null) = (${t.deletedAt} is not null)`),
     check('webhook_endpoints_status_known', oneOf(t.status, endpointStatuses)),
@@ -76,14 +84,9 @@ export const deliveries = pgTable(
   },
   (t) => [
     unique('webhook_deliveries_event_endpoint_key').on(t.eventId, t.endpointId),
-    index('webhook_deliveries_list_idx').on(t.merchantId, t.createdAt.desc(), t.id.desc()),
-    index('webhook_deliveries_status_idx').on(
-      t.merchantId,
-      t.status,
-      t.createdAt.desc(),
-      t.id.desc(),
-    ),
-    index('webhook_deliveries_endpoint_idx').on(t.endpointId, t.createdAt.desc(), t.id.desc()),
+    index('webhook_deliveries_list_idx').on(t.merchantId, ...newestFirst(t)),
+    index('webhook_deliveries_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
+    index('webhook_deliveries_endpoint_idx').on(t.endpointId, ...newestFirst(t)),
     sweepIndex('webhook_deliveries_sweep_idx', t.nextSweepAt),
     openIndex('webhook_deliveries_open_idx', t.id, sql`${t.status} = 'pending'`),
     check('webhook_deliveries_status_known', oneOf(t.status, deliveryStatuses)),

@@ -7,7 +7,7 @@ export type Providers = Record<string, Provider>
 /** The provider of new payments. */
 export const DEFAULT_PROVIDER = 'sandbox'
 
-export type ProviderDeps = {
+type ProviderDeps = {
   sandboxStore: SandboxStore
   sandboxDelay: { minMs: number; maxMs: number }
   now: () => Date | Promise<Date>
