@@ -43,7 +43,7 @@ const app = createApp({
 
 const server = serve({ fetch: app.fetch, hostname: config.HOST, port: config.PORT }, ({ port }) => {
   console.log(`Listening on ${config.HOST}:${port}`)
-  process.send?.('ready')
+  process.send?.({ port })
 })
 
 let stopping = false

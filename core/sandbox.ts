@@ -1,7 +1,14 @@
 import type { FailureCode } from './payment.ts'
 
 /** A charge as the sandbox provider keeps it: `created` has not taken any money yet. */
-export const sandboxStatuses = ['created', 'processing', 'succeeded', 'failed', 'canceled'] as const
+export const sandboxStatuses = [
+  'created',
+  'processing',
+  'authorized',
+  'succeeded',
+  'failed',
+  'canceled',
+] as const
 
 export type SandboxCharge = {
   id: string

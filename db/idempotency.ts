@@ -30,7 +30,7 @@ export async function findAnswer(
     .select()
     .from(idempotencyKeys)
     .where(and(sameScope(request), fresh))
-  if (!row) return null
+  if (!row || row.responseStatus === null || row.responseBody === null) return null
   if (!request.fingerprints.includes(row.fingerprint)) {
     const message = 'This Idempotency-Key was used with another request body.'
     throw new AppError('idempotency_key_reused', message, { param: 'Idempotency-Key' })

@@ -18,7 +18,7 @@ export function newKeyPair(): KeyPair {
 export async function insertMerchant(tx: Tx, name: string, keys: KeyPair, now: Date) {
   const merchantId = newId('merchant')
   const { key, secret } = keys
-  await tx.insert(merchants).values({ id: merchantId, name, createdAt: now })
+  await tx.insert(merchants).values({ id: merchantId, name, createdAt: now, updatedAt: now })
   await tx
     .insert(apiKeys)
     .values({ id: newId('apiKey'), merchantId, key, secretHash: sha256(secret), createdAt: now })

@@ -5,13 +5,13 @@ import {
   check,
   index,
   integer,
-  jsonb,
   pgTable,
   primaryKey,
   text,
   unique,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
+import { commandKinds, commandStatuses } from '../core/command.ts'
 import { orderStatuses } from '../core/order.ts'
 import {
   captureMethods,
@@ -42,7 +42,9 @@ export const merchantId = () =>
 export const merchants = pgTable('merchants', {
   id: text().primaryKey(), // mer_…
   name: text().notNull(),
+  metadata: metadata(),
   createdAt: createdAt(),
+  updatedAt: createdAt(),
 })
 
 export const apiKeys = pgTable(
@@ -112,6 +114,9 @@ export const payments = pgTable(
     providerRef: text(), // the provider's id: known before anything is charged
     chargeAttempt: integer().notNull().default(0), // part of the idempotency key of the charge
     chargeSentAt: time(), // of this attempt, stored before it is sent
+    authorizedAt: time(), // from then on there are seven days to capture
+    captureAttempt: integer().notNull().default(0), // as chargeAttempt, of the capture
+    captureSentAt: time(),
     nextSweepAt: nextSweepAt(),
     createdAt: createdAt(),
     updatedAt: createdAt(),
@@ -138,28 +143,30 @@ export const payments = pgTable(
   ],
 )
 
+/** What a merchant asked of a resource. It is open until the resource's workflow has answered it. */
 export const commands = pgTable(
   'commands',
   {
     id: text().primaryKey(), // cmd_…, and the id of its update
     merchantId: merchantId(),
     resourceId: text().notNull(),
-    kind: text().notNull(),
-    parameters: jsonb().$type<Record<string, unknown>>().notNull().default({}),
-    status: text({ enum: ['open', 'done', 'refused'] })
-      .notNull()
-      .default('open'),
-    nextSweepAt: nextSweepAt(),
+    kind: text({ enum: commandKinds }).notNull(), // the name of its update
+    amount: money(), // of a capture; null: all
+    status: text({ enum: commandStatuses }).notNull().default('open'),
+    nextSweepAt: nextSweepAt(), // until it is answered: its update can get lost on the way
     createdAt: createdAt(),
     updatedAt: createdAt(),
   },
   (t) => [
     uniqueIndex('commands_open_key').on(t.resourceId).where(sql`${t.status} = 'open'`),
     sweepIndex('commands_sweep_idx', t.nextSweepAt),
-    check('commands_status_known', oneOf(t.status, ['open', 'done', 'refused'])),
+    check('commands_status_known', oneOf(t.status, commandStatuses)),
+    check('commands_kind_known', oneOf(t.kind, commandKinds)),
+    check('commands_swept', sql`(${t.status} = 'open') = (${t.nextSweepAt} is not null)`),
   ],
 )
 
+/** What a key stands for: an answer, or a command whose answer is to come, or work under way. */
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
@@ -168,13 +175,25 @@ export const idempotencyKeys = pgTable(
     path: text().notNull(),
     key: text().notNull(),
     fingerprint: text().notNull(), // an HMAC of the request: a hash of a card could be guessed
-    responseStatus: integer().notNull(),
-    responseBody: text().notNull(),
+    responseStatus: integer(),
+    responseBody: text(), // encrypted
+    commandId: text().references(() => commands.id),
+    leaseId: text(), // who is at work on it, outside of any transaction
+    leasedUntil: time(),
     createdAt: createdAt(),
   },
   (t) => [
     primaryKey({ columns: [t.merchantId, t.method, t.path, t.key] }),
     index('idempotency_keys_created_idx').on(t.createdAt),
+    check(
+      'idempotency_keys_response',
+      sql`(${t.responseStatus} is null) = (${t.responseBody} is null)`,
+    ),
+    check('idempotency_keys_lease', sql`(${t.leaseId} is null) = (${t.leasedUntil} is null)`),
+    check(
+      'idempotency_keys_stands_for',
+      sql`num_nonnulls(${t.responseStatus}, ${t.commandId}, ${t.leaseId}) > 0`,
+    ),
   ],
 )
 
@@ -188,6 +207,8 @@ export const sandboxCharges = pgTable(
     source: text().notNull(), // a vpa or a token
     amount: money().notNull(),
     currency: currency(),
+    captureMethod: text({ enum: captureMethods }).notNull().default('automatic'),
+    amountCaptured: money().notNull().default(0),
     status: text({ enum: sandboxStatuses }).notNull().default('created'),
     failureCode: text().$type<FailureCode>(),
     failedKeys: text().array().notNull().default([]),

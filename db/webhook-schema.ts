@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import {
+  type AnyPgColumn,
   bigint,
   char,
   check,
@@ -8,7 +9,6 @@ import {
   jsonb,
   pgTable,
   text,
-  unique,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
 import { attemptStates, deliveryStatuses, endpointStatuses } from '../core/delivery.ts'
@@ -77,13 +77,16 @@ export const deliveries = pgTable(
       .notNull()
       .references(() => endpoints.id),
     status: text({ enum: deliveryStatuses }).notNull().default('pending'),
+    resendOf: text().references((): AnyPgColumn => deliveries.id), // the same event, once more
     nextAttemptAt: time(), // null unless a failed attempt has set it
     nextSweepAt: nextSweepAt(),
     createdAt: createdAt(),
     updatedAt: createdAt(),
   },
   (t) => [
-    unique('webhook_deliveries_event_endpoint_key').on(t.eventId, t.endpointId),
+    uniqueIndex('webhook_deliveries_event_endpoint_key')
+      .on(t.eventId, t.endpointId)
+      .where(sql`${t.resendOf} is null`),
     index('webhook_deliveries_list_idx').on(t.merchantId, ...newestFirst(t)),
     index('webhook_deliveries_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
     index('webhook_deliveries_endpoint_idx').on(t.endpointId, ...newestFirst(t)),

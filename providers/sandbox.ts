@@ -97,6 +97,7 @@ function decided({ status, decidesAt, source }: SandboxCharge, at: Date) {
 
 function toCharge({ status, failureCode, decidesAt }: SandboxCharge, at: Date): Charge {
   if (status === 'created') return { state: 'unsent' }
+  if (status === 'authorized') throw new Error('manual capture is not there yet')
   if (status !== 'processing') return { state: 'decided', verdict: { status, failureCode } }
   const checkInMs = decidesAt && decidesAt.getTime() - at.getTime()
   return { state: 'processing', checkInMs }

@@ -3,8 +3,9 @@ import { seedDemo } from '../db/seed.ts'
 import { checkPorts, portOf } from './ports.ts'
 import { askPostgres, startPostgres } from './postgres.ts'
 import { tryConnect, waitUntilReady } from './processes.ts'
+import { startProgram } from './programs.ts'
 import { isDiskFull, keptSecret, openState, releaseLock, statePath, takeLock } from './state.ts'
-import { createSupervisor, startProgram } from './supervisor.ts'
+import { createSupervisor } from './supervisor.ts'
 import { startDevServer } from './temporal.ts'
 import { resolveTemporalCli } from './temporal-binaries.ts'
 
@@ -47,8 +48,12 @@ async function start(): Promise<void> {
     UV_THREADPOOL_SIZE: '64', // or endpoints whose names hang would hold up all look-ups
   }
   console.log('Starting the API and the worker')
-  const api = keep('api', startProgram('api', 'api/main.ts', env))
-  const worker = keep('worker', startProgram('worker', 'worker/main.ts', env))
+  const start = (name: 'api' | 'worker') =>
+    keep(
+      name,
+      startProgram(name, env, (line) => console.log(`${name} | ${line}`)),
+    )
+  const [api, worker] = [start('api'), start('worker')]
   await Promise.all([api.ready, worker.ready])
   console.log(greeting(ports, url))
 }

@@ -1,11 +1,5 @@
-import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { killAfter, type Running, whenExited } from './processes.ts'
+import type { Running } from './processes.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const READY_LIMIT_MS = 60_000
-const STOP_LIMIT_MS = 45_000 // above the worker's own grace
 const REPEAT_MS = 1_000 // npm passes the terminal's Ctrl-C on, so it arrives twice
 
 type Options = { stopOrder: string[]; onStopped: () => void }
@@ -43,32 +37,4 @@ export function createSupervisor({ stopOrder, onStopped }: Options) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
   process.on('disconnect', onSignal) // scripts/start.mjs was killed
   return { keep, stop }
-}
-
-/** One of our own programs. Its output comes through line by line, under its name. */
-export function startProgram(name: string, file: string, env: NodeJS.ProcessEnv) {
-  const child = spawn(process.execPath, ['--import', 'tsx', file], {
-    cwd: root,
-    env,
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  })
-  const print = (line: string) => console.log(`${name} | ${line}`)
-  for (const input of [child.stdout, child.stderr])
-    if (input) createInterface({ input }).on('line', print)
-  const exited = whenExited(child)
-  const stop = () => {
-    child.kill('SIGTERM')
-    return killAfter(child, exited, STOP_LIMIT_MS)
-  }
-  const ready = new Promise<void>((resolve, reject) => {
-    const late = () => reject(new Error(`${name} is not ready after ${READY_LIMIT_MS / 1000} s.`))
-    const limit = setTimeout(late, READY_LIMIT_MS)
-    child.on('message', (message) => {
-      if (message !== 'ready') return
-      clearTimeout(limit)
-      resolve()
-    })
-  })
-  return { exited, stop, ready }
 }

@@ -51,7 +51,8 @@ test('connections that are cut while payments are posted cost no more than a 503
 
 test('a transaction tells of its first error, and leaves nothing behind', async () => {
   const own = openHere(1)
-  const row = { id: 'mer_1', name: 'Shop', createdAt: new Date() }
+  const now = new Date()
+  const row = { id: 'mer_1', name: 'Shop', createdAt: now, updatedAt: now }
   const failing = own.transaction(async (tx) => {
     await tx.insert(merchants).values(row)
     throw new Error('the first')

@@ -61,7 +61,7 @@ const keeping = setInterval(() => {
 process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'))
 const running = Promise.all(workers.map((worker) => worker.run()))
 console.log(`Polling ${config.WORKER_QUEUES.join(', ')} at ${config.TEMPORAL_ADDRESS}`)
-process.send?.('ready')
+process.send?.({ port: 0 })
 
 await running
 clearInterval(keeping)

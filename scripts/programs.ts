@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { killAfter, type Running, whenExited } from './processes.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const READY_LIMIT_MS = 60_000
+const STOP_LIMIT_MS = 45_000 // above the worker's own grace
+
+const programs = { api: 'api/main.ts', worker: 'worker/main.ts' } as const
+
+export type Program = Running & {
+  pid: number
+  /** The port that the api listens on; 0 for the worker. */
+  ready: Promise<number>
+  /** kill -9: it gets no chance to finish anything. */
+  kill: () => Promise<void>
+}
+
+/** One of our own two programs, as a process. `print` gets its output, line by line. */
+export function startProgram(
+  name: keyof typeof programs,
+  env: NodeJS.ProcessEnv,
+  print: (line: string) => void,
+): Program {
+  const child = spawn(process.execPath, ['--import', 'tsx', programs[name]], {
+    cwd: root,
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  for (const input of [child.stdout, child.stderr])
+    if (input) createInterface({ input }).on('line', print)
+  const exited = whenExited(child)
+  const ready = new Promise<number>((resolve, reject) => {
+    const fail = (why: string) => reject(new Error(`The ${name} is not ready: ${why}.`))
+    const limit = setTimeout(() => fail(`no word of it in ${READY_LIMIT_MS} ms`), READY_LIMIT_MS)
+    child.on('message', ({ port }: { port: number }) => {
+      clearTimeout(limit)
+      resolve(port)
+    })
+    void exited.then((how) => {
+      clearTimeout(limit)
+      fail(`it ended (${how})`)
+    })
+  })
+  ready.catch(() => {}) // for who does not wait for it
+  return {
+    pid: child.pid ?? 0,
+    exited,
+    ready,
+    stop() {
+      child.kill('SIGTERM')
+      return killAfter(child, exited, STOP_LIMIT_MS)
+    },
+    async kill() {
+      child.kill('SIGKILL')
+      await exited
+    },
+  }
+}
