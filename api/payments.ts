@@ -23,7 +23,7 @@ const CARD_EXCHANGE_TIMEOUT_MS = 5_000
 
 const failureCodes = Object.keys(failureMessages) as (keyof typeof failureMessages)[]
 
-const Payment = z
+export const Payment = z
   .object({
     id: z.string().openapi({ example: 'pay_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     object: z.literal('payment'),
@@ -93,13 +93,22 @@ const CreatePayment = z
   })
   .openapi('CreatePayment')
 
-const createPayment = merchantRoute({
-  method: 'post',
-  path: '/payments',
-  operationId: 'createPayment',
-  request: { headers: idempotencyKey, body: { required: true, ...json(CreatePayment) } },
-  responses: { 201: json(Payment, 'The payment, pending: its workflow charges it') },
-})
+const createPayment = merchantRoute(
+  {
+    method: 'post',
+    path: '/payments',
+    operationId: 'createPayment',
+    request: { headers: idempotencyKey, body: { required: true, ...json(CreatePayment) } },
+    responses: { 201: json(Payment, 'The payment, pending: its workflow charges it') },
+  },
+  [
+    'order_not_found',
+    'order_payment_in_progress',
+    'order_already_paid',
+    'conflict',
+    'order_mismatch',
+  ],
+)
 
 const retrievePayment = retrieveRoute('/payments/{id}', 'retrievePayment', Payment)
 
