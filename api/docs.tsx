@@ -64,7 +64,10 @@ SwaggerUIBundle({
 
 const STYLE = `
 body { margin: 0 }
+.swagger-ui .response-col_links { display: none }
+.swagger-ui .markdown, .swagger-ui .highlight-code { overflow-wrap: anywhere }
 @media (max-width: 40rem) {
   .swagger-ui .wrapper { padding: 0 10px }
+  .swagger-ui .opblock-section { overflow-x: auto }
 }
 `

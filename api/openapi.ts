@@ -1,13 +1,14 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { errorExamples, headerComponents } from './error-responses.ts'
+import { eventResources } from './event-examples.ts'
 import { Event } from './events.ts'
 import { type Env, json } from './router.ts'
 
 const description = `
 Take payments by UPI and card, and hear of each change by a signed webhook.
 
-**Authenticate** with both \`X-Api-Key\` and \`X-Api-Secret\`, or with the secret alone as
-\`Authorization: Bearer <secret>\`. A key without its secret is publishable, and opens nothing here (403).
+**Authenticate** with the secret alone, as \`Authorization: Bearer <secret>\`, or with both \`X-Api-Key\`
+and \`X-Api-Secret\`. To try the operations on this page, press *Authorize* and fill in either. A key without its secret is publishable, and opens nothing here (403).
 
 **Amounts** are integers in minor units of their currency: \`50000\` INR is ₹500.00. **Times** are
 ISO 8601 in UTC. An unknown field is refused with its name.
@@ -23,6 +24,9 @@ A refused request leaves its key free. So after a timeout or a 503, send the ver
 **Errors** all have one shape, \`{"error": {"type", "code", "message", "param", "request_id"}}\`. Decide by
 \`code\`: each operation lists those it can answer with. A path that does not take a method answers 405,
 and the header \`Allow\` lists those it takes. \`request_id\` is the header \`Request-Id\` of every response.
+
+**In the sandbox** the input decides: any other \`…@upi\` and the card 4242424242424242 succeed, \`fail@upi\`
+and 4000000000000002 are declined, 4000000000009995 lacks funds, \`stuck@upi\` never decides by itself.
 
 **Rate**: a key may make 100 requests a second unless this server is set up otherwise. Above that it is
 429, with \`Retry-After\`.
@@ -41,6 +45,7 @@ const tags = [
 ]
 
 const securitySchemes = {
+  bearer: { type: 'http', scheme: 'bearer', description: 'The secret alone. It needs no key' },
   apiKey: {
     type: 'apiKey',
     in: 'header',
@@ -53,7 +58,6 @@ const securitySchemes = {
     name: 'X-Api-Secret',
     description: 'The secret half. Goes with X-Api-Key',
   },
-  bearer: { type: 'http', scheme: 'bearer', description: 'Instead of the pair: the secret alone' },
 } as const
 
 /** `/openapi.json`: what the routes validate and answer, as they say it themselves. */
@@ -72,7 +76,7 @@ export function describeApi(app: OpenAPIHono<Env>): void {
     operationId: 'receiveEvent',
     summary: 'An event, sent to your endpoint',
     description:
-      'Any 2xx is success. `webhook-id` is the event, and the same at each try. Verify one of the two signatures before you parse the body.',
+      'Answer with any 2xx within 10 seconds; anything else is tried again. `webhook-id` is the id of the event, and the same each time: keep those that you have handled. Verify one of the two signatures before you parse the body. `webhook-signature` is `v1,` and the base64 of HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<body>`, with the bytes that follow `whsec_` in base64 as its key (Standard Webhooks). `x-webhook-signature` is the hex of HMAC-SHA256 over the body, with the whole secret as its key.',
     parameters: webhookHeaders.map((name) => ({
       name,
       in: 'header',
@@ -82,12 +86,30 @@ export function describeApi(app: OpenAPIHono<Env>): void {
     request: { body: { required: true, ...json(Event.omit({ object: true })) } },
     responses: { '2XX': { description: 'It is delivered' } },
   })
-  app.doc31('/openapi.json', {
+  let document: ReturnType<typeof generate> | undefined
+  app.get('/openapi.json', (c) => {
+    document ??= generate(app)
+    return c.json(document)
+  })
+}
+
+function generate(app: OpenAPIHono<Env>) {
+  const document = app.getOpenAPI31Document({
     openapi: '3.1.0',
     info: { title: 'Remit', version: '1', description },
     servers: [{ url: '/', description: 'This server' }],
     tags,
   })
+  const { payment, order, account, webhook_endpoint } = eventResources
+  const examples = {
+    Payment: payment.examples.created,
+    Order: order.examples.created,
+    Account: account.examples.updated,
+    WebhookEndpoint: webhook_endpoint.examples.disabled,
+  }
+  for (const [name, example] of Object.entries(examples))
+    Object.assign(document.components?.schemas?.[name] ?? {}, { example })
+  return document
 }
 
 const webhookHeaders = [

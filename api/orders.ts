@@ -39,7 +39,7 @@ const CreateOrder = z
       .max(255)
       .refine((text) => !looksLikeId(text), 'can be mistaken for an id of ours')
       .optional()
-      .openapi({ description: 'Your own id, unique among your orders', example: 'ORDER_123' }),
+      .openapi({ description: 'Your own id, unique among your orders', example: 'ORDER_1001' }),
     metadata: Metadata.default({}),
   })
   .openapi('CreateOrder')

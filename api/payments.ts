@@ -91,7 +91,9 @@ const CreatePayment = z
       context.addIssue({ code: 'custom', path: [field], message })
     }
   })
-  .openapi('CreatePayment')
+  .openapi('CreatePayment', {
+    example: { amount: 50000, currency: 'INR', method: 'upi', vpa: 'test@upi' },
+  })
 
 const createPayment = merchantRoute(
   {

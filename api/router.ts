@@ -35,7 +35,7 @@ export function json<T extends z.ZodType>(schema: T, description?: string) {
   return { ...(description && { description }), content }
 }
 
-const security = [{ apiKey: [], apiSecret: [] }, { bearer: [] }]
+const security = [{ bearer: [] }, { apiKey: [], apiSecret: [] }]
 
 /**
  * A route of the merchants' API: it needs the secret key. `errors` are its own: those that follow

@@ -61,6 +61,8 @@ const CreatedEndpoint = Endpoint.extend({
   secret: z.string().openapi({ description: 'Signs every webhook. Shown only here' }),
 }).openapi('CreatedWebhookEndpoint')
 
+const example = { url: 'https://shop.example/webhooks', event_types: ['payment.succeeded'] }
+
 /** The rules of a URL depend on the configuration, so the schema is made with it. */
 function endpointInput(outbound: OutboundPolicy) {
   const Url = z
@@ -120,7 +122,7 @@ export function webhookEndpointRoutes(deps: Deps) {
       operationId: 'createWebhookEndpoint',
       request: {
         headers: idempotencyKey,
-        body: { required: true, ...json(Input.openapi('CreateWebhookEndpoint')) },
+        body: { required: true, ...json(Input.openapi('CreateWebhookEndpoint', { example })) },
       },
       responses: { 201: json(CreatedEndpoint, 'The endpoint, with its secret') },
     },
@@ -132,7 +134,10 @@ export function webhookEndpointRoutes(deps: Deps) {
     operationId: 'updateWebhookEndpoint',
     request: {
       ...one,
-      body: { required: true, ...json(Input.partial().openapi('UpdateWebhookEndpoint')) },
+      body: {
+        required: true,
+        ...json(Input.partial().openapi('UpdateWebhookEndpoint', { example })),
+      },
     },
     responses: { 200: json(Endpoint) },
   })
