@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { callAs, testApp } from './app.ts'
+import { callAs, routesOf, testApp } from './app.ts'
 import type { Merchant } from './db.ts'
 import { addMerchant, testDb } from './db.ts'
 import { contents, expectRefusal, upi } from './http.ts'
@@ -41,13 +41,9 @@ const fixtures: Record<string, Fixture> = {
   'GET /webhook_deliveries/:id': { of: 'webhook_deliveries' },
 }
 
-const routes = [
-  ...new Set(
-    app.routes
-      .filter(({ method, path }) => method !== 'ALL' && path.startsWith(root))
-      .map(({ method, path }) => `${method} ${path.slice(root.length)}`),
-  ),
-]
+const routes = routesOf(app)
+  .filter((route) => route.includes(` ${root}/`))
+  .map((route) => route.replace(root, ''))
 
 /** The newest object of each kind, and an order's reference. */
 type Owned = Record<Kind | 'reference', string>
