@@ -14,6 +14,7 @@ export const errorKinds = {
   body_too_large: { status: 413, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
   idempotency_key_reused: { status: 422, type: 'idempotency_error' },
+  capture_exceeds_authorized: { status: 422, type: 'invalid_request_error' },
   endpoint_limit_reached: { status: 422, type: 'invalid_request_error' },
   order_mismatch: { status: 422, type: 'invalid_request_error' },
   rate_limited: { status: 429, type: 'rate_limit_error' },
