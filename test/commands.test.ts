@@ -78,6 +78,16 @@ test('a captured payment is taken in full, and the merchant has the money', asyn
   })
 })
 
+test('an empty body is no body, whatever type it has', async () => {
+  await run(async () => {
+    const id = await payIn('authorized')
+    const typed = { 'content-type': 'application/json' }
+    expect((await post(`${id}/cancel`, undefined, typed)).status).toBe(200)
+    const none = await call('POST', '/api/v1/payments', undefined, typed)
+    expectRefusal(none, 400, 'invalid_request', 'amount')
+  })
+})
+
 test('of a partial capture the rest is released', async () => {
   await run(async () => {
     const id = await payIn('authorized')

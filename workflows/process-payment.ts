@@ -97,7 +97,7 @@ async function untilCaptured(
   inbox.state = { ...inbox.state, status: 'authorized' }
   announce(deliveries)
   inbox.enter('authorized', authorizedDetails(captureInMs))
-  const summary = 'Cancel what is not captured'
+  const summary = 'Cancel unless captured by then'
   if (!inbox.command) await ask(inbox.waiting, () => sleep(captureInMs, { summary }))
   const { told, command } = inbox
   if (told || command?.kind !== 'capture') return null
