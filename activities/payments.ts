@@ -1,37 +1,51 @@
 import { ApplicationFailure, Context } from '@temporalio/activity'
 import type { Delivery } from '../core/delivery.ts'
-import type { PaymentStatus, Verdict } from '../core/payment.ts'
+import { CAPTURE_WINDOW_MS, type Verdict } from '../core/payment.ts'
 import { pollDelay } from '../core/retry-schedule.ts'
 import type { Db } from '../db/client.ts'
 import {
+  authorizePayment,
+  findPayment,
+  markCaptureSent,
   markChargeSent,
   markNeedsAttention,
-  type PaymentRow,
+  type Recorded,
   setProviderRef,
   settlePayment,
   takeUpPayment,
-} from '../db/payments.ts'
+} from '../db/payment-steps.ts'
+import type { PaymentRow } from '../db/payments.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { Charge } from '../providers/provider.ts'
 import type { Now } from './now.ts'
 
 type Deps = { db: Db; providers: Providers; feeBps: number; now: Now }
 
-/** What a payment waits for: nothing, once there is a verdict. */
-export type Charged = { verdict: Verdict } | { checkInMs: number | null }
+/**
+ * What became of a charge. It is recorded already where there is a status: the deliveries are of the
+ * event that tells of it. Otherwise the provider decides later, and says perhaps when.
+ */
+export type Progress = Settled | Authorized | Undecided
+export type Settled = Omit<Verdict, 'amountCaptured'> & { deliveries: Delivery[] }
+export type Authorized = { status: 'authorized'; deliveries: Delivery[]; captureInMs: number }
+type Undecided = { status: 'pending'; checkInMs: number | null }
 
+/**
+ * Each asks the provider and records its answer at once. Run twice, they find it recorded, and
+ * return the first result again.
+ */
 export function paymentActivities({ db, providers, feeBps, now }: Deps) {
   const providerOf = (payment: PaymentRow) => providerFor(providers, payment.provider)
 
   /** What the provider says now, unless the payment is settled: then there is nothing to ask. */
-  async function verdictOf(
+  async function ask(
     paymentId: string,
-    ask: (payment: PaymentRow, ref: string) => Promise<Charge>,
+    question: (payment: PaymentRow, ref: string) => Promise<Charge>,
   ): Promise<Charge> {
-    const payment = await takeUpPayment(db, paymentId)
+    const payment = await findPayment(db, paymentId)
     const verdict = settledVerdict(payment)
     if (verdict) return { state: 'decided', verdict }
-    return payment.providerRef ? ask(payment, payment.providerRef) : neverSent(payment)
+    return payment.providerRef ? question(payment, payment.providerRef) : neverSent(payment)
   }
 
   return {
@@ -39,59 +53,103 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
      * Charges once, however often it runs: it looks before it sends again. The number in the key
      * rises only when the look-up proves that nothing happened (design §2.8).
      */
-    async chargePayment(paymentId: string): Promise<Charged> {
+    async chargePayment(paymentId: string): Promise<Progress> {
       const payment = await takeUpPayment(db, paymentId)
-      const settled = settledVerdict(payment)
-      if (settled) return { verdict: settled }
-
-      const provider = providerOf(payment)
-      const { providerRef: ref } = payment.providerRef ? payment : await createCharge(payment)
-      if (!ref) throw new Error(`Payment ${paymentId} has no charge`)
-      if (payment.chargeSentAt) {
-        const charge = await provider.retrieveCharge(ref)
-        if (charge.state !== 'unsent') return toCharged(charge)
-        await waitOut(payment.chargeSentAt, provider.consistencyWindowMs)
-      }
-      const number = payment.chargeAttempt + 1
-      await markChargeSent(db, paymentId, number, await now())
-      return toCharged(await provider.confirmCharge(ref, `${paymentId}:charge:${number}`))
+      const verdict = settledVerdict(payment)
+      return record(paymentId, verdict ? { state: 'decided', verdict } : await charge(payment))
     },
 
     /**
-     * Fails until there is a verdict: its retries leave no event in the history, timers would. The
-     * first look is put off to when the provider itself expects to know.
+     * Fails until there is an answer: its retries leave no event in the history, timers would. The
+     * first look is put off to when the provider itself expects to know. With `toTheEnd` it is the
+     * last word that is waited for, and an authorization is none.
      */
-    async pollCharge(paymentId: string, checkInMs: number | null): Promise<Verdict> {
+    async pollCharge(
+      paymentId: string,
+      checkInMs: number | null,
+      toTheEnd = false,
+    ): Promise<Settled | Authorized> {
       const { attempt } = Context.current().info
       if (attempt === 1 && checkInMs) throw stillDeciding(checkInMs)
-      const charge = await verdictOf(paymentId, (payment, ref) =>
-        providerOf(payment).retrieveCharge(ref),
-      )
-      if (charge.state === 'decided') return charge.verdict
+      const found = await ask(paymentId, (payment, ref) => providerOf(payment).retrieveCharge(ref))
+      const isAnswer = found.state === 'decided' || (found.state === 'authorized' && !toTheEnd)
+      const progress = isAnswer && (await record(paymentId, found))
+      if (progress && progress.status !== 'pending') return progress
       throw stillDeciding(pollDelay(checkInMs ? attempt - 1 : attempt))
     },
 
-    /** Null when the provider has no last word: then only an operator, or its webhook, can help. */
-    async cancelCharge(paymentId: string): Promise<Verdict | null> {
-      // Another key each time: it takes no money twice, and a stored 5xx would replay for its key.
-      const { attempt } = Context.current().info
-      const charge = await verdictOf(paymentId, (payment, ref) =>
-        providerOf(payment).cancelCharge(ref, `${paymentId}:cancel:${attempt}`),
-      )
-      if (charge.state === 'unsent') return { status: 'canceled', failureCode: null }
-      return charge.state === 'decided' ? charge.verdict : null
+    /** Takes what is authorized, or `amount` of it, in minor units. As careful as the charge. */
+    async captureCharge(paymentId: string, amount: number | null): Promise<Settled> {
+      const found = await ask(paymentId, (payment, ref) => capture(payment, ref, amount))
+      if (found.state === 'decided') return settle(paymentId, found.verdict)
+      throw stillDeciding(pollDelay(Context.current().info.attempt))
     },
 
-    async settlePayment(
-      paymentId: string,
-      verdict: Verdict,
-    ): Promise<{ status: PaymentStatus; deliveries: Delivery[] }> {
-      return settlePayment(db, paymentId, verdict, { feeBps, now: await now() })
+    /** Null when the provider has no last word: then only an operator, or its webhook, can help. */
+    async cancelCharge(paymentId: string): Promise<Settled | null> {
+      // Another key each time: it takes no money twice, and a stored 5xx would replay for its key.
+      const { attempt } = Context.current().info
+      const found = await ask(paymentId, (payment, ref) =>
+        providerOf(payment).cancelCharge(ref, `${paymentId}:cancel:${attempt}`),
+      )
+      if (found.state === 'unsent')
+        return settle(paymentId, { status: 'canceled', failureCode: null })
+      return found.state === 'decided' ? settle(paymentId, found.verdict) : null
     },
+
+    /** For a verdict that somebody else brings: the provider's webhook, or an operator. */
+    settlePayment: settle,
 
     async parkPayment(paymentId: string): Promise<void> {
       await markNeedsAttention(db, paymentId, await now())
     },
+  }
+
+  async function charge(payment: PaymentRow): Promise<Charge> {
+    const { id, chargeSentAt, chargeAttempt } = payment
+    const provider = providerOf(payment)
+    const { providerRef: ref } = payment.providerRef ? payment : await createCharge(payment)
+    if (!ref) throw new Error(`Payment ${id} has no charge`)
+    if (chargeSentAt) {
+      const found = await provider.retrieveCharge(ref)
+      if (found.state !== 'unsent') return found
+      await waitOut(chargeSentAt, provider.consistencyWindowMs)
+    }
+    const number = chargeAttempt + 1
+    await markChargeSent(db, id, number, await now())
+    return provider.confirmCharge(ref, `${id}:charge:${number}`)
+  }
+
+  async function capture(payment: PaymentRow, ref: string, amount: number | null): Promise<Charge> {
+    const { id, captureSentAt, captureAttempt } = payment
+    const provider = providerOf(payment)
+    if (captureSentAt) {
+      const found = await provider.retrieveCharge(ref)
+      if (found.state !== 'authorized') return found
+      await waitOut(captureSentAt, provider.consistencyWindowMs)
+    }
+    const number = captureAttempt + 1
+    await markCaptureSent(db, id, number, await now())
+    return provider.captureCharge(ref, amount ?? payment.amount, `${id}:capture:${number}`)
+  }
+
+  async function record(paymentId: string, found: Charge): Promise<Progress> {
+    if (found.state === 'decided') return settle(paymentId, found.verdict)
+    if (found.state === 'authorized') return authorize(paymentId)
+    return { status: 'pending', checkInMs: found.state === 'processing' ? found.checkInMs : null }
+  }
+
+  async function authorize(paymentId: string): Promise<Progress> {
+    const at = await now()
+    const { authorizedAt, ...recorded } = await authorizePayment(db, paymentId, at)
+    if (recorded.status !== 'authorized') return toSettled(recorded)
+    const until = (authorizedAt ?? at).getTime() + CAPTURE_WINDOW_MS
+    const captureInMs = Math.max(until - at.getTime(), 0)
+    return { status: 'authorized', deliveries: recorded.deliveries, captureInMs }
+  }
+
+  async function settle(paymentId: string, verdict: Verdict): Promise<Settled> {
+    return toSettled(await settlePayment(db, paymentId, verdict, { feeBps, now: await now() }))
   }
 
   /** Takes the next attempt's number, so that no activity that was thought dead can still send it. */
@@ -101,11 +159,13 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
   }
 
   async function createCharge(payment: PaymentRow) {
-    const { id: paymentId, amount, currency, vpa, cardToken } = payment
+    const { id: paymentId, amount, currency, captureMethod, vpa, cardToken } = payment
     const source = vpa ?? cardToken
     if (!source) throw new Error(`Payment ${paymentId} has nothing to charge`)
-    const request = { key: `${paymentId}:create:1`, paymentId, amount, currency, source }
-    const { ref } = await providerOf(payment).createCharge(request)
+    const { ref } = await providerOf(payment).createCharge({
+      key: `${paymentId}:create:1`,
+      ...{ paymentId, amount, currency, captureMethod, source },
+    })
     return setProviderRef(db, paymentId, ref)
   }
 
@@ -121,14 +181,14 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
   }
 }
 
-function settledVerdict({ status, failureCode }: PaymentRow): Verdict | null {
+function settledVerdict({ status, failureCode, amountCaptured }: PaymentRow): Verdict | null {
   if (status === 'pending' || status === 'authorized') return null
-  return { status, failureCode }
+  return { status, failureCode, amountCaptured }
 }
 
-function toCharged(charge: Charge): Charged {
-  if (charge.state === 'decided') return { verdict: charge.verdict }
-  return { checkInMs: charge.state === 'processing' ? charge.checkInMs : null }
+function toSettled({ status, ...rest }: Recorded): Settled {
+  if (status === 'pending' || status === 'authorized') throw new Error(`Not settled: ${status}`)
+  return { status, ...rest }
 }
 
 function stillDeciding(inMs: number) {

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client'
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
-import type { Start } from '../core/starts.ts'
+import type { Start, Update } from '../core/starts.ts'
 
 const DEADLINE_MS = 5_000
 
@@ -18,6 +18,16 @@ export async function startAgain(client: Client, start: Start): Promise<boolean>
   const { status } = await client.workflow.getHandle(start.workflowId).describe()
   if (status.name === 'RUNNING') return false
   return startAs(client, start, 'ALLOW_DUPLICATE')
+}
+
+/** Sends a command to a workflow that runs, and waits until that has heard it, not for its answer. */
+export async function sendUpdate(client: Client, workflowId: string, update: Update) {
+  const { id: updateId, name, args } = update
+  await client.withDeadline(Date.now() + DEADLINE_MS, () =>
+    client.workflow
+      .getHandle(workflowId)
+      .startUpdate(name, { updateId, args: args as [unknown], waitForStage: 'ACCEPTED' }),
+  )
 }
 
 async function startAs(

@@ -1,16 +1,24 @@
 import { Context } from '@temporalio/activity'
 import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client'
-import { deliveryStart, paymentStart, type Start } from '../core/starts.ts'
+import {
+  commandUpdate,
+  deliveryStart,
+  paymentStart,
+  type Start,
+  type Update,
+} from '../core/starts.ts'
 import { RECONCILE_AFTER_MS } from '../core/sweep.ts'
 import type { Db } from '../db/client.ts'
 import { findTakenUp, type SweptKind, strand, sweptKinds, takeStranded } from '../db/sweep.ts'
 import type { Now } from './now.ts'
-import { startAgain } from './start.ts'
+import { sendUpdate, startAgain } from './start.ts'
 
 const PAGE = 100
 const GRPC_DEADLINE_EXCEEDED = 4
 const GRPC_UNAVAILABLE = 14
 
+/** A workflow to start, and what it is to be told. */
+type Turn = { start: Start; update?: Update }
 type Swept = { found: number; started: number; more: boolean }
 
 export function sweepActivities({ db, now }: { db: Db; now: Now }) {
@@ -18,19 +26,24 @@ export function sweepActivities({ db, now }: { db: Db; now: Now }) {
     /** Starts one page of what no workflow has taken up in time. */
     async startStranded(): Promise<Swept> {
       const { client } = Context.current()
-      const { payments, deliveries } = await takeStranded(db, await now(), PAGE)
-      const starts: Start[] = [
-        ...payments.map((payment) => paymentStart(payment, [])),
-        ...deliveries.map(deliveryStart),
+      const stranded = await takeStranded(db, await now(), PAGE)
+      const { payments, deliveries, commands } = stranded
+      const turns: Turn[] = [
+        ...payments.map((payment) => ({ start: paymentStart(payment, []) })),
+        ...deliveries.map((delivery) => ({ start: deliveryStart(delivery) })),
+        ...commands.map(({ payment, command }) => ({
+          start: paymentStart(payment, []),
+          update: commandUpdate(command),
+        })),
       ]
       let started = 0
       // One after the other: after an outage, those who come in now have the server first.
-      for (const start of starts) {
-        if (await startOrLeave(client, start)) started++
+      for (const turn of turns) {
+        if (await startOrLeave(client, turn)) started++
         Context.current().heartbeat()
       }
-      const more = payments.length === PAGE || deliveries.length === PAGE
-      return { found: starts.length, started, more }
+      const more = Object.values(stranded).some((page) => page.length === PAGE)
+      return { found: turns.length, started, more }
     },
 
     /** Hands open rows whose workflow is closed or gone to the sweep. Returns how many there were. */
@@ -56,12 +69,14 @@ export function sweepActivities({ db, now }: { db: Db; now: Now }) {
 }
 
 /** One that can't be started does not keep the others waiting: its own next turn comes. */
-async function startOrLeave(client: Client, start: Start): Promise<boolean> {
+async function startOrLeave(client: Client, { start, update }: Turn): Promise<boolean> {
   try {
-    return await startAgain(client, start)
+    const started = await startAgain(client, start)
+    if (update) await sendUpdate(client, start.workflowId, update)
+    return started
   } catch (error) {
     if (isAway(error)) throw error
-    console.error(`${start.workflowId} could not be started: ${error}`)
+    console.error(`${start.workflowId} could not be started or told: ${error}`)
     return false
   }
 }

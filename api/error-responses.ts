@@ -19,6 +19,7 @@ const meanings: Record<ErrorCode, string> = {
   unsupported_media_type: 'The body is not sent as `application/json`.',
   idempotency_key_reused: 'The `Idempotency-Key` was used with another request body.',
   api_key_limit_reached: 'There are as many active API keys as there may be.',
+  capture_exceeds_authorized: 'More is to be captured than was authorized.',
   endpoint_limit_reached: 'There are as many webhook endpoints as there may be.',
   order_mismatch: "The order's amount or currency is another.",
   rate_limited: 'Too many requests for this API key.',

@@ -12,7 +12,9 @@ const JSON_TYPE = /^application\/json(; *charset="?utf-8"?)?$/i // JSON is UTF-8
 export const checkInput = createMiddleware<Env>(async (c, next) => {
   if (/%00/.test(c.req.url)) throw refusal('NUL characters are not allowed in a URL', 'url')
   const text = c.req.method === 'GET' ? '' : await c.req.text()
-  if (text !== '') {
+  if (text === '') {
+    c.req.raw.headers.delete('content-type') // nothing is nothing, whatever type it has
+  } else {
     if (!JSON_TYPE.test(c.req.header('content-type') ?? '')) {
       const message = 'Send the body as Content-Type: application/json.'
       throw new AppError('unsupported_media_type', message, { param: 'Content-Type' })

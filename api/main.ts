@@ -7,6 +7,7 @@ import { createProviders } from '../providers/index.ts'
 import { createApp } from './app.ts'
 import { createStarter } from './start.ts'
 import { createTemporalClient } from './temporal.ts'
+import { createUpdater } from './update.ts'
 
 const STATEMENT_TIMEOUT_MS = 5_000
 const STOP_LIMIT_MS = 10_000
@@ -27,6 +28,7 @@ const app = createApp({
   db,
   temporal,
   tryStart: createStarter(temporal),
+  tryUpdate: createUpdater(temporal),
   providers: createProviders({
     sandboxStore: sandboxStore(db),
     sandboxDelay: config.SANDBOX_DELAY_MS,

@@ -1,17 +1,33 @@
 import { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import { type Card, isExpired, passesLuhn } from '../core/card.ts'
-import { AppError } from '../core/errors.ts'
-import { failureMessages, paymentMethods, paymentStatuses } from '../core/payment.ts'
+import type { PaymentCommand } from '../core/command.ts'
+import { AppError, type ErrorCode } from '../core/errors.ts'
+import {
+  captureMethods,
+  failureMessages,
+  paymentMethods,
+  paymentStatuses,
+} from '../core/payment.ts'
 import { paymentStart } from '../core/starts.ts'
 import { vpaPattern } from '../core/vpa.ts'
-import { getPayment, insertPayment, listPayments, toPayment } from '../db/payments.ts'
+import {
+  getPayment,
+  insertPayment,
+  listPayments,
+  openPaymentCommand,
+  toPayment,
+} from '../db/payments.ts'
 import { DEFAULT_PROVIDER, providerFor } from '../providers/index.ts'
+import { runCommand } from './commands.ts'
 import { Amount, Currency, Id, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import { withinLimit } from './limit.ts'
 import {
   type Deps,
+  type Env,
   idempotencyKey,
+  idParam,
   json,
   listRoute,
   merchantRoute,
@@ -34,7 +50,7 @@ export const Payment = z
     currency: z.string().openapi({ example: 'INR' }),
     method: z.enum(paymentMethods),
     order_id: z.string().nullable(),
-    capture_method: z.enum(['automatic', 'manual']),
+    capture_method: z.enum(captureMethods),
     card: z.object({ brand: z.string(), last4: z.string() }).nullable(),
     vpa: z.string().nullable().openapi({ description: 'Masked', example: 'te***@upi' }),
     failure_code: z.enum(failureCodes).nullable(),
@@ -78,7 +94,9 @@ const CreatePayment = z
     order_id: Text.optional().openapi({
       description: "An order's id, or your own reference of it",
     }),
-    capture_method: z.enum(['automatic']).default('automatic'),
+    capture_method: z.enum(captureMethods).default('automatic').openapi({
+      description: 'Manual: the funds are reserved, and wait 7 days for `capture`',
+    }),
     description: Text.optional(),
     metadata: Metadata.default({}),
   })
@@ -111,6 +129,45 @@ const createPayment = merchantRoute(
     'order_mismatch',
   ],
 )
+
+const Capture = z
+  .strictObject({
+    amount: Amount.optional().openapi({
+      description: 'At most what is authorized; the rest is released. Without it: all',
+      example: 30000,
+    }),
+  })
+  .openapi('CapturePayment')
+
+/** Commands: they are kept before they are done, and 202 says that they are not done yet. */
+function commandRoute<P extends string, S extends z.ZodType>(
+  path: P,
+  operationId: string,
+  input: S,
+  errors: ErrorCode[],
+) {
+  return merchantRoute(
+    {
+      method: 'post',
+      path,
+      operationId,
+      request: { params: idParam, headers: idempotencyKey, body: json(input) },
+      responses: {
+        200: json(Payment, 'Done: the payment in its final status'),
+        202: json(Payment, 'Accepted, and not done within 5 seconds: look again later'),
+      },
+    },
+    errors,
+  )
+}
+
+const capturePayment = commandRoute('/payments/{id}/capture', 'capturePayment', Capture, [
+  'conflict',
+  'capture_exceeds_authorized',
+])
+const cancelPayment = commandRoute('/payments/{id}/cancel', 'cancelPayment', z.strictObject({}), [
+  'conflict',
+])
 
 const retrievePayment = retrieveRoute('/payments/{id}', 'retrievePayment', Payment)
 
@@ -160,6 +217,15 @@ export function paymentRoutes(deps: Deps) {
       )
       return c.json(body, 201)
     })
+    .openapi(capturePayment, async (c) => {
+      const { amount } = c.req.valid('json')
+      const { status, body } = await command(c, { kind: 'capture', amount: amount ?? null })
+      return c.json(body, status)
+    })
+    .openapi(cancelPayment, async (c) => {
+      const { status, body } = await command(c, { kind: 'cancel' })
+      return c.json(body, status)
+    })
     .openapi(retrievePayment, async (c) => {
       const { id } = c.req.valid('param')
       return c.json(toPayment(await getPayment(db, c.var.caller.merchantId, id)), 200)
@@ -170,6 +236,18 @@ export function paymentRoutes(deps: Deps) {
       const list = await listPayments(db, c.var.caller.merchantId, filter)
       return c.json(toListBody(list, toPayment), 200)
     })
+
+  function command(c: Context<Env>, asked: PaymentCommand) {
+    const { merchantId } = c.var.caller
+    const id = c.req.param('id') ?? ''
+    return runCommand(c, deps, asked, {
+      open: (tx) => openPaymentCommand(tx, merchantId, id, asked, new Date()),
+      async read() {
+        const payment = await getPayment(db, merchantId, id)
+        return { body: toPayment(payment), start: paymentStart(payment, []) }
+      },
+    })
+  }
 
   /** The one call to a provider that the API makes: the number goes no further. */
   async function exchangeCard(card: Card) {

@@ -9,11 +9,13 @@ import type { Providers } from '../providers/index.ts'
 import { errorResponses, responseHeaders } from './error-responses.ts'
 import { ListQuery, listOf } from './fields.ts'
 import type { TryStart } from './start.ts'
+import type { TryUpdate } from './update.ts'
 
 export type Deps = {
   db: Db
   temporal: Client
   tryStart: TryStart
+  tryUpdate: TryUpdate
   providers: Providers
   cipher: Cipher
   outbound: OutboundPolicy

@@ -7,8 +7,12 @@ export type PaymentVerdict = (typeof paymentVerdicts)[number]
 export const paymentMethods = ['upi', 'card'] as const
 export type PaymentMethod = (typeof paymentMethods)[number]
 
-/** Automatic takes the money as soon as it is authorized. */
+/** Automatic takes the money as soon as it is authorized, manual when the merchant says so. */
 export const captureMethods = ['automatic', 'manual'] as const
+export type CaptureMethod = (typeof captureMethods)[number]
+
+/** An authorized payment that is not captured by then is canceled. */
+export const CAPTURE_WINDOW_MS = 7 * 24 * 60 * 60_000
 
 const next: Record<PaymentStatus, readonly PaymentStatus[]> = {
   pending: ['authorized', 'succeeded', 'failed', 'canceled'],
@@ -34,5 +38,12 @@ export const failureMessages = {
 
 export type FailureCode = keyof typeof failureMessages
 
-/** What a provider says of a charge once it has decided. Only a failure has a code. */
-export type Verdict = { status: PaymentVerdict; failureCode: FailureCode | null }
+/**
+ * What a provider says of a charge once it has decided. Only a failure has a code, only a success an
+ * amount, in minor units: without one, all of it was captured.
+ */
+export type Verdict = {
+  status: PaymentVerdict
+  failureCode: FailureCode | null
+  amountCaptured?: number
+}

@@ -1,4 +1,4 @@
-import type { FailureCode } from './payment.ts'
+import type { CaptureMethod, FailureCode } from './payment.ts'
 
 /** A charge as the sandbox provider keeps it: `created` has not taken any money yet. */
 export const sandboxStatuses = [
@@ -13,20 +13,24 @@ export const sandboxStatuses = [
 export type SandboxCharge = {
   id: string
   source: string // a vpa or a token
+  amount: number
+  captureMethod: CaptureMethod
+  amountCaptured: number
   status: (typeof sandboxStatuses)[number]
   failureCode: FailureCode | null
   failedKeys: string[] // the idempotency keys that got a 503, and would get it again
   decidesAt: Date | null // null: never by itself
 }
 
-type NewCharge = Pick<SandboxCharge, 'source'> & {
+type NewCharge = Pick<SandboxCharge, 'source' | 'amount' | 'captureMethod'> & {
   key: string
   paymentId: string
-  amount: number
   currency: string
   createdAt: Date
 }
-type Change = Partial<Pick<SandboxCharge, 'status' | 'failureCode' | 'failedKeys' | 'decidesAt'>>
+type Change = Partial<
+  Pick<SandboxCharge, 'status' | 'failureCode' | 'failedKeys' | 'decidesAt' | 'amountCaptured'>
+>
 
 /** Where the sandbox keeps its charges. It is handed in, because providers know no database. */
 export type SandboxStore = {

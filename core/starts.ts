@@ -2,6 +2,7 @@ import type { TypedSearchAttributes } from '@temporalio/common'
 import type { deliverWebhook } from '../workflows/deliver-webhook.ts'
 import type { processPayment } from '../workflows/process-payment.ts'
 import type { publishEvent } from '../workflows/publish-event.ts'
+import type { CommandKind } from './command.ts'
 import type { Delivery } from './delivery.ts'
 import type { EventType } from './events.ts'
 import { formatMoney } from './money.ts'
@@ -48,6 +49,16 @@ export function paymentStart(
     staticDetails: `Merchant \`${merchantId}\`${orderId ? `, order \`${orderId}\`` : ''}`,
     typedSearchAttributes: searchAttributes({ merchantId }),
   }
+}
+
+/** How a command is told to its workflow. The id is that of its row, and is heard once. */
+export type Update = { id: string; name: CommandKind; args: unknown[] }
+
+type Command = { id: string; kind: CommandKind; amount: number | null }
+
+export function commandUpdate({ id, kind, amount }: Command): Update {
+  const args = kind === 'capture' ? [amount] : []
+  return { id, name: kind, args }
 }
 
 export function deliveryStart(delivery: Delivery): Start<Parameters<typeof deliverWebhook>> {

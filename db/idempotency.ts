@@ -1,9 +1,12 @@
-import { and, eq, gt, sql } from 'drizzle-orm'
+import { and, eq, isNull, sql } from 'drizzle-orm'
 import { AppError } from '../core/errors.ts'
 import type { Db, Tx } from './client.ts'
+import { newId } from './ids.ts'
 import { idempotencyKeys } from './schema.ts'
 
 const LIFETIME_MS = 24 * 60 * 60_000
+/** Above what the work under a lease can take. A process that is killed keeps its key this long. */
+const LEASE_MS = 30_000
 
 /** `fingerprints`: of the request, under each encryption key; the first is the one that is stored. */
 export type KeyedRequest = {
@@ -16,50 +19,106 @@ export type KeyedRequest = {
 
 export type Answer = { status: number; body: string }
 
+/** What a key stands for: the answer that it got before, or the command that it opened. */
+export type Known = { answer: Answer } | { commandId: string }
+
+type StandsFor = Pick<
+  typeof idempotencyKeys.$inferInsert,
+  'responseStatus' | 'responseBody' | 'commandId' | 'leaseId' | 'leasedUntil'
+>
+
 /**
- * The answer that this key got before, or null. Throws AppError when it was for another request.
- * A key is good for 24 hours.
+ * Holds the key until the transaction ends, and says what it stands for; null when it is new, or
+ * older than 24 hours. Throws AppError when another request with the key is at work, or when it was
+ * used for another request. `leaseId`: of the caller's own lease.
  */
-export async function findAnswer(
-  db: Db | Tx,
+export async function lockKey(
+  tx: Tx,
   request: KeyedRequest,
   now: Date,
-): Promise<Answer | null> {
-  const fresh = gt(idempotencyKeys.createdAt, new Date(now.getTime() - LIFETIME_MS))
-  const [row] = await db
-    .select()
-    .from(idempotencyKeys)
-    .where(and(sameScope(request), fresh))
-  if (!row || row.responseStatus === null || row.responseBody === null) return null
-  if (!request.fingerprints.includes(row.fingerprint)) {
-    const message = 'This Idempotency-Key was used with another request body.'
-    throw new AppError('idempotency_key_reused', message, { param: 'Idempotency-Key' })
-  }
-  return { status: row.responseStatus, body: row.responseBody }
-}
-
-/** Held until the transaction ends. Throws AppError when another request with the key is at work. */
-export async function lockKey(tx: Tx, request: KeyedRequest): Promise<void> {
+  leaseId: string | null = null,
+): Promise<Known | null> {
   const { merchantId, method, path, key } = request
   const scope = JSON.stringify([merchantId, method, path, key])
   const { rows } = await tx.execute<{ locked: boolean }>(
     sql`select pg_try_advisory_xact_lock(hashtextextended(${scope}, 0)) as locked`,
   )
-  if (rows[0]?.locked) return
+  if (!rows[0]?.locked) throw keyInUse()
+  const [row] = await tx.select().from(idempotencyKeys).where(sameScope(request))
+  if (leaseId) {
+    // Whoever was slower than its lease may have been overtaken by the one who leased it next.
+    if (row?.leaseId !== leaseId) throw keyInUse()
+    return null
+  }
+  if (!row || row.createdAt.getTime() + LIFETIME_MS <= now.getTime()) return null
+  if (!request.fingerprints.includes(row.fingerprint)) {
+    const message = 'This Idempotency-Key was used with another request body.'
+    throw new AppError('idempotency_key_reused', message, { param: 'Idempotency-Key' })
+  }
+  if (row.responseStatus !== null)
+    return { answer: { status: row.responseStatus, body: row.responseBody ?? '' } }
+  if (row.commandId) return { commandId: row.commandId }
+  if (row.leasedUntil && row.leasedUntil > now) throw keyInUse()
+  return null
+}
+
+function keyInUse(): AppError {
   const message = 'Another request with this Idempotency-Key is in progress.'
-  throw new AppError('idempotency_key_in_use', message, {
+  return new AppError('idempotency_key_in_use', message, {
     param: 'Idempotency-Key',
     headers: { 'Retry-After': '1' },
   })
 }
 
-/** In the transaction of what it answers for, so that a crash can't separate them. */
-export async function storeAnswer(tx: Tx, request: KeyedRequest, answer: Answer, now: Date) {
+/** In the transaction of what the key stands for, so that a crash can't separate them. */
+export async function storeKey(tx: Tx, request: KeyedRequest, known: Known, now: Date) {
+  await writeKey(tx, request, 'answer' in known ? toColumns(known.answer) : known, now)
+}
+
+function toColumns({ status, body }: Answer): StandsFor {
+  return { responseStatus: status, responseBody: body }
+}
+
+/**
+ * For work outside of any transaction, which must not be done twice: takes the key for 30 s. Returns
+ * the lease's id, or what the key stands for already.
+ */
+export async function leaseKey(
+  db: Db,
+  request: KeyedRequest,
+  now: Date,
+): Promise<Known | { leaseId: string }> {
+  return db.transaction(async (tx) => {
+    const known = await lockKey(tx, request, now)
+    if (known) return known
+    const leaseId = newId('lease')
+    await writeKey(tx, request, { leaseId, leasedUntil: new Date(now.getTime() + LEASE_MS) }, now)
+    return { leaseId }
+  })
+}
+
+/** The work has come to nothing, and the key is as new. */
+export async function releaseKey(db: Db, leaseId: string): Promise<void> {
+  await db.delete(idempotencyKeys).where(eq(idempotencyKeys.leaseId, leaseId))
+}
+
+/** The final answer of a command, for its repeats. */
+export async function storeCommandAnswer(db: Db, request: KeyedRequest, answer: Answer) {
+  await db
+    .update(idempotencyKeys)
+    .set(toColumns(answer))
+    .where(and(sameScope(request), isNull(idempotencyKeys.responseStatus)))
+}
+
+async function writeKey(tx: Tx, request: KeyedRequest, standsFor: StandsFor, now: Date) {
   const { fingerprints, ...scope } = request
+  const none = { responseStatus: null, responseBody: null, commandId: null }
   const values = {
+    ...none,
+    leaseId: null,
+    leasedUntil: null,
+    ...standsFor,
     fingerprint: fingerprints[0] ?? '',
-    responseStatus: answer.status,
-    responseBody: answer.body,
     createdAt: now,
   }
   const { merchantId, method, path, key } = idempotencyKeys

@@ -6,6 +6,7 @@ const prefixes = {
   order: 'ord',
   payment: 'pay',
   command: 'cmd',
+  lease: 'lease',
   event: 'evt',
   endpoint: 'we',
   delivery: 'whd',

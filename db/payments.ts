@@ -1,22 +1,15 @@
-import { and, eq, inArray, sql } from 'drizzle-orm'
-import type { Delivery } from '../core/delivery.ts'
+import { and, eq, sql } from 'drizzle-orm'
+import type { PaymentCommand } from '../core/command.ts'
 import { AppError } from '../core/errors.ts'
-import { paymentPostings } from '../core/ledger.ts'
-import { feeOf } from '../core/money.ts'
-import {
-  failureMessages,
-  type PaymentStatus,
-  statusesBefore,
-  type Verdict,
-} from '../core/payment.ts'
+import { failureMessages, type PaymentStatus } from '../core/payment.ts'
 import { firstSweepAt } from '../core/sweep.ts'
 import { maskVpa } from '../core/vpa.ts'
 import type { Db, Tx } from './client.ts'
-import { findEventDeliveries, insertEvent } from './events.ts'
+import { type CommandRow, insertCommand } from './commands.ts'
+import { insertEvent } from './events.ts'
 import { newId } from './ids.ts'
-import { postTransaction } from './ledger.ts'
 import { equals, type List, listRows, type Page } from './lists.ts'
-import { findOrder, markOrderPaid } from './orders.ts'
+import { findOrder } from './orders.ts'
 import { payments } from './schema.ts'
 
 export type PaymentRow = typeof payments.$inferSelect
@@ -136,108 +129,32 @@ export async function listPayments(
   return listRows(db, payments, merchantId, page, filters)
 }
 
-/** For the workflow, whose first activity also tells the sweep that the payment needs no start. */
-export async function takeUpPayment(db: Db, id: string): Promise<PaymentRow> {
-  const [row] = await db
-    .update(payments)
-    .set({ nextSweepAt: null })
-    .where(eq(payments.id, id))
-    .returning()
-  if (!row) throw new AppError('not_found', `No such payment: ${id}`)
-  return row
-}
-
-/** The provider's own id, which is never replaced: what was created first is what is charged. */
-export async function setProviderRef(db: Db, id: string, ref: string): Promise<PaymentRow> {
-  const [row] = await db
-    .update(payments)
-    .set({ providerRef: sql`coalesce(${payments.providerRef}, ${ref})` })
-    .where(eq(payments.id, id))
-    .returning()
-  if (!row) throw new AppError('not_found', `No such payment: ${id}`)
-  return row
-}
+const commandable = {
+  capture: { from: ['authorized'], done: 'captured' },
+  cancel: { from: ['pending', 'authorized'], done: 'canceled' },
+} as const satisfies Record<PaymentCommand['kind'], { from: PaymentStatus[]; done: string }>
 
 /**
- * Stores that attempt `number` of the charge is about to be sent, so that whoever comes after a
- * crash looks first. Throws when it is not the next one: somebody else has just sent it.
+ * Inserts a command on a payment that can take it. Throws AppError when the payment is in another
+ * status, when the amount is more than it is of, or when it has an open command already.
  */
-export async function markChargeSent(db: Db, id: string, number: number, now: Date) {
-  const sent = await db
-    .update(payments)
-    .set({ chargeAttempt: number, chargeSentAt: now })
-    .where(
-      and(
-        eq(payments.id, id),
-        eq(payments.status, 'pending'),
-        eq(payments.chargeAttempt, number - 1),
-      ),
-    )
-    .returning({ id: payments.id })
-  if (sent.length === 0) throw new Error(`Attempt ${number} to charge ${id} was sent already`)
-}
-
-/** For an operator to find: it waits for one, or something happened that should not. */
-export async function markNeedsAttention(db: Db | Tx, id: string, now: Date): Promise<void> {
-  await db.update(payments).set({ needsAttention: true, updatedAt: now }).where(eq(payments.id, id))
-}
-
-type Settled = { status: PaymentStatus; deliveries: Delivery[] }
-
-/**
- * Settles a payment, and books and records it in the same transaction. A repeated call changes
- * nothing and returns the first result again. A success that comes too late reopens nothing: it is
- * marked for an operator.
- */
-export async function settlePayment(
-  db: Db,
+export async function openPaymentCommand(
+  tx: Tx,
+  merchantId: string,
   id: string,
-  verdict: Verdict,
-  options: { feeBps: number; now: Date },
-): Promise<Settled> {
-  const { status, failureCode } = verdict
-  const { now, feeBps } = options
-  return db.transaction(async (tx) => {
-    const [payment] = await tx
-      .update(payments)
-      .set({
-        status,
-        failureCode,
-        amountCaptured: status === 'succeeded' ? payments.amount : 0,
-        needsAttention: false,
-        updatedAt: now,
-      })
-      .where(and(eq(payments.id, id), inArray(payments.status, statusesBefore(status))))
-      .returning()
-    if (!payment) return settledBefore(tx, id, status, now)
-
-    const { merchantId } = payment
-    const event = { type: `payment.${status}` as const, merchantId, object: toPayment(payment) }
-    const { deliveries } = await insertEvent(tx, event, now)
-    if (status !== 'succeeded') return { status, deliveries }
-    const paid = payment.orderId ? await markOrderPaid(tx, payment.orderId, now) : []
-    if (!paid) await markNeedsAttention(tx, id, now) // money for an order that wants none any more
-    await bookPayment(tx, payment, feeBps, now) // last, as it locks the merchant's account
-    return { status, deliveries: [...deliveries, ...(paid ?? [])] }
-  })
-}
-
-async function bookPayment(tx: Tx, payment: PaymentRow, feeBps: number, now: Date) {
-  const { id: sourceId, merchantId, currency, amountCaptured } = payment
-  const postings = paymentPostings(amountCaptured, feeOf(amountCaptured, feeBps))
-  await postTransaction(tx, { type: 'payment', merchantId, sourceId, currency, postings }, now)
-}
-
-/** Nothing moved: either this is our own retry, or the payment was settled another way. */
-async function settledBefore(tx: Tx, id: string, wanted: PaymentStatus, now: Date) {
-  const [row] = await tx.select().from(payments).where(eq(payments.id, id))
-  if (!row) throw new AppError('not_found', `No such payment: ${id}`)
-  const { status, orderId } = row
-  if (status === 'pending' || status === 'authorized')
-    throw new AppError('conflict', `Payment ${id} is ${status} and can't become ${wanted}`)
-  if (wanted === 'succeeded' && status !== 'succeeded') await markNeedsAttention(tx, id, now)
-  const deliveries = (await findEventDeliveries(tx, `payment.${status}`, id)) ?? []
-  const isPaid = status === 'succeeded' && orderId
-  const paid = isPaid && (await findEventDeliveries(tx, 'order.paid', orderId))
-  return { status, deliveries: [...deliveries, ...(paid || [])] }
+  command: PaymentCommand,
+  now: Date,
+): Promise<CommandRow> {
+  const theirs = and(eq(payments.id, id), eq(payments.merchantId, merchantId))
+  const [payment] = await tx.select().from(payments).where(theirs).for('no key update')
+  if (!payment) throw new AppError('not_found', `No such payment: ${id}`)
+  const { from, done } = commandable[command.kind]
+  if (!(from as readonly PaymentStatus[]).includes(payment.status))
+    throw new AppError('conflict', `A payment that is ${payment.status} can't be ${done}.`)
+  const amount = command.kind === 'capture' ? command.amount : null
+  if (amount !== null && amount > payment.amount) {
+    const message = `Only ${payment.amount} is authorized.`
+    throw new AppError('capture_exceeds_authorized', message, { param: 'amount' })
+  }
+  return insertCommand(tx, { merchantId, resourceId: id, kind: command.kind, amount }, now)
 }

@@ -1,7 +1,7 @@
-import { inArray, sql } from 'drizzle-orm'
+import { eq, inArray, sql } from 'drizzle-orm'
 import type { Db, Tx } from './client.ts'
 import { findDeliveries } from './deliveries.ts'
-import { payments } from './schema.ts'
+import { commands, payments } from './schema.ts'
 import { deliveries } from './webhook-schema.ts'
 
 export const sweptKinds = ['payments', 'deliveries'] as const
@@ -12,14 +12,23 @@ const swept = {
   deliveries: { table: deliveries, open: sql`status = 'pending'` },
 }
 
-/** What no workflow has taken up in time, at most `limit` of each, for the sweep to start. */
+/**
+ * What no workflow has taken up in time, at most `limit` of each, for the sweep to start; and the
+ * commands that no workflow has answered in time, with their payments.
+ */
 export function takeStranded(db: Db, now: Date, limit: number) {
   return db.transaction(async (tx) => {
     const paymentIds = await takeDue(tx, payments, now, limit)
     const deliveryIds = await takeDue(tx, deliveries, now, limit)
+    const commandIds = await takeDue(tx, commands, now, limit)
     return {
       payments: await tx.select().from(payments).where(inArray(payments.id, paymentIds)),
       deliveries: await findDeliveries(tx, inArray(deliveries.id, deliveryIds)),
+      commands: await tx
+        .select({ command: commands, payment: payments })
+        .from(commands)
+        .innerJoin(payments, eq(payments.id, commands.resourceId))
+        .where(inArray(commands.id, commandIds)),
     }
   })
 }
@@ -30,7 +39,7 @@ export function takeStranded(db: Db, now: Date, limit: number) {
  */
 async function takeDue(
   tx: Tx,
-  table: (typeof swept)[SweptKind]['table'],
+  table: (typeof swept)[SweptKind]['table'] | typeof commands,
   now: Date,
   limit: number,
 ): Promise<string[]> {

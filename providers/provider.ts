@@ -1,5 +1,5 @@
 import type { Card, CardToken } from '../core/card.ts'
-import type { Verdict } from '../core/payment.ts'
+import type { CaptureMethod, Verdict } from '../core/payment.ts'
 
 /** `source`: a vpa, or a token that stands for a card. `key`: the idempotency key of this call. */
 export type ChargeRequest = {
@@ -8,6 +8,7 @@ export type ChargeRequest = {
   amount: number // in minor units
   currency: string
   source: string
+  captureMethod: CaptureMethod
 }
 
 /**
@@ -17,6 +18,7 @@ export type ChargeRequest = {
 export type Charge =
   | { state: 'unsent' }
   | { state: 'processing'; checkInMs: number | null }
+  | { state: 'authorized' }
   | { state: 'decided'; verdict: Verdict }
 
 /**
@@ -29,9 +31,11 @@ export interface Provider {
   createCardToken(card: Card, signal: AbortSignal): Promise<CardToken>
   /** Makes the charge known under an id of its own, and takes no money yet. */
   createCharge(request: ChargeRequest): Promise<{ ref: string }>
-  /** Takes the money. */
+  /** Takes the money, or with manual capture reserves it. */
   confirmCharge(ref: string, key: string): Promise<Charge>
   retrieveCharge(ref: string): Promise<Charge>
+  /** Takes `amount` (minor units) of what is authorized, and releases the rest. */
+  captureCharge(ref: string, amount: number, key: string): Promise<Charge>
   /** Returns the provider's last word: a charge that has succeeded by then has succeeded. */
   cancelCharge(ref: string, key: string): Promise<Charge>
 }

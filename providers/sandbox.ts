@@ -36,6 +36,18 @@ export function sandbox({ store, delay, now }: Options): Provider {
     return toCharge(found(await store.change(ref, (charge) => decided(charge, at)), ref), at)
   }
 
+  /** Makes a change and answers, unless it is down; or makes it, and loses the answer. */
+  async function answer(ref: string, key: string, change: Parameters<typeof store.change>[1]) {
+    const charge = await store.change(ref, (before) => {
+      if (before.failedKeys.includes(key)) return null
+      return isDown(before, key) ? { failedKeys: [...before.failedKeys, key] } : change(before)
+    })
+    const { source, failedKeys } = found(charge, ref)
+    if (failedKeys.includes(key)) throw new Error('Sandbox: HTTP 503 Service Unavailable')
+    if (source === 'timeout@upi') throw new Error('Sandbox: the answer was lost')
+    return toCharge(found(charge, ref), await now())
+  }
+
   return {
     consistencyWindowMs: 0,
 
@@ -53,23 +65,24 @@ export function sandbox({ store, delay, now }: Options): Provider {
     async confirmCharge(ref, key) {
       const at = await now()
       const decidesAt = new Date(at.getTime() + randomInt(delay.minMs, delay.maxMs + 1))
-      const charge = await store.change(ref, (before) => {
-        if (before.status !== 'created') return null
-        if (isDown(before, key)) return { failedKeys: [...before.failedKeys, key] }
-        const sent = { ...before, ...processing(before, decidesAt) }
+      return answer(ref, key, (charge) => {
+        if (charge.status !== 'created') return null
+        const sent = { ...charge, ...processing(charge, decidesAt) }
         return { ...sent, ...decided(sent, at) }
       })
-      const { source, failedKeys } = found(charge, ref)
-      if (failedKeys.includes(key)) throw new Error('Sandbox: HTTP 503 Service Unavailable')
-      if (source === 'timeout@upi') throw new Error('Sandbox: the answer was lost')
-      return toCharge(found(charge, ref), at)
+    },
+
+    captureCharge(ref, amount, key) {
+      return answer(ref, key, ({ status }) =>
+        status === 'authorized' ? { status: 'succeeded', amountCaptured: amount } : null,
+      )
     },
 
     retrieveCharge: retrieve,
 
     async cancelCharge(ref) {
       const at = await now()
-      const open: SandboxCharge['status'][] = ['created', 'processing']
+      const open: SandboxCharge['status'][] = ['created', 'processing', 'authorized']
       await store.change(ref, (charge) => {
         const undecided = open.includes(decided(charge, at)?.status ?? charge.status)
         return undecided ? { status: 'canceled' } : decided(charge, at)
@@ -83,24 +96,37 @@ function processing({ source }: SandboxCharge, decidesAt: Date) {
   return { status: 'processing' as const, decidesAt: source === 'stuck@upi' ? null : decidesAt }
 }
 
-/** A key that got a 503 gets it again, as a provider's would: only another one is tried anew. */
+/**
+ * Each operation is, for the first keys that it comes with. A key that got a 503 gets it again, as a
+ * provider's would: only another one is tried anew.
+ */
 function isDown({ source, failedKeys }: SandboxCharge, key: string): boolean {
-  return source === 'down@upi' && !failedKeys.includes(key) && failedKeys.length < TIMES_DOWN
+  if (source !== 'down@upi') return false
+  return failedKeys.filter((failed) => operationOf(failed) === operationOf(key)).length < TIMES_DOWN
+}
+
+/** A key is `<object id>:<operation>:<attempt>`. */
+function operationOf(key: string): string {
+  return key.split(':')[1] ?? ''
 }
 
 /** The decision, once its time has come; null before that, and when it was made already. */
-function decided({ status, decidesAt, source }: SandboxCharge, at: Date) {
+function decided({ status, decidesAt, source, captureMethod, amount }: SandboxCharge, at: Date) {
   if (status !== 'processing' || !decidesAt || decidesAt > at) return null
-  const failureCode = failures[source] ?? null
-  return { status: failureCode ? ('failed' as const) : ('succeeded' as const), failureCode }
+  const failureCode = failures[source]
+  if (failureCode) return { status: 'failed' as const, failureCode }
+  if (captureMethod === 'manual') return { status: 'authorized' as const }
+  return { status: 'succeeded' as const, amountCaptured: amount }
 }
 
-function toCharge({ status, failureCode, decidesAt }: SandboxCharge, at: Date): Charge {
+function toCharge(charge: SandboxCharge, at: Date): Charge {
+  const { status, failureCode, decidesAt, amountCaptured } = charge
   if (status === 'created') return { state: 'unsent' }
-  if (status === 'authorized') throw new Error('manual capture is not there yet')
-  if (status !== 'processing') return { state: 'decided', verdict: { status, failureCode } }
-  const checkInMs = decidesAt && decidesAt.getTime() - at.getTime()
-  return { state: 'processing', checkInMs }
+  if (status === 'authorized') return { state: 'authorized' }
+  if (status === 'processing')
+    return { state: 'processing', checkInMs: decidesAt && decidesAt.getTime() - at.getTime() }
+  const captured = status === 'succeeded' && { amountCaptured }
+  return { state: 'decided', verdict: { status, failureCode, ...captured } }
 }
 
 function found(charge: SandboxCharge | null, ref: string): SandboxCharge {

@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client'
 import { createApp } from '../api/app.ts'
 import { createStarter, type TryStart } from '../api/start.ts'
+import { createUpdater, type TryUpdate } from '../api/update.ts'
 import type { Start } from '../core/starts.ts'
 import type { Db } from '../db/client.ts'
 import { sandboxStore } from '../db/sandbox-charges.ts'
@@ -11,6 +12,7 @@ import type { Merchant } from './db.ts'
 type Options = {
   temporal?: Client // without one, starts are noted and nothing else
   tryStart?: TryStart
+  tryUpdate?: TryUpdate
   providers?: Providers
   rateLimitPerSecond?: number
   receiverSecret?: string
@@ -27,6 +29,7 @@ export function testApp(db: Db, options: Options = {}) {
     db,
     temporal: temporal ?? ({} as Client),
     tryStart: temporal ? createStarter(temporal) : note,
+    tryUpdate: temporal ? createUpdater(temporal) : async () => {},
     providers: testProviders(db),
     cipher: testCipher,
     outbound: { allowHttp: true, allowPrivateNetworks: true },

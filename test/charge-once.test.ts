@@ -6,7 +6,7 @@ import { testPaying } from './paying.ts'
 const { temporal, pay, addPayment, activitiesOf, recorded, untilStage } = testPaying()
 
 const calls = ['createCharge', 'confirmCharge', 'retrieveCharge', 'cancelCharge'] as const
-const steps = ['chargePayment', 'pollCharge', 'settlePayment'] as const
+const steps = ['chargePayment', 'pollCharge'] as const
 const moments = ['before', 'after'] as const
 
 let crashes = 0
@@ -68,13 +68,29 @@ describe('A payment is charged once, booked once and told of once', () => {
     expect(paid.row.chargeAttempt).toBe(1)
   })
 
+  test.each(moments)('when a crash comes %s the activity settlePayment', async (when) => {
+    const { row, booked, balance, events } = await pay({
+      source: 'stuck@upi',
+      activities: (real) => ({ settlePayment: failOnce(when, real.settlePayment) }),
+      use: async (handle) => {
+        await untilStage(handle, 'waiting')
+        await handle.signal(chargeSettled, 'succeeded')
+        return handle.result()
+      },
+    })
+    expect(crashes).toBeGreaterThan(0)
+    expect(row).toMatchObject({ status: 'succeeded', amountCaptured: 50_000, chargeAttempt: 1 })
+    expect([booked, balance]).toEqual([1, 50_000])
+    expect(events).toEqual(['payment.created', 'payment.succeeded'])
+  })
+
   test('when the same activity runs five times at once, and again', async () => {
     const { id } = await addPayment('test@upi')
     const { chargePayment, settlePayment } = activitiesOf({})
     const runs = await Promise.allSettled(Array.from({ length: 5 }, () => chargePayment(id)))
     expect(runs.map(({ status }) => status)).toContain('fulfilled')
     const verdict = { status: 'succeeded' as const, failureCode: null }
-    expect(await chargePayment(id)).toEqual({ verdict })
+    expect(await chargePayment(id)).toEqual({ ...verdict, deliveries: [] })
     await Promise.all(Array.from({ length: 5 }, () => settlePayment(id, verdict)))
     expectChargedOnce({ outcome: 'succeeded', ...(await recorded(id)) })
   })

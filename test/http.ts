@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm'
 import { createApp } from '../api/app.ts'
 import type { Deps } from '../api/router.ts'
 import type { Db } from '../db/client.ts'
-import { settlePayment } from '../db/payments.ts'
+import { settlePayment } from '../db/payment-steps.ts'
 import { type Answer, callAs, testApp, testProviders } from './app.ts'
 import { testCipher } from './cipher.ts'
 import { addMerchant } from './db.ts'
@@ -29,6 +29,7 @@ export function appWith(db: Db, overrides: Partial<Deps>) {
     db,
     temporal: {} as Client,
     tryStart: async () => {},
+    tryUpdate: async () => {},
     providers: testProviders(db),
     cipher: testCipher,
     outbound: { allowHttp: true, allowPrivateNetworks: true },

@@ -91,7 +91,7 @@ test('while the first request is at work another one is refused at once', async 
   const { call, merchant } = await testShop(db)
   const scope = { merchantId: merchant.id, method: 'POST', path, key: 'slow', fingerprints: [] }
   await db.transaction(async (tx) => {
-    await lockKey(tx, scope)
+    await lockKey(tx, scope, new Date())
     const answer = await call('POST', path, upi, withKey('slow'))
     expectRefusal(answer, 409, 'idempotency_key_in_use', 'Idempotency-Key')
     expect((await call('POST', path, upi, withKey('other'))).status).toBe(201)

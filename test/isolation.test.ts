@@ -37,6 +37,8 @@ const fixtures: Record<string, Fixture> = {
   'POST /payments': { create: upi },
   'GET /payments': { list: 'payments', filters: { order_id: 'orders' } },
   'GET /payments/:id': { of: 'payments' },
+  'POST /payments/:id/capture': { of: 'payments', body: { amount: 1 } },
+  'POST /payments/:id/cancel': { of: 'payments' },
   'POST /orders': { create: { amount: 50_000, currency: 'INR', reference: 'ORDER_1' } },
   'GET /orders': { list: 'orders', filters: { reference: 'reference' } },
   'GET /orders/:id': { of: 'orders' },

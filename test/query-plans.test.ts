@@ -118,9 +118,10 @@ test.each([
 test('what the sweep looks for is found by its index, in its order', async () => {
   const longAfter = new Date(Date.now() + 3_600_000)
   const plans = await plansOf(() => takeStranded(watched, longAfter, 100), /^\s*with due/)
-  expect(plans).toHaveLength(2)
-  const [payments = [], deliveries = []] = plans
+  expect(plans).toHaveLength(3)
+  const [payments = [], deliveries = [], commands = []] = plans
   expectIndex([payments], 'payments_sweep_idx')
+  expectIndex([commands], 'commands_sweep_idx')
   expectIndex([deliveries], 'webhook_deliveries_sweep_idx')
 })
 

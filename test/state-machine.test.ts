@@ -6,7 +6,7 @@ import {
   paymentVerdicts,
   statusesBefore,
 } from '../core/payment.ts'
-import { settlePayment } from '../db/payments.ts'
+import { settlePayment } from '../db/payment-steps.ts'
 import { payments } from '../db/schema.ts'
 import { events } from '../db/webhook-schema.ts'
 import { testDb } from './db.ts'

@@ -1,6 +1,7 @@
 import { eq, inArray, sql } from 'drizzle-orm'
 import { takeUpDelivery } from '../db/attempts.ts'
-import { insertPayment, type NewPayment, settlePayment, takeUpPayment } from '../db/payments.ts'
+import { settlePayment, takeUpPayment } from '../db/payment-steps.ts'
+import { insertPayment, type NewPayment } from '../db/payments.ts'
 import { payments } from '../db/schema.ts'
 import { findTakenUp, strand, takeStranded } from '../db/sweep.ts'
 import { deliveries } from '../db/webhook-schema.ts'

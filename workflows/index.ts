@@ -1,4 +1,5 @@
 export * from './deliver-webhook.ts'
+export * from './payment-messages.ts'
 export * from './process-payment.ts'
 export * from './publish-event.ts'
 export * from './reconcile.ts'

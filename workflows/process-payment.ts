@@ -1,25 +1,17 @@
 import { ActivityFailure, TimeoutFailure } from '@temporalio/common'
 import {
+  allHandlersFinished,
   CancellationScope,
   condition,
-  defineQuery,
-  defineSignal,
   proxyActivities,
   setCurrentDetails,
-  setHandler,
   sleep,
 } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
-import type { Charged } from '../activities/payments.ts'
+import type { Authorized, Progress, Settled } from '../activities/payments.ts'
 import type { Delivery } from '../core/delivery.ts'
-import {
-  type FailureCode,
-  failureMessages,
-  type PaymentStatus,
-  type PaymentVerdict,
-  paymentVerdicts,
-  type Verdict,
-} from '../core/payment.ts'
+import type { PaymentStatus, Verdict } from '../core/payment.ts'
+import { type Inbox, openInbox } from './payment-inbox.ts'
 import { startDeliveries } from './start-deliveries.ts'
 
 const SETTLEMENT_WINDOW_MS = 7 * 24 * 60 * 60_000
@@ -33,7 +25,7 @@ const options = {
 const { pollCharge, settlePayment, parkPayment } = proxyActivities<Activities>(options)
 
 /** A provider that can't be reached must not keep a payment, and its order, open for ever. */
-const { chargePayment } = proxyActivities<Activities>({
+const { chargePayment, captureCharge } = proxyActivities<Activities>({
   ...options,
   scheduleToCloseTimeout: SETTLEMENT_WINDOW_MS,
 })
@@ -42,75 +34,97 @@ const { cancelCharge } = proxyActivities<Activities>({
   scheduleToCloseTimeout: '1 hour',
 })
 
-/** The provider's own webhook has brought the verdict. A failure may say why. */
-export const chargeSettled = defineSignal<[PaymentVerdict, FailureCode?]>('chargeSettled')
-
-export type PaymentState = {
-  stage: 'charging' | 'waiting' | 'canceling' | 'parked' | 'settling' | 'done'
-  status: PaymentStatus
-}
-export const state = defineQuery<PaymentState>('state')
+type Payment = { id: string; inbox: Inbox; announce: (made: Delivery[]) => void }
 
 /** `created` are the deliveries of the event that the payment was committed with. */
 export async function processPayment(
   paymentId: string,
   created: Delivery[],
 ): Promise<PaymentStatus> {
-  let told = null as Verdict | null
-  let now: PaymentState = { stage: 'charging', status: 'pending' }
-  const waiting = new CancellationScope()
-  const enter = (stage: PaymentState['stage'], details: string) => {
-    now = { ...now, stage }
-    setCurrentDetails(details)
-  }
-  setHandler(state, () => now)
-  setHandler(chargeSettled, (status, failureCode) => {
-    told ??= toVerdict(status, failureCode)
-    if (told) waiting.cancel()
-  })
-
-  /** The provider's webhook, the window's end and an operator's Cancel all end the wait, no more. */
-  async function verdictOf(charged: Charged | null): Promise<Verdict> {
-    if (charged && 'verdict' in charged) return charged.verdict
-    enter('waiting', waitingDetails())
-    const checkInMs = charged?.checkInMs ?? null
-    const polled = await ask(waiting, () => pollUntilWindowEnds(paymentId, checkInMs))
-    return told ?? polled ?? lastWord()
-  }
-
-  /** Undecided, only the provider knows: canceling the charge returns its last word. */
-  async function lastWord(): Promise<Verdict> {
-    enter('canceling', '**Canceling** at the provider, whose last word decides.')
-    const canceled = await askUnlessTold(() => cancel(paymentId))
-    if (told ?? canceled) return (told ?? canceled) as Verdict
-    await parkPayment(paymentId)
-    enter('parked', '**Parked**: the provider does not decide. An operator has to find out.')
-    const late = await askUnlessTold(() => poll(paymentId, null))
-    return (told ?? late) as Verdict
-  }
-
-  /** The signal ends it, an operator's Cancel does not: that has been heard already. */
-  async function askUnlessTold(question: () => Promise<Verdict | null>): Promise<Verdict | null> {
-    const scope = new CancellationScope()
-    condition(() => told !== null).then(
-      () => scope.cancel(),
-      () => {},
-    )
-    return ask(scope, question)
+  const inbox = openInbox()
+  const deliveries: Delivery[] = []
+  const starting: Promise<void>[] = []
+  function announce(made: Delivery[]): void {
+    deliveries.push(...made)
+    starting.push(startDeliveries(made))
   }
 
   return CancellationScope.nonCancellable(async () => {
-    enter('charging', '**Charging** at the provider.')
-    const starting = startDeliveries(created)
-    const charged = await ask(waiting, () => charge(paymentId))
-    const verdict = await verdictOf(charged)
-    enter('settling', `**Settling**: the provider says ${describe(verdict)}.`)
-    const { status, deliveries } = await settle(paymentId, verdict)
-    await Promise.all([starting, startDeliveries(deliveries)])
-    now = { stage: 'done', status }
-    setCurrentDetails(summarize(status, verdict, [...created, ...deliveries]))
-    return status
+    inbox.enter('charging', '**Charging** at the provider.')
+    announce(created)
+    const final = await untilSettled({ id: paymentId, inbox, announce })
+    announce(final.deliveries)
+    await Promise.all(starting)
+    inbox.state = { stage: 'done', status: final.status }
+    setCurrentDetails(summarize(final, deliveries))
+    await condition(allHandlersFinished)
+    return final.status
   })
+}
+
+async function untilSettled(payment: Payment): Promise<Settled> {
+  const { id, inbox } = payment
+  const charged = toProgress(await ask(inbox.waiting, () => charge(id)))
+  const decided = charged?.status === 'pending' ? null : charged
+  const checkInMs = charged?.status === 'pending' ? charged.checkInMs : null
+  const found = decided ?? (await untilDecided(payment, checkInMs))
+  const captured = found?.status === 'authorized' ? await untilCaptured(payment, found) : found
+  const final = captured ?? inbox.told ?? (await lastWord(payment))
+  if ('deliveries' in final) return final
+  inbox.enter('settling', `**Settling**: the provider says ${describe(final)}.`)
+  return settle(id, final)
+}
+
+/** In histories of version 0.1 activities returned verdicts that had not been recorded yet. */
+function toProgress(
+  charged: Progress | { verdict: Verdict } | { checkInMs: number | null } | null,
+): Progress | Verdict | null {
+  if (!charged || 'status' in charged) return charged
+  return 'verdict' in charged ? charged.verdict : { status: 'pending', ...charged }
+}
+
+/** The provider's webhook, the window's end and any cancel all end the wait, no more. */
+function untilDecided({ id, inbox }: Payment, checkInMs: number | null) {
+  inbox.enter('waiting', waitingDetails())
+  return ask(inbox.waiting, () => pollUntilWindowEnds(id, checkInMs))
+}
+
+/** Null when it is to be canceled: that was asked for, or nobody has captured it in time. */
+async function untilCaptured(
+  { id, inbox, announce }: Payment,
+  { deliveries, captureInMs }: Authorized,
+): Promise<Settled | null> {
+  inbox.state = { ...inbox.state, status: 'authorized' }
+  announce(deliveries)
+  inbox.enter('authorized', authorizedDetails(captureInMs))
+  const summary = 'Cancel unless captured by then'
+  if (!inbox.command) await ask(inbox.waiting, () => sleep(captureInMs, { summary }))
+  const { told, command } = inbox
+  if (told || command?.kind !== 'capture') return null
+  inbox.enter('capturing', '**Capturing** at the provider.')
+  return askUnlessTold(inbox, () => take(id, command.amount))
+}
+
+/** Undecided, only the provider knows: canceling the charge returns its last word. */
+async function lastWord({ id, inbox }: Payment): Promise<Settled | Verdict> {
+  inbox.enter('canceling', '**Canceling** at the provider, whose last word decides.')
+  const canceled = (await askUnlessTold(inbox, () => release(id))) ?? inbox.told
+  if (canceled) return canceled
+  await parkPayment(id)
+  inbox.enter('parked', '**Parked**: the provider does not decide. An operator has to find out.')
+  const late = (await askUnlessTold(inbox, () => poll(id, null, true))) ?? inbox.told
+  if (!late || late.status === 'authorized') throw new Error('Only a verdict ends the parking')
+  return late
+}
+
+/** A verdict from outside ends it, an operator's Cancel does not: that has been heard already. */
+async function askUnlessTold<T>(inbox: Inbox, question: () => Promise<T>): Promise<T | null> {
+  const scope = new CancellationScope()
+  condition(() => inbox.told !== null).then(
+    () => scope.cancel(),
+    () => {},
+  )
+  return ask(scope, question)
 }
 
 /**
@@ -133,15 +147,21 @@ function isOutOfTime(error: unknown): boolean {
 
 const charge = (id: string) =>
   chargePayment.executeWithOptions({ summary: 'Charge at the provider' }, [id])
-const poll = (id: string, checkInMs: number | null) =>
-  pollCharge.executeWithOptions({ summary: 'Ask the provider for its verdict' }, [id, checkInMs])
-const cancel = (id: string) =>
+const poll = (id: string, checkInMs: number | null, toTheEnd = false) =>
+  pollCharge.executeWithOptions({ summary: 'Ask the provider for its verdict' }, [
+    id,
+    checkInMs,
+    toTheEnd,
+  ])
+const take = (id: string, amount: number | null) =>
+  captureCharge.executeWithOptions({ summary: 'Capture at the provider' }, [id, amount])
+const release = (id: string) =>
   cancelCharge.executeWithOptions({ summary: 'Cancel at the provider' }, [id])
 const settle = (id: string, verdict: Verdict) =>
   settlePayment.executeWithOptions({ summary: `Record: ${describe(verdict)}` }, [id, verdict])
 
 /** In a scope of its own: whoever is first, the verdict or the end of the window, ends the other. */
-function pollUntilWindowEnds(id: string, checkInMs: number | null): Promise<Verdict | null> {
+function pollUntilWindowEnds(id: string, checkInMs: number | null) {
   return CancellationScope.cancellable(async () => {
     const windowEnds = sleep(SETTLEMENT_WINDOW_MS, { summary: 'Give up waiting for the provider' })
     try {
@@ -152,27 +172,23 @@ function pollUntilWindowEnds(id: string, checkInMs: number | null): Promise<Verd
   })
 }
 
-/** Null for what is no verdict: a slip of an operator's hand in the UI must not settle anything. */
-function toVerdict(status: PaymentVerdict, failureCode?: FailureCode): Verdict | null {
-  if (!paymentVerdicts.includes(status)) return null
-  if (status !== 'failed') return { status, failureCode: null }
-  const known = failureCode && Object.hasOwn(failureMessages, failureCode)
-  return { status, failureCode: known ? failureCode : 'processing_error' }
-}
-
 function waitingDetails(): string {
   const until = new Date(Date.now() + SETTLEMENT_WINDOW_MS).toISOString().slice(0, 10)
   return `**Waiting** for the provider, which is asked again and again until ${until}. Its own webhook ends the wait at once.`
 }
 
-function describe({ status, failureCode }: Verdict): string {
+function authorizedDetails(captureInMs: number): string {
+  const until = new Date(Date.now() + captureInMs).toISOString().slice(0, 16).replace('T', ' ')
+  return `**Authorized**: waits for the merchant to capture or cancel it. Canceled at ${until} UTC otherwise.`
+}
+
+function describe({ status, failureCode }: Omit<Verdict, 'amountCaptured'>): string {
   return failureCode ? `${status}, ${failureCode}` : status
 }
 
-function summarize(status: PaymentStatus, verdict: Verdict, deliveries: Delivery[]): string {
-  const outcome = status === verdict.status ? describe(verdict) : `${status}, and stays so`
+function summarize(final: Settled, deliveries: Delivery[]): string {
   const lines = deliveries.map(
     ({ id, eventType, host }) => `- ${eventType} → ${host} in workflow \`${id}\``,
   )
-  return [`**Done**: ${outcome}.`, '', 'Webhooks:', '', ...lines].join('\n')
+  return [`**Done**: ${describe(final)}.`, '', 'Webhooks:', '', ...lines].join('\n')
 }

@@ -26,3 +26,5 @@ ALTER TABLE "idempotency_keys" ADD CONSTRAINT "idempotency_keys_lease" CHECK (("
 ALTER TABLE "idempotency_keys" ADD CONSTRAINT "idempotency_keys_stands_for" CHECK (num_nonnulls("idempotency_keys"."response_status", "idempotency_keys"."command_id", "idempotency_keys"."lease_id") > 0);--> statement-breakpoint
 ALTER TABLE "sandbox_charges" ADD CONSTRAINT "sandbox_charges_status_known" CHECK ("sandbox_charges"."status" in ('created', 'processing', 'authorized', 'succeeded', 'failed', 'canceled'));--> statement-breakpoint
 ALTER TABLE "commands" DROP COLUMN "parameters";
+--> statement-breakpoint
+UPDATE "sandbox_charges" SET "amount_captured" = "amount" WHERE "status" = 'succeeded';

@@ -1,0 +1,171 @@
+import { and, eq, inArray, sql } from 'drizzle-orm'
+import { commandDoneBy } from '../core/command.ts'
+import type { Delivery } from '../core/delivery.ts'
+import { AppError } from '../core/errors.ts'
+import { paymentPostings } from '../core/ledger.ts'
+import { feeOf } from '../core/money.ts'
+import { type PaymentStatus, statusesBefore, type Verdict } from '../core/payment.ts'
+import type { Db, Tx } from './client.ts'
+import { answerCommand } from './commands.ts'
+import { findEventDeliveries, insertEvent } from './events.ts'
+import { postTransaction } from './ledger.ts'
+import { markOrderPaid } from './orders.ts'
+import { type PaymentRow, toPayment } from './payments.ts'
+import { payments } from './schema.ts'
+
+/** For a workflow, which knows whose it is. */
+export async function findPayment(db: Db | Tx, id: string): Promise<PaymentRow> {
+  const [row] = await db.select().from(payments).where(eq(payments.id, id))
+  if (!row) throw new AppError('not_found', `No such payment: ${id}`)
+  return row
+}
+
+/** For the workflow's first activity, which also tells the sweep that the payment needs no start. */
+export async function takeUpPayment(db: Db, id: string): Promise<PaymentRow> {
+  const [row] = await db
+    .update(payments)
+    .set({ nextSweepAt: null })
+    .where(eq(payments.id, id))
+    .returning()
+  if (!row) throw new AppError('not_found', `No such payment: ${id}`)
+  return row
+}
+
+/** The provider's own id, which is never replaced: what was created first is what is charged. */
+export async function setProviderRef(db: Db, id: string, ref: string): Promise<PaymentRow> {
+  const [row] = await db
+    .update(payments)
+    .set({ providerRef: sql`coalesce(${payments.providerRef}, ${ref})` })
+    .where(eq(payments.id, id))
+    .returning()
+  if (!row) throw new AppError('not_found', `No such payment: ${id}`)
+  return row
+}
+
+/**
+ * Stores that attempt `number` of the charge is about to be sent, so that whoever comes after a
+ * crash looks first. Throws when it is not the next one: somebody else has just sent it.
+ */
+export async function markChargeSent(db: Db, id: string, number: number, now: Date) {
+  const sent = await db
+    .update(payments)
+    .set({ chargeAttempt: number, chargeSentAt: now })
+    .where(
+      and(
+        eq(payments.id, id),
+        eq(payments.status, 'pending'),
+        eq(payments.chargeAttempt, number - 1),
+      ),
+    )
+    .returning({ id: payments.id })
+  if (sent.length === 0) throw new Error(`Attempt ${number} to charge ${id} was sent already`)
+}
+
+/** For an operator to find: it waits for one, or something happened that should not. */
+export async function markNeedsAttention(db: Db | Tx, id: string, now: Date): Promise<void> {
+  await db.update(payments).set({ needsAttention: true, updatedAt: now }).where(eq(payments.id, id))
+}
+
+/** As `markChargeSent`, of a capture. */
+export async function markCaptureSent(db: Db, id: string, number: number, now: Date) {
+  const sent = await db
+    .update(payments)
+    .set({ captureAttempt: number, captureSentAt: now })
+    .where(
+      and(
+        eq(payments.id, id),
+        eq(payments.status, 'authorized'),
+        eq(payments.captureAttempt, number - 1),
+      ),
+    )
+    .returning({ id: payments.id })
+  if (sent.length === 0) throw new Error(`Attempt ${number} to capture ${id} was sent already`)
+}
+
+/** What a payment has become, and the deliveries of the event that told of it. */
+export type Recorded = Pick<PaymentRow, 'status' | 'failureCode'> & { deliveries: Delivery[] }
+
+/**
+ * Records that the funds are reserved. A repeated call changes nothing and returns the first result
+ * again. A payment that was settled meanwhile stays so, and its status says it.
+ */
+export async function authorizePayment(
+  db: Db,
+  id: string,
+  now: Date,
+): Promise<Recorded & { authorizedAt: Date | null }> {
+  return db.transaction(async (tx) => {
+    const [payment] = await tx
+      .update(payments)
+      .set({ status: 'authorized', authorizedAt: now, updatedAt: now })
+      .where(and(eq(payments.id, id), inArray(payments.status, statusesBefore('authorized'))))
+      .returning()
+    if (!payment) return recordedBefore(tx, id)
+    const { merchantId, status, failureCode, authorizedAt } = payment
+    const event = { type: 'payment.authorized' as const, merchantId, object: toPayment(payment) }
+    const { deliveries } = await insertEvent(tx, event, now)
+    return { status, failureCode, authorizedAt, deliveries }
+  })
+}
+
+/**
+ * Settles a payment, books and records it, and answers its open command, all in one transaction. A
+ * repeated call changes nothing and returns the first result again. A success that comes too late
+ * reopens nothing: it is marked for an operator.
+ */
+export async function settlePayment(
+  db: Db,
+  id: string,
+  verdict: Verdict,
+  options: { feeBps: number; now: Date },
+): Promise<Recorded> {
+  const { status, failureCode, amountCaptured } = verdict
+  const { now, feeBps } = options
+  return db.transaction(async (tx) => {
+    const [payment] = await tx
+      .update(payments)
+      .set({
+        status,
+        failureCode,
+        amountCaptured: status === 'succeeded' ? (amountCaptured ?? payments.amount) : 0,
+        needsAttention: false,
+        updatedAt: now,
+      })
+      .where(and(eq(payments.id, id), inArray(payments.status, statusesBefore(status))))
+      .returning()
+    if (!payment) return settledBefore(tx, id, status, now)
+
+    await answerCommand(tx, id, commandDoneBy[status], now)
+    const { merchantId } = payment
+    const event = { type: `payment.${status}` as const, merchantId, object: toPayment(payment) }
+    const { deliveries } = await insertEvent(tx, event, now)
+    if (status !== 'succeeded') return { status, failureCode, deliveries }
+    const paid = payment.orderId ? await markOrderPaid(tx, payment.orderId, now) : []
+    if (!paid) await markNeedsAttention(tx, id, now) // money for an order that wants none any more
+    await bookPayment(tx, payment, feeBps, now) // last, as it locks the merchant's account
+    return { status, failureCode, deliveries: [...deliveries, ...(paid ?? [])] }
+  })
+}
+
+async function bookPayment(tx: Tx, payment: PaymentRow, feeBps: number, now: Date) {
+  const { id: sourceId, merchantId, currency, amountCaptured } = payment
+  const postings = paymentPostings(amountCaptured, feeOf(amountCaptured, feeBps))
+  await postTransaction(tx, { type: 'payment', merchantId, sourceId, currency, postings }, now)
+}
+
+async function settledBefore(tx: Tx, id: string, wanted: PaymentStatus, now: Date) {
+  const { authorizedAt: _, ...before } = await recordedBefore(tx, id)
+  const { status } = before
+  if (wanted === 'succeeded' && status !== 'succeeded') await markNeedsAttention(tx, id, now)
+  return before
+}
+
+/** Nothing moved: either this is our own retry, or it was recorded another way. */
+async function recordedBefore(tx: Tx, id: string) {
+  const { status, failureCode, orderId, authorizedAt } = await findPayment(tx, id)
+  if (status === 'pending') throw new Error(`Payment ${id} should have moved`)
+  const deliveries = (await findEventDeliveries(tx, `payment.${status}`, id)) ?? []
+  const isPaid = status === 'succeeded' && orderId
+  const paid = isPaid && (await findEventDeliveries(tx, 'order.paid', orderId))
+  return { status, failureCode, authorizedAt, deliveries: [...deliveries, ...(paid || [])] }
+}

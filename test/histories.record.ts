@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { WorkflowHandle } from '@temporalio/client'
+import { temporal as proto } from '@temporalio/proto'
+import { eq } from 'drizzle-orm'
+import { sandboxStore } from '../db/sandbox-charges.ts'
+import { deliveries } from '../db/webhook-schema.ts'
+import { createProviders } from '../providers/index.ts'
+import { chargeSettled } from '../workflows/index.ts'
+import { callAs, testApp } from './app.ts'
+import { addMerchant, testDb } from './db.ts'
+import { addEndpoint } from './delivery.ts'
+import { testEndpoint } from './endpoint.ts'
+import { upi } from './http.ts'
+import { testActivities, until } from './stack.ts'
+import { devServerEnv } from './temporal.ts'
+
+/**
+ * Records a history of each path, for test/replay.test.ts. Run it before a release that changes a
+ * workflow: `HISTORIES=v2 npx jest --testMatch '**' + '/histories.record.ts'`.
+ */
+const version = process.env.HISTORIES ?? 'new'
+const folder = fileURLToPath(new URL('histories/', import.meta.url))
+const db = testDb()
+const temporal = devServerEnv()
+const endpoint = testEndpoint()
+
+function handleOf(id: string): WorkflowHandle {
+  return temporal.client().workflow.getHandle(id)
+}
+
+async function save(id: string, name: string): Promise<void> {
+  const history = await handleOf(id).fetchHistory()
+  mkdirSync(folder, { recursive: true })
+  const bytes = proto.api.history.v1.History.encode(history).finish()
+  writeFileSync(`${folder}${version}-${name}.bin`, bytes)
+}
+
+const statusOf = (id: string) =>
+  handleOf(id)
+    .describe()
+    .then(({ status }) => status.name)
+    .catch(() => null)
+const eventsOf = async (id: string) => (await handleOf(id).fetchHistory()).events ?? []
+const closed = (id: string) => until(async () => !['RUNNING', null].includes(await statusOf(id)))
+const scheduled = (id: string, name: string) =>
+  until(async () =>
+    (await eventsOf(id)).some(
+      (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === name,
+    ),
+  )
+
+type Path = { input?: object; delayMs?: number; until?: (id: string) => Promise<unknown> }
+
+const paths: Record<string, Path> = {
+  succeeded: {},
+  declined: { input: { vpa: 'fail@upi' } },
+  polled: { delayMs: 300 },
+  'told-by-signal': {
+    input: { vpa: 'stuck@upi' },
+    until: async (id) => {
+      await scheduled(id, 'pollCharge')
+      await handleOf(id).signal(chargeSettled, 'succeeded')
+      await closed(id)
+    },
+  },
+  'canceled-by-operator': {
+    input: { vpa: 'stuck@upi' },
+    until: async (id) => {
+      await scheduled(id, 'pollCharge')
+      await handleOf(id).cancel()
+      await closed(id)
+    },
+  },
+  waiting: { input: { vpa: 'stuck@upi' }, until: (id) => scheduled(id, 'pollCharge') },
+}
+
+test.each(Object.entries(paths))('a payment that is %s', async (name, path) => {
+  const { input = {}, delayMs = 0, until: reached = closed } = path
+  const providers = createProviders({
+    sandboxStore: sandboxStore(db),
+    sandboxDelay: { minMs: delayMs, maxMs: delayMs },
+    now: () => new Date(),
+  })
+  const merchant = await addMerchant(db)
+  await addEndpoint(db, { merchantId: merchant.id, url: endpoint.url })
+  await temporal.withActivities(testActivities(db, { providers }), async () => {
+    const { app } = testApp(db, { temporal: temporal.client() })
+    const { body } = await callAs(app, merchant)('POST', '/api/v1/payments', { ...upi, ...input })
+    await reached(body.id)
+    await save(body.id, `payment-${name}`)
+  })
+})
+
+const answers: Record<string, number[]> = {
+  delivered: [200],
+  'delivered-late': [503, 200],
+  failed: [503, 503],
+}
+
+test.each(Object.entries(answers))('a delivery that is %s', async (name, statuses) => {
+  const merchant = await addMerchant(db)
+  await addEndpoint(db, {
+    merchantId: merchant.id,
+    url: `${endpoint.url}/${name}`,
+    retrySchedule: [1],
+  })
+  const left = [...statuses]
+  endpoint.answer = async ({ path }) => {
+    return { status: path.endsWith(name) ? (left.shift() ?? 500) : 200 }
+  }
+  await temporal.withActivities(testActivities(db), async () => {
+    const { app } = testApp(db, { temporal: temporal.client() })
+    const input = { amount: 100, currency: 'INR', method: 'upi', vpa: 'stuck@upi' }
+    await callAs(app, merchant)('POST', '/api/v1/payments', input)
+    const [made] = await db.select().from(deliveries).where(eq(deliveries.merchantId, merchant.id))
+    assert(made)
+    await closed(made.id)
+    await save(made.id, `delivery-${name}`)
+  })
+})
