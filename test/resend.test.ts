@@ -7,7 +7,7 @@ import { callAs, testApp } from './app.ts'
 import { testDb } from './db.ts'
 import { testEndpoint } from './endpoint.ts'
 import { contents, expectRefusal, testShop } from './http.ts'
-import { testActivities } from './stack.ts'
+import { patientStart, testActivities } from './stack.ts'
 import { timeSkippingEnv } from './temporal.ts'
 
 const db = testDb()
@@ -103,7 +103,7 @@ test('a resend that never started is swept, and is no part of its event', async 
 
 test('it arrives with the same webhook-id and the same bytes', async () => {
   const { merchant, order, sent } = await shopWithDelivery()
-  const { app } = testApp(db, { temporal: temporal.client() })
+  const { app } = testApp(db, { tryStart: patientStart(temporal.client()) })
   const result = (id: string) => temporal.client().workflow.getHandle(id).result()
   await temporal.withActivities(testActivities(db), async () => {
     const call = callAs(app, merchant)
