@@ -42,9 +42,9 @@ type Made = { id: string; name: string; key: string; secret: string }
 
 function told({ id, name, key, secret }: Made): string {
   return `
-Merchant    ${name}
-id          ${id}
-X-Api-Key   ${key}
+Merchant      ${name}
+id            ${id}
+X-Api-Key     ${key}
 X-Api-Secret  ${secret}
 
 The secret is shown only now. Only its hash is stored.`
