@@ -18,7 +18,7 @@ export const Account = z
 const UpdateAccount = z
   .strictObject({
     name: Text.optional().openapi({ example: 'Demo Shop' }),
-    metadata: Metadata.optional().openapi({ description: 'Takes the place of all that is there' }),
+    metadata: Metadata.optional(),
   })
   .openapi('UpdateAccount')
 
@@ -33,8 +33,9 @@ const update = merchantRoute({
   method: 'patch',
   path: '/account',
   operationId: 'updateAccount',
-  description: 'Sends `account.updated`, unless nothing is different.',
-  request: { body: { required: true, ...json(UpdateAccount) } },
+  description:
+    'What is not named stays; `metadata` takes the place of all that is there. Sends `account.updated`, unless nothing is different.',
+  request: { body: json(UpdateAccount) },
   responses: { 200: json(Account, 'The account as it is now') },
 })
 

@@ -20,9 +20,8 @@ export const Metadata = z
   .record(z.string().min(1).max(40), z.string().max(500))
   .refine((pairs) => Object.keys(pairs).length <= METADATA_PAIRS_MAX, 'at most 50 pairs')
   .openapi({
-    type: 'object',
+    description: 'Names have 1 to 40 characters, values at most 500',
     maxProperties: METADATA_PAIRS_MAX,
-    additionalProperties: { type: 'string', maxLength: 500 },
     example: {},
   })
 

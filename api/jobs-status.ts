@@ -6,7 +6,7 @@ import { countDeliveries } from '../db/deliveries.ts'
 import { withinLimit } from './limit.ts'
 import { type Deps, json, merchantRoute, newRouter } from './router.ts'
 
-const LIMIT_MS = 1_000
+const LIMIT_MS = 2_000
 
 const Count = z.int().min(0)
 const Workflows = z.object({ running: Count, failed: Count })

@@ -71,7 +71,7 @@ function endpointInput(outbound: OutboundPolicy) {
       const refusal = checkWebhookUrl(url, outbound)
       if (refusal) context.addIssue({ code: 'custom', message: refusal })
     })
-    .openapi({ example: 'https://shop.example/webhooks' })
+    .openapi({ format: 'uri', maxLength: 2048, example: 'https://shop.example/webhooks' })
   return z.strictObject({
     url: Url,
     event_types: EventTypes.nullable().optional(),
