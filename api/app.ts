@@ -2,16 +2,23 @@ import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { AppError } from '../core/errors.ts'
+import { accountRoutes } from './account.ts'
+import { apiKeyRoutes } from './api-keys.ts'
 import { authenticate } from './auth.ts'
+import { docsRoutes } from './docs.tsx'
 import { handleError } from './errors.ts'
+import { eventTypeRoutes } from './event-types.ts'
 import { eventRoutes } from './events.ts'
 import { healthRoutes } from './health.ts'
 import { checkInput } from './input.ts'
+import { jobsStatusRoutes } from './jobs-status.ts'
+import { describeApi } from './openapi.ts'
 import { orderRoutes } from './orders.ts'
 import { paymentRoutes } from './payments.ts'
 import { limitRate } from './rate-limit.ts'
 import { receiverRoutes } from './receiver.tsx'
 import { type Deps, type Env, newRouter } from './router.ts'
+import { testEventRoutes } from './test-events.ts'
 import { webhookDeliveryRoutes } from './webhook-deliveries.ts'
 import { webhookEndpointRoutes } from './webhook-endpoints.ts'
 
@@ -28,6 +35,7 @@ export function createApp(deps: Deps & { receiverSecret?: string | undefined }) 
   })
   app.use(bodyLimit({ maxSize: BODY_MAX_BYTES, onError: refuseBody }))
   app.route('/', healthRoutes(deps))
+  app.route('/docs', docsRoutes())
   if (deps.receiverSecret) app.route('/dev/receiver', receiverRoutes(deps.receiverSecret))
 
   app.use('/api/v1/*', authenticate(deps.db))
@@ -38,21 +46,14 @@ export function createApp(deps: Deps & { receiverSecret?: string | undefined }) 
   app.route('/api/v1', eventRoutes(deps))
   app.route('/api/v1', webhookEndpointRoutes(deps))
   app.route('/api/v1', webhookDeliveryRoutes(deps))
-
-  app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', header('X-Api-Key'))
-  app.openAPIRegistry.registerComponent('securitySchemes', 'apiSecret', header('X-Api-Secret'))
-  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
-    type: 'http',
-    scheme: 'bearer',
-    description: 'The secret alone',
-  })
-  app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'Remit', version: '1' } })
+  app.route('/api/v1', eventTypeRoutes())
+  app.route('/api/v1', accountRoutes(deps))
+  app.route('/api/v1', apiKeyRoutes(deps))
+  app.route('/api/v1', testEventRoutes(deps))
+  app.route('/api/v1', jobsStatusRoutes(deps))
+  describeApi(app)
   app.notFound((c) => handleError(refuseRoute(app, c.req.method, c.req.path), c))
   return app
-}
-
-function header(name: string) {
-  return { type: 'apiKey' as const, in: 'header' as const, name }
 }
 
 function refuseBody(): never {

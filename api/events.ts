@@ -4,12 +4,13 @@ import { getEvent, listEvents, toEvent } from '../db/events.ts'
 import { Timestamp, toListBody, toPage } from './fields.ts'
 import { type Deps, listRoute, newRouter, retrieveRoute } from './router.ts'
 
-const Event = z
+export const Event = z
   .object({
     object: z.literal('event'),
     id: z.string().openapi({ example: 'evt_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     type: z.enum(eventTypes),
     created_at: Timestamp,
+    test: z.literal(true).optional().openapi({ description: 'Nothing happened: it is an example' }),
     data: z.object({
       object: z
         .record(z.string(), z.unknown())

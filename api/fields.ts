@@ -66,6 +66,11 @@ export function listOf<T extends z.ZodType>(schema: T) {
   return z.object({ object: z.literal('list'), data: z.array(schema), has_more: z.boolean() })
 }
 
+/** What is left to say of an object that was deleted. */
+export function deletedOf<const Name extends string>(object: Name) {
+  return z.object({ id: z.string(), object: z.literal(object), deleted: z.literal(true) })
+}
+
 /** A list as the API shows it, newest first. */
 export function toListBody<Row, Shown>(
   { data, hasMore }: { data: Row[]; hasMore: boolean },

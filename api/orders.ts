@@ -15,7 +15,7 @@ import {
   retrieveRoute,
 } from './router.ts'
 
-const Order = z
+export const Order = z
   .object({
     id: z.string().openapi({ example: 'ord_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     object: z.literal('order'),
@@ -39,18 +39,21 @@ const CreateOrder = z
       .max(255)
       .refine((text) => !looksLikeId(text), 'can be mistaken for an id of ours')
       .optional()
-      .openapi({ description: 'Your own id, unique among your orders', example: 'ORDER_123' }),
+      .openapi({ description: 'Your own id, unique among your orders', example: 'ORDER_1001' }),
     metadata: Metadata.default({}),
   })
   .openapi('CreateOrder')
 
-const createOrder = merchantRoute({
-  method: 'post',
-  path: '/orders',
-  operationId: 'createOrder',
-  request: { headers: idempotencyKey, body: { required: true, ...json(CreateOrder) } },
-  responses: { 201: json(Order, 'The order') },
-})
+const createOrder = merchantRoute(
+  {
+    method: 'post',
+    path: '/orders',
+    operationId: 'createOrder',
+    request: { headers: idempotencyKey, body: { required: true, ...json(CreateOrder) } },
+    responses: { 201: json(Order, 'The order') },
+  },
+  ['reference_taken'],
+)
 
 const retrieveOrder = retrieveRoute('/orders/{id}', 'retrieveOrder', Order)
 

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { type Card, isExpired, passesLuhn } from '../core/card.ts'
 import type { PaymentCommand } from '../core/command.ts'
-import { AppError } from '../core/errors.ts'
+import { AppError, type ErrorCode } from '../core/errors.ts'
 import {
   captureMethods,
   failureMessages,
@@ -39,7 +39,7 @@ const CARD_EXCHANGE_TIMEOUT_MS = 5_000
 
 const failureCodes = Object.keys(failureMessages) as (keyof typeof failureMessages)[]
 
-const Payment = z
+export const Payment = z
   .object({
     id: z.string().openapi({ example: 'pay_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     object: z.literal('payment'),
@@ -109,15 +109,26 @@ const CreatePayment = z
       context.addIssue({ code: 'custom', path: [field], message })
     }
   })
-  .openapi('CreatePayment')
+  .openapi('CreatePayment', {
+    example: { amount: 50000, currency: 'INR', method: 'upi', vpa: 'test@upi' },
+  })
 
-const createPayment = merchantRoute({
-  method: 'post',
-  path: '/payments',
-  operationId: 'createPayment',
-  request: { headers: idempotencyKey, body: { required: true, ...json(CreatePayment) } },
-  responses: { 201: json(Payment, 'The payment, pending: its workflow charges it') },
-})
+const createPayment = merchantRoute(
+  {
+    method: 'post',
+    path: '/payments',
+    operationId: 'createPayment',
+    request: { headers: idempotencyKey, body: { required: true, ...json(CreatePayment) } },
+    responses: { 201: json(Payment, 'The payment, pending: its workflow charges it') },
+  },
+  [
+    'order_not_found',
+    'order_payment_in_progress',
+    'order_already_paid',
+    'conflict',
+    'order_mismatch',
+  ],
+)
 
 const Capture = z
   .strictObject({
@@ -133,21 +144,33 @@ function commandRoute<P extends string, S extends z.ZodType>(
   path: P,
   operationId: string,
   input: S,
+  errors: ErrorCode[],
 ) {
-  return merchantRoute({
-    method: 'post',
-    path,
-    operationId,
-    request: { params: idParam, headers: idempotencyKey, body: json(input) },
-    responses: {
-      200: json(Payment, 'Done: the payment in its final status'),
-      202: json(Payment, 'Accepted, and not done within 5 seconds: look again later'),
+  return merchantRoute(
+    {
+      method: 'post',
+      path,
+      operationId,
+      request: { params: idParam, headers: idempotencyKey, body: json(input) },
+      responses: {
+        200: json(Payment, 'Done: the payment in its final status'),
+        202: json(Payment, 'Accepted, and not done within 5 seconds: look again later'),
+      },
     },
-  })
+    errors,
+  )
 }
 
-const capturePayment = commandRoute('/payments/{id}/capture', 'capturePayment', Capture)
-const cancelPayment = commandRoute('/payments/{id}/cancel', 'cancelPayment', z.strictObject({}))
+const capturePayment = commandRoute('/payments/{id}/capture', 'capturePayment', Capture, [
+  'conflict',
+  'capture_exceeds_authorized',
+])
+const cancelPayment = commandRoute(
+  '/payments/{id}/cancel',
+  'cancelPayment',
+  z.strictObject({}).openapi('CancelPayment'),
+  ['conflict'],
+)
 
 const retrievePayment = retrieveRoute('/payments/{id}', 'retrievePayment', Payment)
 

@@ -1,11 +1,12 @@
 import { createRoute, OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi'
 import type { Client } from '@temporalio/client'
+import type { ErrorCode } from '../core/errors.ts'
 import type { OutboundPolicy } from '../core/public-address.ts'
 import type { Cipher } from '../core/secrets.ts'
 import type { Db } from '../db/client.ts'
 import type { Caller } from '../db/merchants.ts'
 import type { Providers } from '../providers/index.ts'
-import { ErrorBody } from './errors.ts'
+import { errorResponses, responseHeaders } from './error-responses.ts'
 import { ListQuery, listOf } from './fields.ts'
 import type { TryStart } from './start.ts'
 import type { TryUpdate } from './update.ts'
@@ -31,22 +32,66 @@ export function newRouter() {
 }
 
 /** A JSON body, in the shape that a route's request and responses want it. */
-export function json<T extends z.ZodType>(schema: T, description = 'OK') {
-  return { description, content: { 'application/json': { schema } } }
+export function json<T extends z.ZodType>(schema: T, description?: string) {
+  const content = { 'application/json': { schema } }
+  return { ...(description && { description }), content }
 }
 
-const security = [{ apiKey: [], apiSecret: [] }, { bearer: [] }]
+const security = [{ bearer: [] }, { apiKey: [], apiSecret: [] }]
 
-/** A route of the merchants' API: it needs the secret key, and any error has the one shape. */
-export function merchantRoute<const R extends RouteConfig>(route: R) {
-  const responses = { ...route.responses, default: json(ErrorBody, 'Error') }
-  return createRoute({ ...route, security, responses } as R)
+/**
+ * A route of the merchants' API: it needs the secret key. `errors` are its own: those that follow
+ * from what it takes are added here.
+ */
+export function merchantRoute<const R extends RouteConfig>(route: R, errors: ErrorCode[] = []) {
+  const takesKey = route.request?.headers === idempotencyKey
+  const replayed = takesKey ? ('Idempotent-Replayed' as const) : undefined
+  const answers = Object.entries(route.responses).map(([status, response]) => {
+    return [status, { description: 'OK', ...response, headers: responseHeaders(replayed) }] as const
+  })
+  const codes: ErrorCode[] = [
+    ...anywhere,
+    ...(route.path.includes('{id}') ? (['not_found'] as const) : []),
+    ...(route.method === 'get' ? [] : ofBodies),
+    ...(takesKey ? ofKeys : []),
+    ...errors,
+  ]
+  const responses = { ...Object.fromEntries(answers), ...errorResponses(codes) }
+  const words = { tags: [tagOf(route.path)], summary: summaryOf(route.operationId ?? '') }
+  return createRoute({ ...words, ...route, security, responses } as R)
+}
+
+const anywhere = [
+  'invalid_request',
+  'unauthorized',
+  'secret_key_required',
+  'rate_limited',
+  'internal',
+  'unavailable',
+] as const
+const ofBodies = ['body_too_large', 'unsupported_media_type'] as const
+const ofKeys = ['idempotency_key_in_use', 'idempotency_key_reused'] as const
+
+/** `/webhook_endpoints/{id}/enable` is of `Webhook endpoints`. */
+function tagOf(path: string): string {
+  return capitalized((path.split('/')[1] ?? '').replaceAll('_', ' '))
+}
+
+/** `enableWebhookEndpoint`: `Enable webhook endpoint`. */
+function summaryOf(operationId: string): string {
+  return capitalized(operationId.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`))
+}
+
+function capitalized(words: string): string {
+  return (words.charAt(0).toUpperCase() + words.slice(1)).replace(/\b(api|Api)\b/, 'API')
 }
 
 /** For the document only: `createOnce` reads it, and says what is wrong with it. */
 export const idempotencyKey = z.object({
-  'idempotency-key': z.string().optional().openapi({
-    description: 'Up to 255 characters. A repeat within 24 hours gets the first answer again',
+  'Idempotency-Key': z.string().optional().openapi({
+    description: 'A repeat within 24 hours gets the first answer again',
+    minLength: 1,
+    maxLength: 255,
   }),
 })
 

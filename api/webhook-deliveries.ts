@@ -1,9 +1,27 @@
 import { z } from '@hono/zod-openapi'
 import { attemptStates, deliveryStatuses } from '../core/delivery.ts'
 import { eventTypes } from '../core/events.ts'
-import { getDelivery, listDeliveries, toAttempt, toDelivery } from '../db/deliveries.ts'
+import { deliveryStart } from '../core/starts.ts'
+import {
+  getDelivery,
+  listDeliveries,
+  resendDelivery,
+  toAttempt,
+  toDelivery,
+  toStartable,
+} from '../db/deliveries.ts'
 import { Id, Timestamp, toListBody, toPage } from './fields.ts'
-import { type Deps, listRoute, newRouter, retrieveRoute } from './router.ts'
+import { createOnce } from './idempotency.ts'
+import {
+  type Deps,
+  idempotencyKey,
+  idParam,
+  json,
+  listRoute,
+  merchantRoute,
+  newRouter,
+  retrieveRoute,
+} from './router.ts'
 
 const Headers = z.record(z.string(), z.string())
 
@@ -32,6 +50,7 @@ const Delivery = z
     event_type: z.enum(eventTypes),
     endpoint_id: z.string(),
     url: z.string(),
+    resend_of: z.string().nullable().openapi({ description: 'The delivery that was sent again' }),
     next_attempt_at: Timestamp.nullable(),
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -54,7 +73,21 @@ const list = listRoute('/webhook_deliveries', 'listWebhookDeliveries', Delivery,
   event_id: Id.optional(),
 })
 
-export function webhookDeliveryRoutes({ db }: Deps) {
+const resend = merchantRoute(
+  {
+    method: 'post',
+    path: '/webhook_deliveries/{id}/resend',
+    operationId: 'resendWebhookDelivery',
+    description:
+      'Sends the same event to the same endpoint once more: the same body and the same `webhook-id`, with a schedule of its own. Refused with 409 while the delivery is pending, and where its endpoint is disabled or deleted.',
+    request: { headers: idempotencyKey, params: idParam },
+    responses: { 201: json(Delivery, 'The new delivery') },
+  },
+  ['conflict'],
+)
+
+export function webhookDeliveryRoutes(deps: Deps) {
+  const { db } = deps
   return newRouter()
     .openapi(retrieve, async (c) => {
       const { id } = c.req.valid('param')
@@ -66,5 +99,15 @@ export function webhookDeliveryRoutes({ db }: Deps) {
       const filter = { ...toPage(query), status, endpointId, eventId }
       const found = await listDeliveries(db, c.var.caller.merchantId, filter)
       return c.json(toListBody(found, toDelivery), 200)
+    })
+    .openapi(resend, async (c) => {
+      const { id } = c.req.valid('param')
+      const body = await createOnce(c, deps, null, {
+        write: async (tx) => {
+          const made = await resendDelivery(tx, c.var.caller.merchantId, id, new Date())
+          return { body: toDelivery(made), start: deliveryStart(toStartable(made)) }
+        },
+      })
+      return c.json(body, 201)
     })
 }

@@ -14,7 +14,7 @@ import {
   updateEndpoint,
 } from '../db/endpoints.ts'
 import { newId } from '../db/ids.ts'
-import { Text, Timestamp, toListBody, toPage } from './fields.ts'
+import { deletedOf, Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import {
   type Deps,
@@ -43,7 +43,7 @@ const RetrySchedule = z
     example: [60, 300, 1800, 7200],
   })
 
-const Endpoint = z
+export const Endpoint = z
   .object({
     id: z.string().openapi({ example: 'we_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     object: z.literal('webhook_endpoint'),
@@ -60,6 +60,8 @@ const Endpoint = z
 const CreatedEndpoint = Endpoint.extend({
   secret: z.string().openapi({ description: 'Signs every webhook. Shown only here' }),
 }).openapi('CreatedWebhookEndpoint')
+
+const example = { url: 'https://shop.example/webhooks', event_types: ['payment.succeeded'] }
 
 /** The rules of a URL depend on the configuration, so the schema is made with it. */
 function endpointInput(outbound: OutboundPolicy) {
@@ -102,40 +104,40 @@ const disable = merchantRoute({
   responses: { 200: json(Endpoint, 'The endpoint; what waited for it is skipped') },
 })
 
-const Deleted = z.object({
-  id: z.string(),
-  object: z.literal('webhook_endpoint'),
-  deleted: z.literal(true),
-})
-
 const remove = merchantRoute({
   method: 'delete',
   path: '/webhook_endpoints/{id}',
   operationId: 'deleteWebhookEndpoint',
   request: one,
-  responses: { 200: json(Deleted, 'Deleted; what waited for it is skipped') },
+  responses: { 200: json(deletedOf('webhook_endpoint'), 'Deleted; what waited for it is skipped') },
 })
 
 export function webhookEndpointRoutes(deps: Deps) {
   const { db, cipher } = deps
   const Input = endpointInput(deps.outbound)
-  const create = merchantRoute({
-    method: 'post',
-    path: '/webhook_endpoints',
-    operationId: 'createWebhookEndpoint',
-    request: {
-      headers: idempotencyKey,
-      body: { required: true, ...json(Input.openapi('CreateWebhookEndpoint')) },
+  const create = merchantRoute(
+    {
+      method: 'post',
+      path: '/webhook_endpoints',
+      operationId: 'createWebhookEndpoint',
+      request: {
+        headers: idempotencyKey,
+        body: { required: true, ...json(Input.openapi('CreateWebhookEndpoint', { example })) },
+      },
+      responses: { 201: json(CreatedEndpoint, 'The endpoint, with its secret') },
     },
-    responses: { 201: json(CreatedEndpoint, 'The endpoint, with its secret') },
-  })
+    ['endpoint_limit_reached'],
+  )
   const update = merchantRoute({
     method: 'patch',
     path: '/webhook_endpoints/{id}',
     operationId: 'updateWebhookEndpoint',
     request: {
       ...one,
-      body: { required: true, ...json(Input.partial().openapi('UpdateWebhookEndpoint')) },
+      body: {
+        required: true,
+        ...json(Input.partial().openapi('UpdateWebhookEndpoint', { example })),
+      },
     },
     responses: { 200: json(Endpoint) },
   })

@@ -10,12 +10,15 @@ import type { PaymentMethod } from './payment.ts'
 import type { TaskQueue } from './queue.ts'
 import { searchAttributes } from './search-attributes.ts'
 
+/** The workflows that belong to a merchant: each is started with its `MerchantId`. */
+export const merchantWorkflowTypes = ['processPayment', 'publishEvent', 'deliverWebhook'] as const
+
 /**
  * How a workflow is started, by whoever does it: the API, the sweep or a parent. The id is that of
  * its row, and is rejected when it has run before.
  */
 export type Start<Args extends unknown[] = unknown[]> = {
-  workflowType: string
+  workflowType: (typeof merchantWorkflowTypes)[number]
   workflowId: string
   taskQueue: TaskQueue
   args: Args

@@ -2,13 +2,15 @@ import { and, asc, eq, type SQL } from 'drizzle-orm'
 import type { Delivery, DeliveryStatus } from '../core/delivery.ts'
 import { AppError } from '../core/errors.ts'
 import type { EventType } from '../core/events.ts'
+import { firstSweepAt } from '../core/sweep.ts'
 import type { Db, Tx } from './client.ts'
+import { newId } from './ids.ts'
 import { equals, type List, type Page, pageOf, toList } from './lists.ts'
 import { attempts, deliveries, endpoints, events } from './webhook-schema.ts'
 
 export type AttemptRow = typeof attempts.$inferSelect
 type DeliveryRow = typeof deliveries.$inferSelect
-type DeliveryDetails = DeliveryRow & { eventType: EventType; url: string }
+export type DeliveryDetails = DeliveryRow & { eventType: EventType; url: string }
 
 /** A delivery as the API shows it. */
 export function toDelivery(row: DeliveryDetails) {
@@ -20,6 +22,7 @@ export function toDelivery(row: DeliveryDetails) {
     event_type: row.eventType,
     endpoint_id: row.endpointId,
     url: row.url,
+    resend_of: row.resendOf,
     next_attempt_at: row.nextAttemptAt?.toISOString() ?? null,
     created_at: row.createdAt.toISOString(),
     updated_at: row.updatedAt.toISOString(),
@@ -51,19 +54,27 @@ function selectDeliveries(db: Db | Tx) {
 }
 
 /** Deliveries as a workflow wants them. */
-export async function findDeliveries(db: Db | Tx, where: SQL): Promise<Delivery[]> {
+export async function findDeliveries(db: Db | Tx, where: SQL | undefined): Promise<Delivery[]> {
   const rows = await selectDeliveries(db).where(where)
-  return rows.map(({ delivery: { id, merchantId, endpointId }, url, eventType }) => {
-    return { id, merchantId, endpointId, eventType, host: new URL(url).host }
-  })
+  return rows.map(({ delivery, ...rest }) => toStartable({ ...delivery, ...rest }))
 }
 
-/** With its attempts, oldest first. */
-export async function getDelivery(db: Db, merchantId: string, id: string) {
+/** A delivery as a workflow wants it. */
+export function toStartable({ id, merchantId, endpointId, eventType, url }: DeliveryDetails) {
+  return { id, merchantId, endpointId, eventType, host: new URL(url).host }
+}
+
+async function findDelivery(db: Db | Tx, merchantId: string, id: string) {
   const [found] = await selectDeliveries(db).where(
     and(eq(deliveries.id, id), eq(deliveries.merchantId, merchantId)),
   )
   if (!found) throw new AppError('not_found', `No such webhook delivery: ${id}`)
+  return found
+}
+
+/** With its attempts, oldest first. */
+export async function getDelivery(db: Db, merchantId: string, id: string) {
+  const found = await findDelivery(db, merchantId, id)
   const made = await db
     .select()
     .from(attempts)
@@ -97,6 +108,40 @@ export async function listDeliveries(
     rows.map(({ delivery, ...rest }) => ({ ...delivery, ...rest })),
     page,
   )
+}
+
+/**
+ * Sends the same event to the same endpoint once more, as a delivery of its own. Throws AppError
+ * where the one that is asked for is still on its way, or its endpoint takes nothing.
+ */
+export async function resendDelivery(
+  tx: Tx,
+  merchantId: string,
+  id: string,
+  now: Date,
+): Promise<DeliveryDetails> {
+  const { delivery: sent, ...rest } = await findDelivery(tx, merchantId, id)
+  const isIts = eq(endpoints.id, sent.endpointId)
+  const [endpoint] = await tx.select().from(endpoints).where(isIts).for('share') // who disables waits
+  if (sent.status === 'pending') throw new AppError('conflict', 'It is still on its way.')
+  if (endpoint?.deletedAt) throw new AppError('conflict', 'Its endpoint was deleted.')
+  if (endpoint?.status !== 'enabled')
+    throw new AppError('conflict', 'Its endpoint is disabled. Enable it first.')
+  const { eventId, endpointId } = sent
+  const times = { createdAt: now, updatedAt: now, nextSweepAt: firstSweepAt('delivery', now) }
+  const [made] = await tx
+    .insert(deliveries)
+    .values({ id: newId('delivery'), merchantId, eventId, endpointId, resendOf: id, ...times })
+    .returning()
+  return { ...(made as DeliveryRow), ...rest }
+}
+
+/** How many of a merchant's deliveries are on their way, and how many have failed for good. */
+export async function countDeliveries(db: Db, merchantId: string) {
+  const of = (status: DeliveryStatus) =>
+    db.$count(deliveries, and(eq(deliveries.merchantId, merchantId), eq(deliveries.status, status)))
+  const [pending, failed] = await Promise.all([of('pending'), of('failed')])
+  return { pending, failed }
 }
 
 /** For a delivery whose workflow ends without an answer. It changes nothing once there is one. */

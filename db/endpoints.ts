@@ -4,7 +4,7 @@ import type { Db, Tx } from './client.ts'
 import { skipDeliveries } from './deliveries.ts'
 import { insertEvent } from './events.ts'
 import { equals, listRows, type Page } from './lists.ts'
-import { merchants } from './schema.ts'
+import { lockMerchant } from './merchants.ts'
 import { endpoints } from './webhook-schema.ts'
 
 export type EndpointRow = typeof endpoints.$inferSelect
@@ -40,8 +40,7 @@ const ENDPOINTS_MAX = 100
 /** Throws AppError when the merchant has as many as there may be. */
 export async function insertEndpoint(tx: Tx, values: NewEndpoint, now: Date) {
   const { merchantId } = values
-  const owner = eq(merchants.id, merchantId)
-  await tx.select({ id: merchants.id }).from(merchants).where(owner).for('no key update')
+  await lockMerchant(tx, merchantId)
   const theirs = and(eq(endpoints.merchantId, merchantId), isNull(endpoints.deletedAt))
   if ((await tx.$count(endpoints, theirs)) >= ENDPOINTS_MAX) {
     const message = `There are ${ENDPOINTS_MAX} webhook endpoints already. Delete one first.`

@@ -10,7 +10,12 @@ import { equals, listRows, type Page } from './lists.ts'
 import { deliveries, endpoints, events } from './webhook-schema.ts'
 
 type EventRow = typeof events.$inferSelect
-type NewEvent = { type: EventType; merchantId: string; object: { id: string; object: string } }
+type NewEvent = {
+  type: EventType
+  merchantId: string
+  object: { id: string; object: string }
+  test?: true // nothing has happened: it only shows what such an event looks like
+}
 
 /** An event as the API shows it: its very body, and the `object` field that lists tell types by. */
 export function toEvent(row: EventRow) {
@@ -21,6 +26,7 @@ type EventBody = {
   id: string
   type: EventType
   created_at: string
+  test?: true
   data: { object: Record<string, unknown> }
 }
 
@@ -29,9 +35,10 @@ type EventBody = {
  * of, or not at all. Its deliveries, one per endpoint that wants it, are for a workflow to start.
  */
 export async function insertEvent(tx: Tx, event: NewEvent, now: Date) {
-  const { type, merchantId, object } = event
+  const { type, merchantId, object, test } = event
   const id = newId('event')
-  const body = JSON.stringify({ id, type, created_at: now.toISOString(), data: { object } })
+  const created_at = now.toISOString()
+  const body = JSON.stringify({ id, type, created_at, ...(test && { test }), data: { object } })
   const resourceId = object.id
   await tx.insert(events).values({ id, type, merchantId, resourceId, body, createdAt: now })
   const made = await insertDeliveries(tx, { id, type, merchantId }, now)
@@ -75,16 +82,17 @@ async function insertDeliveries(tx: Tx, event: Told, now: Date): Promise<Deliver
   })
 }
 
-/** The deliveries of an event that was recorded before; null when there is none. */
+/** The deliveries that an event was recorded with; null when there is no such event. */
 export async function findEventDeliveries(tx: Db | Tx, type: EventType, resourceId: string) {
   const [event] = await tx
     .select({ id: events.id })
     .from(events)
     .where(and(eq(events.resourceId, resourceId), eq(events.type, type)))
-  return event ? findDeliveries(tx, eq(deliveries.eventId, event.id)) : null
+  if (!event) return null
+  return findDeliveries(tx, and(eq(deliveries.eventId, event.id), isNull(deliveries.resendOf)))
 }
 
-export async function getEvent(db: Db, merchantId: string, id: string): Promise<EventRow> {
+export async function getEvent(db: Db | Tx, merchantId: string, id: string): Promise<EventRow> {
   const [row] = await db
     .select()
     .from(events)

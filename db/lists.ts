@@ -2,7 +2,7 @@ import { and, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import { AppError } from '../core/errors.ts'
 import type { Db } from './client.ts'
-import type { orders, payments } from './schema.ts'
+import type { apiKeys, orders, payments } from './schema.ts'
 import type { deliveries, endpoints, events } from './webhook-schema.ts'
 
 export type Page = {
@@ -12,7 +12,13 @@ export type Page = {
   createdBefore?: Date | undefined
 }
 
-type Listed = typeof payments | typeof orders | typeof events | typeof endpoints | typeof deliveries
+type Listed =
+  | typeof payments
+  | typeof orders
+  | typeof events
+  | typeof endpoints
+  | typeof deliveries
+  | typeof apiKeys
 
 /** `data` is newest first. */
 export type List<T> = { data: T[]; hasMore: boolean }

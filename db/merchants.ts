@@ -1,13 +1,17 @@
 import { randomBytes } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { and, eq, isNull, lt, or } from 'drizzle-orm'
+import { AppError } from '../core/errors.ts'
 import { equalsInConstantTime, sha256 } from '../core/secrets.ts'
 import type { Db, Tx } from './client.ts'
+import { insertEvent } from './events.ts'
 import { newId } from './ids.ts'
 import { apiKeys, merchants } from './schema.ts'
 
 const MINUTE_MS = 60_000
 
-type KeyPair = { key: string; secret: string }
+type MerchantRow = typeof merchants.$inferSelect
+export type KeyPair = { key: string; secret: string }
 
 /** A pair that nobody can guess; the key may be seen by anybody, the secret by its owner alone. */
 export function newKeyPair(): KeyPair {
@@ -23,6 +27,50 @@ export async function insertMerchant(tx: Tx, name: string, keys: KeyPair, now: D
     .insert(apiKeys)
     .values({ id: newId('apiKey'), merchantId, key, secretHash: sha256(secret), createdAt: now })
   return merchantId
+}
+
+/** A merchant as the API and its events show it to itself. */
+export function toAccount(row: MerchantRow) {
+  return {
+    id: row.id,
+    object: 'account' as const,
+    name: row.name,
+    metadata: row.metadata,
+    created_at: row.createdAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
+  }
+}
+
+export async function getMerchant(db: Db, merchantId: string): Promise<MerchantRow> {
+  return found(await db.select().from(merchants).where(eq(merchants.id, merchantId)), merchantId)
+}
+
+/** Until the transaction ends, nobody else decides by what this merchant has. */
+export async function lockMerchant(tx: Tx, merchantId: string): Promise<MerchantRow> {
+  const isIt = eq(merchants.id, merchantId)
+  const rows = await tx.select().from(merchants).where(isIt).for('no key update')
+  return found(rows, merchantId)
+}
+
+type Change = Partial<Pick<MerchantRow, 'name' | 'metadata'>>
+
+/** Returns the merchant, and the event that tells of it: null where nothing is different. */
+export async function updateMerchant(tx: Tx, merchantId: string, change: Change, now: Date) {
+  const before = await lockMerchant(tx, merchantId)
+  if (isDeepStrictEqual({ ...before, ...change }, before)) return { merchant: before, event: null }
+  const rows = await tx
+    .update(merchants)
+    .set({ ...change, updatedAt: now })
+    .where(eq(merchants.id, merchantId))
+    .returning()
+  const merchant = found(rows, merchantId)
+  const told = { type: 'account.updated' as const, merchantId, object: toAccount(merchant) }
+  return { merchant, event: await insertEvent(tx, told, now) }
+}
+
+function found([row]: MerchantRow[], id: string): MerchantRow {
+  if (!row) throw new AppError('not_found', `No such account: ${id}`)
+  return row
 }
 
 /** Who is asking: `keyId` is what their rate is counted by. */

@@ -46,6 +46,13 @@ export function testProviders(db: Db, now: () => Date | Promise<Date> = () => ne
 }
 
 type App = ReturnType<typeof createApp>
+
+/** Every route that is served, such as `GET /api/v1/payments/:id`. */
+export function routesOf(app: App): string[] {
+  const routes = app.routes.filter(({ method }) => method !== 'ALL')
+  return [...new Set(routes.map(({ method, path }) => `${method} ${path}`))]
+}
+
 export type Answer = {
   status: number
   headers: Headers

@@ -3,7 +3,7 @@ import { sha256 } from '../core/secrets.ts'
 import { newId } from '../db/ids.ts'
 import { insertMerchant, newKeyPair } from '../db/merchants.ts'
 import { apiKeys } from '../db/schema.ts'
-import { callAs, testApp } from './app.ts'
+import { callAs, routesOf, testApp } from './app.ts'
 import { addMerchant, type Merchant, testDb } from './db.ts'
 import { expectRefusal, tableTexts, testShop } from './http.ts'
 
@@ -78,6 +78,45 @@ test('the publishable key alone is forbidden, and says what is missing', async (
 test('a stranger does not learn which routes there are', async () => {
   expectRefusal(await anybody('GET', '/api/v1/no_such_route'), 401, 'unauthorized')
   expectRefusal(await anybody('PUT', '/api/v1/payments'), 401, 'unauthorized')
+})
+
+/** What anybody may see. All else needs the secret, and a new route that doesn't fails here. */
+const open = /^GET \/(health|ready|openapi\.json|docs|docs\/.+)$/
+
+describe.each(routesOf(app).filter((route) => !open.test(route)))('%s', (route) => {
+  const [method = '', path = ''] = route.split(' ')
+  const bad: [string, (shop: Merchant) => Record<string, string>, number][] = [
+    ['no key', () => ({}), 401],
+    ['a key alone', ({ key }) => ({ 'x-api-key': key }), 403],
+    ['a key as the secret', ({ key }) => bearer(key), 403],
+    [
+      'a wrong secret',
+      ({ key, secret }) => ({ 'x-api-key': key, 'x-api-secret': `${secret}x` }),
+      401,
+    ],
+    ['a secret that is unknown', ({ secret }) => bearer(`${secret}x`), 401],
+  ]
+
+  test.each(bad)('refuses %s', async (_, headers, status) => {
+    const shop = await addMerchant(db)
+    const before = await tableTexts(db)
+    const body = method === 'GET' ? undefined : {}
+    const answer = await anybody(method, path.replace(':id', 'x'), body, headers(shop))
+    expectRefusal(answer, status, status === 401 ? 'unauthorized' : 'secret_key_required')
+    expect(await tableTexts(db)).toEqual(before)
+  })
+
+  test('refuses a revoked key', async () => {
+    const { key, secret } = await addMerchant(db)
+    await db.update(apiKeys).set({ revokedAt: new Date() }).where(eq(apiKeys.key, key))
+    const before = await tableTexts(db)
+    const body = method === 'GET' ? undefined : {}
+    for (const headers of [{ 'x-api-key': key, 'x-api-secret': secret }, bearer(secret)]) {
+      const answer = await anybody(method, path.replace(':id', 'x'), body, headers)
+      expectRefusal(answer, 401, 'unauthorized')
+    }
+    expect(await tableTexts(db)).toEqual(before)
+  })
 })
 
 test('a secret is stored as its hash only', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { callAs, testApp } from './app.ts'
+import { deliveries } from '../db/webhook-schema.ts'
+import { callAs, routesOf, testApp } from './app.ts'
 import type { Merchant } from './db.ts'
 import { addMerchant, testDb } from './db.ts'
 import { contents, expectRefusal, upi } from './http.ts'
@@ -8,14 +9,28 @@ const db = testDb()
 const { app } = testApp(db)
 const root = '/api/v1'
 const url = 'https://shop.example/hooks'
-const kinds = ['payments', 'orders', 'events', 'webhook_endpoints', 'webhook_deliveries'] as const
+const kinds = [
+  'payments',
+  'orders',
+  'events',
+  'webhook_endpoints',
+  'webhook_deliveries',
+  'api_keys',
+] as const
 type Kind = (typeof kinds)[number]
 
 /**
  * Every route of the merchants' API. `of`: it names one object, and `body` is one that it would
- * take. `list`: with the filters that could name another's objects. `create`: with its body.
+ * take. `list`: with the filters that could name another's objects. `create`: with its body, and
+ * where what was made is then found, unless that is its own path. `own`: whoever asks is answered of
+ * themselves. `all`: everybody gets the same.
  */
-type Fixture = { of: Kind; body?: object } | { list: Kind; filters?: Filters } | { create: object }
+type Fixture =
+  | { of: Kind; body?: object }
+  | { list: Kind; filters?: Filters }
+  | { create: object; found?: string }
+  | { own: true; body?: object }
+  | { all: true }
 type Filters = Record<string, keyof Owned>
 
 const fixtures: Record<string, Fixture> = {
@@ -41,15 +56,21 @@ const fixtures: Record<string, Fixture> = {
     filters: { endpoint_id: 'webhook_endpoints', event_id: 'events' },
   },
   'GET /webhook_deliveries/:id': { of: 'webhook_deliveries' },
+  'POST /webhook_deliveries/:id/resend': { of: 'webhook_deliveries' },
+  'GET /event_types': { all: true },
+  'GET /account': { own: true },
+  'PATCH /account': { own: true, body: { name: 'Renamed' } },
+  'POST /api_keys': { create: { name: 'Second' } },
+  'GET /api_keys': { list: 'api_keys' },
+  'GET /api_keys/:id': { of: 'api_keys' },
+  'DELETE /api_keys/:id': { of: 'api_keys' },
+  'POST /test/events': { create: {}, found: '/events' },
+  'GET /test/jobs/status': { own: true }, // test/jobs-status.test.ts
 }
 
-const routes = [
-  ...new Set(
-    app.routes
-      .filter(({ method, path }) => method !== 'ALL' && path.startsWith(root))
-      .map(({ method, path }) => `${method} ${path.slice(root.length)}`),
-  ),
-]
+const routes = routesOf(app)
+  .filter((route) => route.includes(` ${root}/`))
+  .map((route) => route.replace(root, ''))
 
 /** The newest object of each kind, and an order's reference. */
 type Owned = Record<Kind | 'reference', string>
@@ -69,6 +90,8 @@ async function fill(merchant: Merchant, reference: string): Promise<Owned> {
   const { body } = await call('POST', `${root}/orders`, order)
   await call('POST', `${root}/payments`, upi)
   await call('POST', `${root}/payments`, { ...upi, order_id: body.id })
+  await call('POST', `${root}/api_keys`, {})
+  await db.update(deliveries).set({ status: 'failed', nextSweepAt: null })
   const newest = async (kind: Kind) => {
     const id = (await call('GET', `${root}/${kind}?limit=1`)).body.data[0]?.id
     assert(id, `${kind}: none was made`)
@@ -139,13 +162,22 @@ test.each(lists)(
   },
 )
 
-test.each(creates)('%s makes an object of the caller alone', async (route, { create }) => {
+test.each(creates)('%s makes an object of the caller alone', async (route, { create, found }) => {
   const before = await rowsOfOwner()
   const { status, body } = await stranger('POST', pathOf(route), create)
   expect(status).toBe(201)
-  expectRefusal(await owner('GET', `${pathOf(route)}/${body.id}`), 404, 'not_found')
-  expect((await stranger('GET', `${pathOf(route)}/${body.id}`)).status).toBe(200)
+  const path = `${found ? root + found : pathOf(route)}/${body.id}`
+  expectRefusal(await owner('GET', path), 404, 'not_found')
+  expect((await stranger('GET', path)).status).toBe(200)
   expect(await rowsOfOwner()).toEqual(before)
+})
+
+test('the account is that of who asks, and so is what it changes', async () => {
+  const before = (await owner('GET', `${root}/account`)).body
+  const renamed = await stranger('PATCH', `${root}/account`, { name: 'Renamed' })
+  expect(renamed.body.id).not.toBe(before.id)
+  expect((await stranger('GET', `${root}/account`)).body).toEqual(renamed.body)
+  expect((await owner('GET', `${root}/account`)).body).toEqual(before)
 })
 
 test("a payment can not be for another merchant's order", async () => {

@@ -7,7 +7,14 @@ const COUNT = 8
 const order = { amount: 50_000, currency: 'INR' }
 const url = 'https://shop.example/hooks'
 
-const kinds = ['orders', 'payments', 'events', 'webhook_endpoints', 'webhook_deliveries'] as const
+const kinds = [
+  'orders',
+  'payments',
+  'events',
+  'webhook_endpoints',
+  'webhook_deliveries',
+  'api_keys',
+] as const
 type Kind = (typeof kinds)[number]
 
 type Item = { id: string; created_at: string } & Record<string, unknown>
@@ -20,6 +27,7 @@ const made: Record<Kind, string[]> = {
   events: [],
   webhook_endpoints: [],
   webhook_deliveries: [],
+  api_keys: [],
 }
 
 /** Three objects share each moment, so that a page ends amid equals. */
@@ -51,10 +59,12 @@ beforeAll(async () => {
   for (let n = 0; n < COUNT; n++)
     made.orders.push(await post('orders', { ...order, reference: `R-${n}` }))
   for (let n = 0; n < COUNT; n++) made.payments.push(await post('payments', upi))
+  for (let n = 1; n < COUNT; n++) await post('api_keys', {}) // one is there
 
   const { rows: found } = await db.execute<{ id: string; kind: Kind }>(sql`
     select id, 'events' as kind from events union all
-    select id, 'webhook_deliveries' from webhook_deliveries order by id`)
+    select id, 'webhook_deliveries' from webhook_deliveries union all
+    select id, 'api_keys' from api_keys order by id`)
   for (const { id, kind } of found) made[kind].push(id)
   for (const kind of kinds)
     for (const [n, id] of made[kind].entries())
@@ -142,7 +152,7 @@ test('a page is twenty long by default', async () => {
 
 test('a list of nothing is empty', async () => {
   const shop = await testShop(db)
-  for (const kind of kinds) {
+  for (const kind of kinds.filter((each) => each !== 'api_keys')) {
     const { body } = await shop.call('GET', `/api/v1/${kind}`)
     expect(body).toStrictEqual({ object: 'list', data: [], has_more: false })
   }
@@ -197,6 +207,14 @@ describe('filters', () => {
     expect(idsOf(one)).toEqual([whole[0]])
     expect(idsOf(await list('webhook_deliveries', '?status=pending'))).toEqual(whole)
     expect(idsOf(await list('webhook_deliveries', '?status=delivered'))).toEqual([])
+  })
+
+  test('API keys by status', async () => {
+    const [, second = ''] = made.api_keys
+    await call('DELETE', `/api/v1/api_keys/${second}`)
+    expect(idsOf(await list('api_keys', '?status=revoked'))).toEqual([second])
+    const active = await list('api_keys', '?status=active')
+    expect(active.data).toHaveLength(COUNT - 1)
   })
 
   test('endpoints by status', async () => {

@@ -94,6 +94,7 @@ const lists: [path: string, index: string][] = [
   ['webhook_deliveries?status=pending', 'webhook_deliveries_status_idx'],
   ['webhook_deliveries?endpoint_id=:endpoint', 'webhook_deliveries_endpoint_idx'],
   ['webhook_endpoints', 'webhook_endpoints_list_idx'],
+  ['api_keys', 'api_keys_list_idx'],
 ]
 
 test.each(lists)('the list %s is read in the order of %s', async (path, index) => {

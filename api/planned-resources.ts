@@ -1,0 +1,91 @@
+import { z } from '@hono/zod-openapi'
+import { Amount, Metadata, Timestamp } from './fields.ts'
+
+/**
+ * What the catalog's events will carry of resources that are not there yet. Each moves to its
+ * resource's own file, for its routes to answer with, once there is one.
+ */
+const currency = z.string()
+const money = { amount: Amount, currency }
+const times = { created_at: Timestamp, updated_at: Timestamp }
+
+export const Refund = z.object({
+  id: z.string(),
+  object: z.literal('refund'),
+  payment_id: z.string(),
+  ...money,
+  status: z.enum(['pending', 'succeeded', 'failed']),
+  reason: z.string().nullable(),
+  failure_code: z.string().nullable(),
+  metadata: Metadata,
+  created_at: Timestamp,
+})
+
+export const PaymentLink = z.object({
+  id: z.string(),
+  object: z.literal('payment_link'),
+  status: z.enum(['active', 'paid', 'expired', 'canceled']),
+  ...money,
+  url: z.string(),
+  description: z.string().nullable(),
+  expires_at: Timestamp.nullable(),
+  metadata: Metadata,
+  ...times,
+})
+
+export const Payout = z.object({
+  id: z.string(),
+  object: z.literal('payout'),
+  status: z.enum(['pending', 'processing', 'completed', 'failed', 'canceled']),
+  ...money,
+  destination: z.discriminatedUnion('type', [
+    z.object({ type: z.literal('vpa'), vpa: z.string() }),
+    z.object({
+      type: z.literal('bank_account'),
+      account_number: z.string(),
+      bank_code: z.string(),
+      holder_name: z.string(),
+    }),
+  ]),
+  failure_code: z.string().nullable(),
+  description: z.string().nullable(),
+  metadata: Metadata,
+  ...times,
+})
+
+export const Invoice = z.object({
+  id: z.string(),
+  object: z.literal('invoice'),
+  number: z.int(),
+  status: z.enum(['sent', 'partially_paid', 'paid']),
+  ...money,
+  amount_paid: z.int(),
+  amount_overpaid: z.int(),
+  ...times,
+})
+
+export const Dispute = z.object({
+  id: z.string(),
+  object: z.literal('dispute'),
+  payment_id: z.string(),
+  status: z.enum(['needs_response', 'under_review', 'won', 'lost']),
+  ...money,
+  evidence: z
+    .object({
+      text: z.string().nullable(),
+      files: z.array(z.object({ name: z.string(), url: z.string() })),
+    })
+    .nullable(),
+  ...times,
+})
+
+export const Subscription = z.object({
+  id: z.string(),
+  object: z.literal('subscription'),
+  status: z.enum(['trialing', 'active', 'past_due', 'canceled']),
+  ...money,
+  interval: z.enum(['day', 'week', 'month', 'year']),
+  interval_count: z.int(),
+  description: z.string().nullable(),
+  ...times,
+})

@@ -1,0 +1,216 @@
+import { z } from '@hono/zod-openapi'
+import { type ErrorCode, errorKinds } from '../core/errors.ts'
+import { callAs, routesOf, testApp } from './app.ts'
+import { testDb } from './db.ts'
+import { testShop, upi } from './http.ts'
+
+const db = testDb()
+const { app } = testApp(db, { receiverSecret: 'whsec_eA==' })
+
+// A document is walked as the JSON that it is.
+// biome-ignore lint/suspicious/noExplicitAny: see above
+type Json = any
+type Operation = { route: string; method: string; operation: Json }
+
+let document: Json
+let operations: Operation[]
+beforeAll(async () => {
+  document = (await callAs(app, null)('GET', '/openapi.json')).body
+  operations = Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item as Json).map(([method, operation]) => {
+      const route = `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`
+      return { route, method, operation }
+    }),
+  )
+})
+
+/** Every object in the document. */
+function* objectsIn(value: Json): Generator<Json> {
+  if (typeof value !== 'object' || value === null) return
+  yield value
+  for (const child of Object.values(value)) yield* objectsIn(child)
+}
+
+function follow(ref: string): Json {
+  return ref
+    .replace('#/', '')
+    .split('/')
+    .reduce((at, name) => at?.[name], document)
+}
+
+/** A schema that needs no document around it. */
+function resolved(schema: Json): Json {
+  if (typeof schema !== 'object' || schema === null) return schema
+  if (Array.isArray(schema)) return schema.map(resolved)
+  const target = schema.$ref ? follow(schema.$ref) : schema
+  return Object.fromEntries(Object.entries(target).map(([name, it]) => [name, resolved(it)]))
+}
+
+/** Pages, the process's own state, and the built-in receiver are not the API. */
+const notTheApi = /^GET \/(docs.*|openapi\.json|health|ready)$|^(GET|POST) \/dev\/receiver/
+
+test('each route is in the document, and nothing else is', () => {
+  const served = routesOf(app).filter((route) => !notTheApi.test(route))
+  expect(operations.map(({ route }) => route).sort()).toEqual(served.sort())
+  expect(served.length).toBeGreaterThan(25)
+})
+
+test('it is OpenAPI 3.1: every reference resolves, and null is a type', () => {
+  expect(document.openapi).toBe('3.1.0')
+  for (const each of objectsIn(document)) {
+    if (typeof each.$ref === 'string')
+      expect([each.$ref, !!follow(each.$ref)]).toEqual([each.$ref, true])
+    expect(each).not.toHaveProperty('nullable')
+  }
+})
+
+test('every operation has a name of its own, words, a tag that is explained, and both logins', () => {
+  const names = operations.map(({ operation }) => operation.operationId)
+  expect(new Set(names).size).toBe(names.length)
+  const explained = document.tags.map(({ name }: { name: string }) => name)
+  for (const { operation } of operations) {
+    expect(operation.summary).toMatch(/^[A-Z][\w ]+$/)
+    expect(explained).toEqual(expect.arrayContaining(operation.tags))
+    expect(operation.security).toEqual([{ bearer: [] }, { apiKey: [], apiSecret: [] }])
+  }
+  const used = new Set(operations.flatMap(({ operation }) => operation.tags))
+  expect([...used].sort()).toEqual([...explained].sort())
+})
+
+test('every path parameter is declared', () => {
+  for (const { route, operation } of operations) {
+    const inPath = (operation.parameters ?? []).filter((each: Json) => each.in === 'path')
+    const declared = inPath.map(({ name }: { name: string }) => `:${name}`)
+    expect(declared).toEqual(route.match(/:\w+/g) ?? [])
+  }
+})
+
+/** The error codes that an operation names for a status. */
+function codesAt(operation: Json, status: number | string): string[] {
+  return Object.keys(operation.responses[status]?.content['application/json'].examples ?? {})
+}
+
+const anywhere = [400, 401, 403, 429, 500, 503]
+
+test('every operation names the errors it can answer with, by status', () => {
+  for (const { route, method, operation } of operations) {
+    const statuses = Object.keys(operation.responses).map(Number)
+    const takesBody = method === 'get' ? [] : [413, 415]
+    const needs = [...anywhere, ...takesBody, ...(route.includes(':') ? [404] : [])]
+    expect(statuses).toEqual(expect.arrayContaining(needs))
+    expect(operation.responses).not.toHaveProperty('default')
+    for (const status of statuses.filter((each) => each >= 400)) {
+      const codes = codesAt(operation, status) as ErrorCode[]
+      expect(codes.length).toBeGreaterThan(0)
+      for (const code of codes) {
+        expect(errorKinds[code].status).toBe(status)
+        expect(operation.responses[status].description).toContain(`\`${code}\``)
+      }
+    }
+  }
+})
+
+test('every error is named where it can occur', () => {
+  const named = new Set(
+    operations.flatMap(({ operation }) =>
+      Object.keys(operation.responses).flatMap((status) => codesAt(operation, status)),
+    ),
+  )
+  const nowhere = Object.keys(errorKinds).filter((code) => !named.has(code))
+  expect(nowhere).toEqual(['method_not_allowed']) // an operation's method is allowed
+})
+
+test('the examples of errors are errors', () => {
+  const ErrorShape = z.fromJSONSchema(resolved(document.components.schemas.Error))
+  const examples = Object.entries(document.components.examples)
+  expect(examples.map(([code]) => code).sort()).toEqual(Object.keys(errorKinds).sort())
+  for (const [code, { value }] of examples as [string, Json][]) {
+    ErrorShape.parse(value)
+    expect(value.error.code).toBe(code)
+  }
+})
+
+test('the headers that come with an answer are named', () => {
+  for (const { operation } of operations)
+    for (const [status, { headers }] of Object.entries(operation.responses) as [string, Json][]) {
+      const waits = ['429', '503'].includes(status)
+      expect(Object.keys(headers)).toEqual(
+        expect.arrayContaining(['Request-Id', ...(waits ? ['Retry-After'] : [])]),
+      )
+    }
+  const creates = operations.filter(({ operation }) => operation.responses[201])
+  for (const { operation } of creates) {
+    expect(operation.responses[201].headers).toHaveProperty('Idempotent-Replayed')
+    const names = operation.parameters.map(({ name }: { name: string }) => name)
+    expect(names).toContain('Idempotency-Key')
+  }
+  expect(creates.length).toBeGreaterThanOrEqual(6)
+})
+
+test('the examples of bodies can be sent as they are', async () => {
+  const { call } = await testShop(db)
+  const sent = []
+  for (const { route, operation } of operations) {
+    const schema = operation.requestBody?.content['application/json'].schema
+    if (!schema || route.includes(':')) continue
+    const [method = '', path = ''] = route.split(' ')
+    const answer = await call(method, path, exampleOf(resolved(schema)))
+    sent.push([route, answer.status])
+  }
+  expect(sent.filter(([, status]) => status !== 200 && status !== 201)).toEqual([])
+  expect(sent.length).toBeGreaterThanOrEqual(6)
+})
+
+/** As the page fills a body in. */
+function exampleOf(schema: Json): Json {
+  if (schema.example !== undefined) return schema.example
+  if (schema.default !== undefined) return schema.default
+  if (!schema.properties) return schema.type === 'object' ? {} : (schema.enum?.[0] ?? 'string')
+  const entries = Object.entries(schema.properties)
+  return Object.fromEntries(entries.map(([name, property]) => [name, exampleOf(property)]))
+}
+
+test('answers are as the document says, whether good or bad', async () => {
+  const { call } = await testShop(db)
+  const api = '/api/v1'
+  const made: Record<string, string> = {}
+  const create = async (path: string, body: object) => {
+    made[path] = (await call('POST', `${api}/${path}`, body)).body.id
+  }
+  await create('webhook_endpoints', { url: 'https://shop.example/hooks', retry_schedule: [1] })
+  await create('orders', { amount: 100, currency: 'INR', metadata: { a: 'b' } })
+  await create('payments', upi)
+  await create('api_keys', { name: 'Second' })
+  for (const path of ['events', 'webhook_deliveries'])
+    made[path] = (await call('GET', `${api}/${path}?limit=1`)).body.data[0].id
+
+  const gets = operations.filter(({ method, route }) => method === 'get' && !route.includes('jobs'))
+  for (const { route, operation } of gets) {
+    const path = route.replace('GET ', '')
+    const kind = path.split('/')[3] ?? ''
+    for (const id of path.includes(':id') ? [made[kind], 'x_404'] : ['']) {
+      const { status, body } = await call('GET', path.replace(':id', id ?? ''))
+      expect([route, status]).toEqual([route, id === 'x_404' ? 404 : 200])
+      expect(problemOf(operation, status, body)).toBeNull()
+    }
+    const { status, body } = await call('GET', `${path.replace(':id', 'x')}?limit=0`)
+    expect(problemOf(operation, status, body)).toBeNull()
+  }
+  expect(gets.length).toBeGreaterThanOrEqual(14)
+})
+
+function problemOf(operation: Json, status: number, body: Json): string | null {
+  const schema = operation.responses[status]?.content['application/json'].schema
+  if (!schema) return `${status} is not in the document`
+  const parsed = z.fromJSONSchema(closed(resolved(schema))).safeParse(body)
+  return parsed.success ? null : z.prettifyError(parsed.error)
+}
+
+/** Refuses what the document doesn't name, so that nothing is answered that it doesn't know. */
+function closed(schema: Json): Json {
+  if (typeof schema !== 'object' || schema === null) return schema
+  if (Array.isArray(schema)) return schema.map(closed)
+  const entries = Object.entries(schema).map(([name, it]) => [name, closed(it)])
+  const rest = schema.properties && !schema.allOf ? { additionalProperties: false } : {}
+  return { ...rest, ...Object.fromEntries(entries) }
+}
