@@ -4,6 +4,7 @@ import { deliveryStart, paymentStart, type Start } from '../core/starts.ts'
 import { RECONCILE_AFTER_MS } from '../core/sweep.ts'
 import type { Db } from '../db/client.ts'
 import { findTakenUp, type SweptKind, strand, sweptKinds, takeStranded } from '../db/sweep.ts'
+import type { Log } from '../log.ts'
 import type { Now } from './now.ts'
 import { startAgain } from './start.ts'
 
@@ -13,7 +14,7 @@ const GRPC_UNAVAILABLE = 14
 
 type Swept = { found: number; started: number; more: boolean }
 
-export function sweepActivities({ db, now }: { db: Db; now: Now }) {
+export function sweepActivities({ db, now, log }: { db: Db; now: Now; log: Log }) {
   return {
     /** Starts one page of what no workflow has taken up in time. */
     async startStranded(): Promise<Swept> {
@@ -26,7 +27,7 @@ export function sweepActivities({ db, now }: { db: Db; now: Now }) {
       let started = 0
       // One after the other: after an outage, those who come in now have the server first.
       for (const start of starts) {
-        if (await startOrLeave(client, start)) started++
+        if (await startOrLeave(client, start, log)) started++
         Context.current().heartbeat()
       }
       const more = payments.length === PAGE || deliveries.length === PAGE
@@ -56,12 +57,12 @@ export function sweepActivities({ db, now }: { db: Db; now: Now }) {
 }
 
 /** One that can't be started does not keep the others waiting: its own next turn comes. */
-async function startOrLeave(client: Client, start: Start): Promise<boolean> {
+async function startOrLeave(client: Client, start: Start, log: Log): Promise<boolean> {
   try {
     return await startAgain(client, start)
   } catch (error) {
     if (isAway(error)) throw error
-    console.error(`${start.workflowId} could not be started: ${error}`)
+    log.warn({ workflow_id: start.workflowId, err: error }, 'Could not be started')
     return false
   }
 }

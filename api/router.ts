@@ -4,12 +4,14 @@ import type { OutboundPolicy } from '../core/public-address.ts'
 import type { Cipher } from '../core/secrets.ts'
 import type { Db } from '../db/client.ts'
 import type { Caller } from '../db/merchants.ts'
+import type { Log } from '../log.ts'
 import type { Providers } from '../providers/index.ts'
 import { ErrorBody } from './errors.ts'
 import { ListQuery, listOf } from './fields.ts'
 import type { TryStart } from './start.ts'
 
 export type Deps = {
+  log: Log
   db: Db
   temporal: Client
   tryStart: TryStart
@@ -18,7 +20,7 @@ export type Deps = {
   outbound: OutboundPolicy
   rateLimitPerSecond: number // 0: none
 }
-export type Env = { Variables: { requestId: string; caller: Caller } }
+export type Env = { Variables: { requestId: string; log: Log; caller: Caller } }
 
 export function newRouter() {
   return new OpenAPIHono<Env>({
