@@ -1,5 +1,6 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { Pool } from 'pg'
+import type { Log } from '../log.ts'
 import * as ledger from './ledger-schema.ts'
 import * as core from './schema.ts'
 import * as webhooks from './webhook-schema.ts'
@@ -7,13 +8,17 @@ import * as webhooks from './webhook-schema.ts'
 /** Every table, by its name in the code. */
 export const schema = { ...core, ...webhooks, ...ledger }
 
-type Options = { poolMax?: number; statementTimeoutMs: number }
+type Options = {
+  poolMax?: number
+  statementTimeoutMs: number
+  log?: Log // where a connection is told of that ends while nobody uses it
+}
 
 /** Waiting for a connection has a limit too: an API without its database answers 503, and soon. */
 const CONNECT_TIMEOUT_MS = 5_000
 const NETWORK_SLACK_MS = 1_000
 
-export function openDb(url: string, { poolMax = 10, statementTimeoutMs }: Options): Db {
+export function openDb(url: string, { poolMax = 10, statementTimeoutMs, log }: Options): Db {
   const client = new Pool({
     connectionString: url,
     max: poolMax,
@@ -25,7 +30,7 @@ export function openDb(url: string, { poolMax = 10, statementTimeoutMs }: Option
   })
   // A connection that the server closes is one to make anew, whether it was idle or in use: without
   // a listener of its own, each of them would end the process.
-  client.on('error', (error) => console.error(`Postgres closed a connection: ${error.message}`))
+  client.on('error', (err) => log?.warn({ err }, 'Postgres closed a connection'))
   client.on('connect', (connection) => connection.on('error', () => {}))
   const db = drizzle({ client, schema, casing: 'snake_case' })
   return Object.assign(db, { transaction: transactions(client) as typeof db.transaction })

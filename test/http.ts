@@ -7,6 +7,7 @@ import { settlePayment } from '../db/payment-steps.ts'
 import { type Answer, callAs, testApp, testProviders } from './app.ts'
 import { testCipher } from './cipher.ts'
 import { addMerchant } from './db.ts'
+import { silent } from './log.ts'
 
 export const upi = { amount: 50_000, currency: 'INR', method: 'upi', vpa: 'asha.rao@upi' }
 
@@ -25,6 +26,7 @@ export async function testShop(db: Db, options: Parameters<typeof testApp>[1] = 
 /** The API, set up otherwise than the tests have it. */
 export function appWith(db: Db, overrides: Partial<Deps>) {
   return createApp({
+    log: silent,
     db,
     temporal: {} as Client,
     tryStart: async () => {},
@@ -90,10 +92,4 @@ export function expectRefusal(answer: Answer, status: number, code: string, para
   if (param !== undefined) expect(answer.body.error.param).toBe(param)
   expect(answer.body.error.request_id).toMatch(/^req_[0-9a-f]{32}$/)
   expect(answer.body.error.request_id).toBe(answer.headers.get('request-id'))
-}
-
-/** What a refused call logs is not the test's business. Returns all that was logged. */
-export function silenceErrors() {
-  const spy = jest.spyOn(console, 'error').mockImplementation(() => {})
-  return () => spy.mock.calls
 }
