@@ -18,35 +18,34 @@ const POLICY = [
 
 const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
 
+const types = { css: 'text/css; charset=utf-8', js: 'text/javascript; charset=utf-8' }
+
 /** Those of Swagger UI's files that the page loads. */
-const types: Record<string, string> = {
-  'swagger-ui.css': 'text/css; charset=utf-8',
-  'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
+const files = {
+  'swagger-ui.css': types.css,
+  'swagger-ui-bundle.js': types.js,
   'favicon-32x32.png': 'image/png',
 }
 
 /** The API's document as a page to read, where each operation can be tried out. */
 export function docsRoutes() {
-  return newRouter()
-    .use(async (c, next) => {
-      await next()
-      c.header('Content-Security-Policy', POLICY)
-      c.header('X-Content-Type-Options', 'nosniff')
-      c.header('Referrer-Policy', 'no-referrer')
-    })
-    .get('/', (c) => c.html(<DocsPage root={ROOT} />))
-    .get('/page.css', (c) => c.body(STYLE, 200, { 'Content-Type': 'text/css; charset=utf-8' }))
-    .get('/page.js', (c) =>
-      c.body(SCRIPT, 200, { 'Content-Type': 'text/javascript; charset=utf-8' }),
+  const routes = newRouter()
+  routes.use(async (c, next) => {
+    await next()
+    c.header('Content-Security-Policy', POLICY)
+    c.header('X-Content-Type-Options', 'nosniff')
+    c.header('Referrer-Policy', 'no-referrer')
+  })
+  routes.get('/', (c) => c.html(<DocsPage root={ROOT} />))
+  routes.get('/page.css', (c) => c.body(STYLE, 200, { 'Content-Type': types.css }))
+  routes.get('/page.js', (c) => c.body(SCRIPT, 200, { 'Content-Type': types.js }))
+  for (const [file, type] of Object.entries(files)) {
+    const headers = { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' }
+    routes.get(`/${file}`, async (c) =>
+      c.body(new Uint8Array(await readFile(join(folder, file))), 200, headers),
     )
-    .get(`/:file{${Object.keys(types).join('|').replaceAll('.', '\\.')}}`, async (c) => {
-      const file = c.req.param('file')
-      const headers = {
-        'Content-Type': types[file] ?? '',
-        'Cache-Control': 'public, max-age=3600',
-      }
-      return c.body(new Uint8Array(await readFile(join(folder, file))), 200, headers)
-    })
+  }
+  return routes
 }
 
 const SCRIPT = `

@@ -48,9 +48,21 @@ export async function startPostgres({ dataDir, port }: Options = {}) {
     ...(dataDir ? {} : { removeAfter: home }),
   })
   const password = await readFile(join(home, 'password'), 'utf8')
-  const url = `postgres://postgres:${password}@127.0.0.1:${usedPort}/postgres`
+  const url = urlOf(usedPort, password)
   await waitUntilReady({ name: 'Postgres', process: running, logFile }, () => askPostgres(url))
   return { ...running, url }
+}
+
+/** The URL of the Postgres that runs on this data, as `npm start` keeps it; null when none does. */
+export async function findPostgres(dataDir: string): Promise<string | null> {
+  const pidFile = join(dataDir, 'data', 'postmaster.pid')
+  const [pid, data = '', , port] = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n')
+  if (!port || !commandOf(Number(pid)).includes(data)) return null
+  return urlOf(port, await readFile(join(dataDir, 'password'), 'utf8'))
+}
+
+function urlOf(port: number | string, password: string): string {
+  return `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
 }
 
 function command({ bin, home }: Place, port: number, settings: Record<string, string>) {

@@ -8,6 +8,7 @@ import { type Answer, callAs, testApp, testProviders } from './app.ts'
 import { testCipher } from './cipher.ts'
 import { addMerchant } from './db.ts'
 import { silent } from './log.ts'
+import { until } from './stack.ts'
 
 export const upi = { amount: 50_000, currency: 'INR', method: 'upi', vpa: 'asha.rao@upi' }
 
@@ -85,6 +86,28 @@ export async function rowCounts(db: Db): Promise<Record<string, number>> {
     sql.join(counts, sql` union all `),
   )
   return Object.fromEntries(rows.map(({ name, count }) => [name, count]))
+}
+
+/** Makes calls that change a merchant, and lets them go on only once all of them are at its row. */
+export async function allAtOnce<T>(db: Db, merchantId: string, calls: (() => Promise<T>)[]) {
+  const holder = await db.$client.connect()
+  try {
+    await holder.query('begin')
+    await holder.query('select 1 from merchants where id = $1 for update', [merchantId])
+    const answers = Promise.all(calls.map((call) => call()))
+    await until(async () => (await lockWaiters(db)) === calls.length, 'all calls to wait')
+    await holder.query('commit')
+    return await answers
+  } finally {
+    holder.release()
+  }
+}
+
+async function lockWaiters(db: Db): Promise<number> {
+  const { rows } = await db.execute<{ count: number }>(sql`
+    select count(*)::int as count from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`)
+  return rows[0]?.count ?? 0
 }
 
 export function expectRefusal(answer: Answer, status: number, code: string, param?: string | null) {

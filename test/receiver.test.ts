@@ -1,24 +1,17 @@
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { type ServerType, serve } from '@hono/node-server'
 import { newWebhookSecret, signatureHeaders } from '../core/signature.ts'
 import { testApp } from './app.ts'
 import { pageTest, testBrowser } from './browser.ts'
 import { testDb } from './db.ts'
+import { testServer } from './server.ts'
 
 const db = testDb()
 const open = testBrowser()
 const secret = newWebhookSecret()
-let server: ServerType
+const server = testServer(testApp(db, { receiverSecret: secret }).app)
 let url: string
-
-beforeAll(async () => {
-  const { app } = testApp(db, { receiverSecret: secret })
-  server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 })
-  await once(server, 'listening')
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/dev/receiver`
+beforeAll(() => {
+  url = `${server.url}/dev/receiver`
 })
-afterAll(() => server.close())
 
 function post(body: string, signedWith: string, path = '') {
   const sentAt = new Date()

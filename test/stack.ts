@@ -1,6 +1,7 @@
 import type { Client, WorkflowHandle } from '@temporalio/client'
 import { createActivities } from '../activities/index.ts'
 import type { WebhookDeps } from '../activities/webhooks.ts'
+import type { TryStart } from '../api/start.ts'
 import type { Db } from '../db/client.ts'
 import type { Providers } from '../providers/index.ts'
 import { testProviders } from './app.ts'
@@ -18,6 +19,13 @@ export function testActivities(db: Db, { providers, ...overrides }: Overrides = 
     providers: providers ?? testProviders(db, deps.now),
     feeBps: 0,
   })
+}
+
+/** Starts what the API asks for, however long that takes on a busy machine. */
+export function patientStart(client: Client): TryStart {
+  return async ({ workflowType, ...options }) => {
+    await client.workflow.start(workflowType, options)
+  }
 }
 
 const POLL_MS = 50
