@@ -78,6 +78,7 @@ test.each(longRunning)('%s is started again, and its health is checked', (_, ser
   expect(service.restart).toBe('unless-stopped')
   expect(service.healthcheck?.test[0]).toBe('CMD')
   expect(service.healthcheck?.test.length).toBeGreaterThan(1)
+  for (const word of service.healthcheck?.test ?? []) expect(word).toEqual(expect.any(String))
 })
 
 test('each waits for what it needs, and for what has a health until it has it', () => {
