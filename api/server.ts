@@ -1,4 +1,5 @@
 import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
 import { serve } from '@hono/node-server'
 
 type Fetch = (request: Request, env: object) => Response | Promise<Response>
@@ -33,10 +34,21 @@ export function listen(fetch: Fetch, { stopping, onListening, ...address }: Opti
 
   const serving = serve({ fetch: answer, ...address }, ({ port }) => onListening(port))
   const server = serving as Server // no options of ours ask for HTTP/2
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+
+  /** To Node one that has not sent a byte yet is not idle. */
+  function closeIdle(): void {
+    server.closeIdleConnections()
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+  }
 
   async function stop(): Promise<void> {
     const closed = new Promise((resolve) => server.close(resolve))
-    const closing = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS)
+    const closing = setInterval(closeIdle, IDLE_CHECK_MS)
     await closed
     clearInterval(closing)
     if (underWay > 0)

@@ -13,8 +13,10 @@ make() {
   chmod 644 "$1"
 }
 
-make postgres_password "$(openssl rand -hex 24)"
-make temporal_postgres_password "$(openssl rand -hex 24)"
-make encryption_key "$(openssl rand -base64 32)"
+hex() { head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
+
+make postgres_password "$(hex)"
+make temporal_postgres_password "$(hex)"
+make encryption_key "$(head -c 32 /dev/urandom | base64)"
 make database_url "postgres://remit:$(cat postgres_password)@postgres:5432/remit"
 echo 'The secrets are in deploy/secrets. Keep a copy of encryption_key where the backups are not.'

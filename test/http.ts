@@ -1,7 +1,6 @@
 import type { Client } from '@temporalio/client'
 import { sql } from 'drizzle-orm'
 import { createApp } from '../api/app.ts'
-import type { Deps } from '../api/router.ts'
 import type { Db } from '../db/client.ts'
 import { settlePayment } from '../db/payment-steps.ts'
 import { type Answer, callAs, testApp, testProviders } from './app.ts'
@@ -25,7 +24,7 @@ export async function testShop(db: Db, options: Parameters<typeof testApp>[1] = 
 }
 
 /** The API, set up otherwise than the tests have it. */
-export function appWith(db: Db, overrides: Partial<Deps>) {
+export function appWith(db: Db, overrides: Partial<Parameters<typeof createApp>[0]>) {
   return createApp({
     log: silent,
     db,

@@ -23,7 +23,10 @@ const log = await openLog('worker', config)
 // The SDK answers the first signal by ending its workers; until there are any, we end by ourselves.
 let workers: Worker[] = []
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.on(signal, () => workers.length === 0 && process.exit(0))
+  process.on(signal, () => {
+    if (workers.length === 0) process.exit(0)
+    log.info({}, 'Stopping')
+  })
 Runtime.install({
   logger: createLogger(log),
   telemetryOptions: { logging: { forward: {}, filter: { core: 'WARN', other: 'ERROR' } } },
