@@ -79,6 +79,8 @@ export async function processPayment(
 ): Promise<PaymentStatus> {
   let told = null as Verdict | null
   let command = null as PaymentCommand | null
+  let authorizedAmount = Number.MAX_SAFE_INTEGER // in minor units; until then nobody knows
+  let sent: Pick<Verdict, 'amountCaptured'> = {}
   let now: PaymentState = { stage: 'charging', status: 'pending' }
   const deliveries: Delivery[] = []
   const starting: Promise<void>[] = []
@@ -100,8 +102,10 @@ export async function processPayment(
   })
   setHandler(capture, (amount) => obey({ kind: 'capture', amount: amount ?? null }), {
     validator: (amount) => {
-      if (amount == null || (Number.isSafeInteger(amount) && amount > 0)) return
-      throw new Error(`Not an amount in minor units: ${amount}`)
+      if (amount == null) return
+      if (!Number.isSafeInteger(amount) || amount <= 0)
+        throw new Error(`Not an amount in minor units: ${amount}`)
+      if (amount > authorizedAmount) throw new Error(`Only ${authorizedAmount} is authorized`)
     },
   })
   setHandler(cancel, () => obey({ kind: 'cancel' }))
@@ -143,6 +147,7 @@ export async function processPayment(
   /** Null when it is to be canceled: that was asked for, or nobody has captured it in time. */
   async function untilCaptured(authorized: Authorized): Promise<Settled | null> {
     now = { ...now, status: 'authorized' }
+    authorizedAmount = authorized.amount
     announce(authorized.deliveries)
     enter('authorized', authorizedDetails(authorized))
     const { captureInMs } = authorized
@@ -150,6 +155,8 @@ export async function processPayment(
       await ask(waiting, () => sleep(captureInMs, { summary: 'Cancel what is not captured' }))
     if (told || command?.kind !== 'capture') return null
     const { amount } = command
+    // Whoever then tells of a success, be it the provider's webhook, doesn't say of how much.
+    if (amount !== null) sent = { amountCaptured: Math.min(amount, authorizedAmount) }
     enter('capturing', '**Capturing** at the provider.')
     return askUnlessTold(() => take(paymentId, amount))
   }
@@ -178,7 +185,7 @@ export async function processPayment(
   async function settled(found: Settled | Verdict): Promise<Settled> {
     if ('deliveries' in found) return found
     enter('settling', `**Settling**: the provider says ${describe(found)}.`)
-    return settle(paymentId, found)
+    return settle(paymentId, { ...found, ...sent })
   }
 
   function announce(made: Delivery[]): void {
