@@ -210,6 +210,8 @@ describe('A payment to be captured', () => {
     expect(paid.row).toMatchObject({ status: told, failureCode: code, amountCaptured: balance })
     expect(paid.balance).toBe(balance)
     expect(captureCharge).not.toHaveBeenCalled()
+    const tookMs = paid.row.updatedAt.getTime() - paid.row.createdAt.getTime()
+    expect(tookMs).toBeLessThan(60_000) // and not after the 7 days
     const said = ['payment.authorized', 'payment.created', `payment.${told}`]
     expect(paid.events).toEqual(said.sort())
   })
