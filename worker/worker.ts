@@ -6,7 +6,6 @@ import {
   Worker,
   type WorkerOptions,
 } from '@temporalio/worker'
-import type { TaskQueue } from '../core/queue.ts'
 import { failureInterceptor } from './failures.ts'
 
 /** Above the longest activity: a worker that is told to stop finishes the POST that is on its way. */
@@ -15,7 +14,7 @@ const SHUTDOWN_GRACE = '40 seconds'
 type Options = {
   connection: NativeConnection
   namespace: string
-  taskQueue: TaskQueue
+  taskQueue: string // Remit's, or the bench's
   activities: object
   workflowBundle: NonNullable<WorkerOptions['workflowBundle']>
 }
