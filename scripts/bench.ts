@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Client, Connection } from '@temporalio/client'
@@ -29,7 +29,7 @@ const { values: options } = parseArgs({
     payments: { type: 'string' }, // through each side, as fast as they go
     timed: { type: 'string' }, // through each side, 5 a second
     rounds: { type: 'string' },
-    'in-flight': { type: 'string', default: '40' },
+    'in-flight': { type: 'string', default: '20' },
     quick: { type: 'boolean', default: false },
     profile: { type: 'string' }, // a folder for CPU profiles of the api and the worker
   },
@@ -109,12 +109,11 @@ async function startAll() {
     WEBHOOK_ALLOW_HTTP: 'true',
     WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true',
     UV_THREADPOOL_SIZE: '64',
-    ...profiling(),
   }
   const start = (name: 'api' | 'worker') =>
     keep(
       name,
-      startProgram(name, env, (line) => console.log(`${name} | ${line}`)),
+      startProgram(name, env, (line) => console.log(`${name} | ${line}`), profiling()),
     )
   const [api, worker] = [start('api'), start('worker')]
   const control = keep('control', await startControlWorker(address))
@@ -135,8 +134,6 @@ async function startTemporal(): Promise<string> {
   return keep('Temporal', await startDevServer({ cli, port, logFile })).address
 }
 
-function profiling(): NodeJS.ProcessEnv {
-  if (!options.profile) return {}
-  mkdirSync(options.profile, { recursive: true })
-  return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${options.profile}` }
+function profiling(): string[] {
+  return options.profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(options.profile)}`] : []
 }

@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 /** Makes one payment, and resolves when the merchant has heard that it has succeeded. */
 export type Pay = () => Promise<void>
 
-const ARRIVAL_LIMIT_MS = 60_000
+const ARRIVAL_LIMIT_MS = 180_000 // above what one that is left to the sweep takes
 
 /** What is waited for, by a name; told by whoever sees it arrive. */
 export function createArrivals() {
