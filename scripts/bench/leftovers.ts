@@ -5,7 +5,7 @@ import { openDb } from '../../db/client.ts'
 import { payments } from '../../db/schema.ts'
 import { deliveries } from '../../db/webhook-schema.ts'
 
-const DRAIN_LIMIT_MS = 30_000
+const DRAIN_LIMIT_MS = 240_000 // above what the deliveries of a payment take that was left to the sweep
 
 /** What is still there once everything had its time to end: rows to sweep, workflows. */
 export async function findLeftovers(databaseUrl: string, client: Client): Promise<string[]> {
