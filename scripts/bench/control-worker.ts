@@ -9,7 +9,6 @@ const workflowsPath = fileURLToPath(new URL('control-workflows.ts', import.meta.
 
 const activities = {
   async charge(_id: string): Promise<void> {},
-  async settle(_id: string): Promise<void> {},
   /** All that it does is tell that the payment has come this far. */
   async post(id: string, isLast: boolean): Promise<void> {
     if (isLast) process.send?.(id)

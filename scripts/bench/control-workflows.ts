@@ -1,15 +1,14 @@
 import { proxyActivities, startChild } from '@temporalio/workflow'
 import type { ControlActivities } from './control-worker.ts'
 
-const { charge, settle, post } = proxyActivities<ControlActivities>({
+const { charge, post } = proxyActivities<ControlActivities>({
   startToCloseTimeout: '30 seconds',
 })
 
-/** What is left of a payment without Remit: its activities and its deliveries, in their order. */
+/** What is left of a payment that is decided at once, without Remit: its activity, its deliveries. */
 export async function barePayment(id: string): Promise<void> {
   const starting = startDelivery(`${id}-created`, false)
   await charge(id)
-  await settle(id)
   await Promise.all([starting, startDelivery(`${id}-succeeded`, true)])
 }
 
