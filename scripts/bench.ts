@@ -100,6 +100,8 @@ async function startAll() {
   const [url, address] = await Promise.all([startDatabase(), startTemporal()])
   const env = {
     ...process.env,
+    NODE_ENV: 'test', // logs as production's are: JSON, every request
+    LOG_LEVEL: 'info',
     DATABASE_URL: url,
     TEMPORAL_ADDRESS: address,
     PORT: '0',
@@ -111,10 +113,7 @@ async function startAll() {
     UV_THREADPOOL_SIZE: '64',
   }
   const start = (name: 'api' | 'worker') =>
-    keep(
-      name,
-      startProgram(name, env, (line) => console.log(`${name} | ${line}`), profiling()),
-    )
+    keep(name, startProgram(name, env, printTrouble, profiling()))
   const [api, worker] = [start('api'), start('worker')]
   const control = keep('control', await startControlWorker(address))
   await Promise.all([api.ready, worker.ready])
@@ -132,6 +131,11 @@ async function startTemporal(): Promise<string> {
   const cli = await resolveTemporalCli(console.log)
   const [port, logFile] = [await tryPort(0), join(folder, 'temporal.log')]
   return keep('Temporal', await startDevServer({ cli, port, logFile })).address
+}
+
+/** Warnings and worse, by pino's number for them, and what is no line of the log. */
+function printTrouble(line: string): void {
+  if (!/"level":[1-3]0,/.test(line)) console.log(line)
 }
 
 function profiling(): string[] {
