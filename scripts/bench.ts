@@ -91,6 +91,7 @@ async function bench(): Promise<string[]> {
   console.log(`
 ${toText({ ...bare, historyEvents: bareEvents }, { ...remit, historyEvents: remitEvents })}
 memory of worker/api, MB, round by round: ${memory.join(', ')}; at most ${peakMbOf(worker.pid).toFixed(0)}/${peakMbOf(api.pid).toFixed(0)}, target ≤ 400/200
+starts that took longer than a second, and were left to the sweep: ${leftToSweep}
 left over: ${leftovers.join(', ') || 'no row to sweep, no workflow open'}
 `)
   return leftovers
@@ -133,9 +134,12 @@ async function startTemporal(): Promise<string> {
   return keep('Temporal', await startDevServer({ cli, port, logFile })).address
 }
 
+let leftToSweep = 0
+
 /** Warnings and worse, by pino's number for them, and what is no line of the log. */
 function printTrouble(line: string): void {
-  if (!/"level":[1-3]0,/.test(line)) console.log(line)
+  if (line.includes('Left to the sweep')) leftToSweep++
+  else if (!/"level":[1-3]0,/.test(line)) console.log(line)
 }
 
 function profiling(): string[] {
