@@ -1,5 +1,5 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
-import { Pool } from 'pg'
+import { Pool, type PoolClient } from 'pg'
 import type { Log } from '../log.ts'
 import * as ledger from './ledger-schema.ts'
 import * as core from './schema.ts'
@@ -31,9 +31,39 @@ export function openDb(url: string, { poolMax = 10, statementTimeoutMs, log }: O
   // A connection that the server closes is one to make anew, whether it was idle or in use: without
   // a listener of its own, each of them would end the process.
   client.on('error', (err) => log?.warn({ err }, 'Postgres closed a connection'))
-  client.on('connect', (connection) => connection.on('error', () => {}))
+  client.on('connect', (connection) => {
+    connection.on('error', () => {})
+    prepareStatements(connection)
+  })
   const db = drizzle({ client, schema, casing: 'snake_case' })
   return Object.assign(db, { transaction: transactions(client) as typeof db.transaction })
+}
+
+/** Above all the statements that the code has; those with a list in them come in any number. */
+const STATEMENTS_MAX = 300
+const statementNames = new Map<string, string>()
+
+/**
+ * Gives each statement a name, so that Postgres parses and plans it once per connection, and not at
+ * each use. What is written out in words, such as `begin`, has no parameters, and stays as it is.
+ */
+function prepareStatements(connection: PoolClient): void {
+  const query = connection.query.bind(connection) as (...args: unknown[]) => unknown
+  const named = (config: unknown, ...rest: unknown[]) =>
+    query(isStatement(config) ? { ...config, name: nameOf(config.text) } : config, ...rest)
+  connection.query = named as typeof connection.query
+}
+
+function isStatement(config: unknown): config is { text: string } {
+  return typeof config === 'object' && config !== null && 'text' in config && !('submit' in config)
+}
+
+function nameOf(text: string): string | undefined {
+  const known = statementNames.get(text)
+  if (known || statementNames.size >= STATEMENTS_MAX) return known
+  const name = `s${statementNames.size + 1}`
+  statementNames.set(text, name)
+  return name
 }
 
 /**

@@ -12,7 +12,7 @@ import { createProviders } from '../providers/index.ts'
 import { serveHealth } from './health.ts'
 import { createLogger } from './logger.ts'
 import { ensureSchedules, setUpNamespace } from './setup.ts'
-import { bundleWorkflows, createWorker } from './worker.ts'
+import { bundleWorkflowsApart, createWorker } from './worker.ts'
 
 const STATEMENT_TIMEOUT_MS = 8_000 // several of them fit into an activity's 30 s
 const RETRY_MS = 2_000
@@ -63,7 +63,7 @@ const activities = createActivities({
 
 const [connection, workflowBundle] = await Promise.all([
   connect(config),
-  config.WORKFLOW_BUNDLE ? { codePath: config.WORKFLOW_BUNDLE } : bundleWorkflows(),
+  config.WORKFLOW_BUNDLE ? { codePath: config.WORKFLOW_BUNDLE } : bundleWorkflowsApart(),
 ])
 const namespace = config.TEMPORAL_NAMESPACE
 const client = new Client({ connection, namespace })
