@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { taskQueues } from './core/queue.ts'
 import { parseKeys } from './core/secrets.ts'
@@ -22,6 +23,7 @@ const EncryptionKeys = z
 const Config = z
   .object({
     NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+    LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),
     DATABASE_URL: z.url(),
     DATABASE_POOL_MAX: z.coerce.number().int().min(1).default(10),
     TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233'),
@@ -39,6 +41,8 @@ const Config = z
       .default('payments,webhooks')
       .transform(list)
       .pipe(z.array(z.enum(taskQueues)).min(1)),
+    WORKER_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
+    WORKFLOW_BUNDLE: z.string().optional(),
     WEBHOOK_RETRY_INTERVALS_TEST: flag.default(false),
     WEBHOOK_ALLOW_HTTP: flag.default(false),
     WEBHOOK_ALLOW_PRIVATE_NETWORKS: flag.default(false),
@@ -76,7 +80,30 @@ export function loadConfigOrExit(): Config {
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
-  const parsed = Config.safeParse(set)
+  const parsed = Config.safeParse({ ...set, ...readSecrets(set) })
   if (!parsed.success) throw new Error(`Invalid environment\n${z.prettifyError(parsed.error)}`)
   return parsed.data
+}
+
+/** What containers are given as files: `X_FILE` names the one that holds X. */
+const secrets = ['DATABASE_URL', 'REMIT_ENCRYPTION_KEY', 'TEMPORAL_API_KEY'] as const
+
+/** Each secret that is given, in the environment or as a file. Throws when it is given both ways. */
+export function readSecrets(
+  env: NodeJS.ProcessEnv,
+): Partial<Record<(typeof secrets)[number], string>> {
+  const given = secrets.map((name) => [name, readSecret(env, name)])
+  return Object.fromEntries(given.filter(([, value]) => value))
+}
+
+function readSecret(env: NodeJS.ProcessEnv, name: string): string | undefined {
+  const file = env[`${name}_FILE`]
+  if (!file) return env[name]
+  if (env[name]) throw new Error(`Invalid environment\n✖ Both ${name} and ${name}_FILE are set`)
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new Error(`Invalid environment\n✖ ${name}_FILE: ${file} can't be read (${code})`)
+  }
 }

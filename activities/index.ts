@@ -2,7 +2,9 @@ import { paymentActivities } from './payments.ts'
 import { sweepActivities } from './sweep.ts'
 import { type WebhookDeps, webhookActivities } from './webhooks.ts'
 
-type Deps = Parameters<typeof paymentActivities>[0] & WebhookDeps
+type Deps = Parameters<typeof paymentActivities>[0] &
+  WebhookDeps &
+  Parameters<typeof sweepActivities>[0]
 
 export function createActivities(deps: Deps) {
   return { ...paymentActivities(deps), ...webhookActivities(deps), ...sweepActivities(deps) }

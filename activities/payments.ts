@@ -27,7 +27,12 @@ type Deps = { db: Db; providers: Providers; feeBps: number; now: Now }
  */
 export type Progress = Settled | Authorized | Undecided
 export type Settled = Omit<Verdict, 'amountCaptured'> & { deliveries: Delivery[] }
-export type Authorized = { status: 'authorized'; deliveries: Delivery[]; captureInMs: number }
+export type Authorized = {
+  status: 'authorized'
+  deliveries: Delivery[]
+  amount: number // in minor units: all that can be captured
+  captureInMs: number
+}
 type Undecided = { status: 'pending'; checkInMs: number | null }
 
 /**
@@ -130,7 +135,9 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
     }
     const number = captureAttempt + 1
     await markCaptureSent(db, id, number, await now())
-    return provider.captureCharge(ref, amount ?? payment.amount, `${id}:capture:${number}`)
+    // The API has checked the amount; an operator's own update may come before anybody can.
+    const taken = Math.min(amount ?? payment.amount, payment.amount)
+    return provider.captureCharge(ref, taken, `${id}:capture:${number}`)
   }
 
   async function record(paymentId: string, found: Charge): Promise<Progress> {
@@ -141,11 +148,11 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
 
   async function authorize(paymentId: string): Promise<Progress> {
     const at = await now()
-    const { authorizedAt, ...recorded } = await authorizePayment(db, paymentId, at)
+    const { authorizedAt, amount, ...recorded } = await authorizePayment(db, paymentId, at)
     if (recorded.status !== 'authorized') return toSettled(recorded)
     const until = (authorizedAt ?? at).getTime() + CAPTURE_WINDOW_MS
     const captureInMs = Math.max(until - at.getTime(), 0)
-    return { status: 'authorized', deliveries: recorded.deliveries, captureInMs }
+    return { status: 'authorized', deliveries: recorded.deliveries, amount, captureInMs }
   }
 
   async function settle(paymentId: string, verdict: Verdict): Promise<Settled> {

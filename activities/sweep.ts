@@ -10,6 +10,7 @@ import {
 import { RECONCILE_AFTER_MS } from '../core/sweep.ts'
 import type { Db } from '../db/client.ts'
 import { findTakenUp, type SweptKind, strand, sweptKinds, takeStranded } from '../db/sweep.ts'
+import type { Log } from '../log.ts'
 import type { Now } from './now.ts'
 import { sendUpdate, startAgain } from './start.ts'
 
@@ -21,7 +22,7 @@ const GRPC_UNAVAILABLE = 14
 type Turn = { start: Start; update?: Update }
 type Swept = { found: number; started: number; more: boolean }
 
-export function sweepActivities({ db, now }: { db: Db; now: Now }) {
+export function sweepActivities({ db, now, log }: { db: Db; now: Now; log: Log }) {
   return {
     /** Starts one page of what no workflow has taken up in time. */
     async startStranded(): Promise<Swept> {
@@ -39,7 +40,7 @@ export function sweepActivities({ db, now }: { db: Db; now: Now }) {
       let started = 0
       // One after the other: after an outage, those who come in now have the server first.
       for (const turn of turns) {
-        if (await startOrLeave(client, turn)) started++
+        if (await startOrLeave(client, turn, log)) started++
         Context.current().heartbeat()
       }
       const more = Object.values(stranded).some((page) => page.length === PAGE)
@@ -69,14 +70,14 @@ export function sweepActivities({ db, now }: { db: Db; now: Now }) {
 }
 
 /** One that can't be started does not keep the others waiting: its own next turn comes. */
-async function startOrLeave(client: Client, { start, update }: Turn): Promise<boolean> {
+async function startOrLeave(client: Client, { start, update }: Turn, log: Log): Promise<boolean> {
   try {
     const started = await startAgain(client, start)
     if (update) await sendUpdate(client, start.workflowId, update)
     return started
   } catch (error) {
     if (isAway(error)) throw error
-    console.error(`${start.workflowId} could not be started or told: ${error}`)
+    log.warn({ workflow_id: start.workflowId, err: error }, 'Could not be started or told')
     return false
   }
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { AppError } from '../core/errors.ts'
@@ -17,6 +16,7 @@ import { orderRoutes } from './orders.ts'
 import { paymentRoutes } from './payments.ts'
 import { limitRate } from './rate-limit.ts'
 import { receiverRoutes } from './receiver.tsx'
+import { logRequests } from './request-log.ts'
 import { type Deps, type Env, newRouter } from './router.ts'
 import { testEventRoutes } from './test-events.ts'
 import { webhookDeliveryRoutes } from './webhook-deliveries.ts'
@@ -24,15 +24,15 @@ import { webhookEndpointRoutes } from './webhook-endpoints.ts'
 
 const BODY_MAX_BYTES = 1024 * 1024
 
-/** `receiverSecret`: of the built-in receiver's endpoint. Without one there is no receiver. */
-export function createApp(deps: Deps & { receiverSecret?: string | undefined }) {
+type Options = {
+  receiverSecret?: string | undefined // of the built-in receiver's endpoint; without one there is none
+  stopping?: AbortSignal // aborted once this process is told to stop
+}
+
+export function createApp(deps: Deps & Options) {
   const app = newRouter()
   app.onError(handleError)
-  app.use(async (c, next) => {
-    c.set('requestId', `req_${randomUUID().replaceAll('-', '')}`)
-    c.header('Request-Id', c.var.requestId)
-    await next()
-  })
+  app.use(logRequests(deps.log))
   app.use(bodyLimit({ maxSize: BODY_MAX_BYTES, onError: refuseBody }))
   app.route('/', healthRoutes(deps))
   app.route('/docs', docsRoutes())

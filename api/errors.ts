@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { AppError, type ErrorCode, errorKinds } from '../core/errors.ts'
-import { isUnavailable, withoutParameters } from '../db/errors.ts'
+import { isUnavailable } from '../db/errors.ts'
 
 const codes = Object.keys(errorKinds) as [ErrorCode, ...ErrorCode[]]
 
@@ -24,7 +24,10 @@ export function handleError(error: Error, c: Context) {
   const { code, message, param, headers } = known
   const { status, type } = errorKinds[code]
   const request_id = c.get('requestId')
-  if (status >= 500) console.error(request_id, withoutParameters(error))
+  if (status >= 500) {
+    const merchant_id = c.get('caller')?.merchantId
+    c.get('log').error({ merchant_id, err: error }, `The request failed: ${code}`)
+  }
   return c.json({ error: { type, code, message, param, request_id } }, status, headers)
 }
 

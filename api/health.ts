@@ -6,14 +6,17 @@ import { newRouter } from './router.ts'
 
 const TEMPORAL_LIMIT_MS = 1_000
 
+type Deps = { db: Db; temporal: Client; stopping?: AbortSignal }
+
 /**
  * `/health`: this process answers. `/ready`: it can take payments, for which it needs Postgres;
  * without Temporal they wait, and the sweep starts them.
  */
-export function healthRoutes({ db, temporal }: { db: Db; temporal: Client }) {
+export function healthRoutes({ db, temporal, stopping }: Deps) {
   return newRouter()
     .get('/health', (c) => c.json({ status: 'ok' }))
     .get('/ready', async (c) => {
+      if (stopping?.aborted) return c.json({ status: 'stopping' }, 503)
       const [postgres, temporalAnswers] = await Promise.all([
         succeeds(() => db.execute(sql`select 1`)),
         succeeds(() => withinLimit(TEMPORAL_LIMIT_MS, temporal.workflowService.getSystemInfo({}))),

@@ -63,7 +63,8 @@ export async function createOnce<Body extends object, Prepared = undefined>(
     if (made.start) await tryStart(made.start)
     return made.body
   } catch (error) {
-    if (leaseId) await releaseKey(db, leaseId).catch(() => {}) // it ends by itself, a little later
+    // Otherwise it ends by itself, a little later.
+    if (request && leaseId) await releaseKey(db, request, leaseId).catch(() => {})
     throw error
   }
 }

@@ -1,21 +1,24 @@
-import { serve } from '@hono/node-server'
 import { loadConfigOrExit } from '../config.ts'
 import { createCipher } from '../core/secrets.ts'
 import { openDb } from '../db/client.ts'
 import { sandboxStore } from '../db/sandbox-charges.ts'
+import { openLog } from '../log.ts'
 import { createProviders } from '../providers/index.ts'
 import { createApp } from './app.ts'
+import { listen } from './server.ts'
 import { createStarter } from './start.ts'
 import { createTemporalClient } from './temporal.ts'
 import { createUpdater } from './update.ts'
 
 const STATEMENT_TIMEOUT_MS = 5_000
-const STOP_LIMIT_MS = 10_000
+const STOP_LIMIT_MS = 20_000 // above what the slowest request may take
 
 const config = loadConfigOrExit()
+const log = await openLog('api', config)
 const db = openDb(config.DATABASE_URL, {
   poolMax: config.DATABASE_POOL_MAX,
   statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  log,
 })
 const temporal = createTemporalClient({
   address: config.TEMPORAL_ADDRESS,
@@ -23,12 +26,14 @@ const temporal = createTemporalClient({
   tls: config.TEMPORAL_TLS,
   apiKey: config.TEMPORAL_API_KEY,
 })
+const stopping = new AbortController()
 
 const app = createApp({
+  log,
   db,
   temporal,
-  tryStart: createStarter(temporal),
-  tryUpdate: createUpdater(temporal),
+  tryStart: createStarter(temporal, log),
+  tryUpdate: createUpdater(temporal, log),
   providers: createProviders({
     sandboxStore: sandboxStore(db),
     sandboxDelay: config.SANDBOX_DELAY_MS,
@@ -41,23 +46,35 @@ const app = createApp({
   },
   rateLimitPerSecond: config.RATE_LIMIT_PER_SECOND,
   receiverSecret: config.DEV_RECEIVER_SECRET,
+  stopping: stopping.signal,
 })
 
-const server = serve({ fetch: app.fetch, hostname: config.HOST, port: config.PORT }, ({ port }) => {
-  console.log(`Listening on ${config.HOST}:${port}`)
-  process.send?.({ port })
+const server = listen(app.fetch, {
+  hostname: config.HOST,
+  port: config.PORT,
+  stopping: stopping.signal,
+  onListening: (port) => {
+    log.info({}, `Listening on ${config.HOST}:${port}`)
+    process.send?.({ port })
+  },
 })
 
-let stopping = false
 for (const signal of ['SIGINT', 'SIGTERM', 'disconnect'] as const) process.on(signal, stop)
 
 /** Answers what has come in, and takes nothing more. */
-function stop(): void {
-  if (stopping) return
-  stopping = true
-  setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref()
-  server.close(async () => {
-    await db.$client.end()
-    process.exit(0)
-  })
+async function stop(): Promise<void> {
+  if (stopping.signal.aborted) return
+  stopping.abort()
+  log.info({}, 'Stopping')
+  setTimeout(giveUp, STOP_LIMIT_MS).unref()
+  await server.stop()
+  await Promise.allSettled([db.$client.end(), temporal.connection.close()])
+  process.exit(0)
+}
+
+/** What is left now is no request of ours: each of those has a limit, and it is over. */
+function giveUp(): void {
+  const requests = server.underWay()
+  log.warn({ requests }, `Still not stopped after ${STOP_LIMIT_MS / 1000} s: ending all the same`)
+  process.exit(requests > 0 ? 1 : 0)
 }

@@ -165,9 +165,12 @@ const capturePayment = commandRoute('/payments/{id}/capture', 'capturePayment', 
   'conflict',
   'capture_exceeds_authorized',
 ])
-const cancelPayment = commandRoute('/payments/{id}/cancel', 'cancelPayment', z.strictObject({}), [
-  'conflict',
-])
+const cancelPayment = commandRoute(
+  '/payments/{id}/cancel',
+  'cancelPayment',
+  z.strictObject({}).openapi('CancelPayment'),
+  ['conflict'],
+)
 
 const retrievePayment = retrieveRoute('/payments/{id}', 'retrievePayment', Payment)
 

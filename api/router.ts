@@ -5,6 +5,7 @@ import type { OutboundPolicy } from '../core/public-address.ts'
 import type { Cipher } from '../core/secrets.ts'
 import type { Db } from '../db/client.ts'
 import type { Caller } from '../db/merchants.ts'
+import type { Log } from '../log.ts'
 import type { Providers } from '../providers/index.ts'
 import { errorResponses, responseHeaders } from './error-responses.ts'
 import { ListQuery, listOf } from './fields.ts'
@@ -12,6 +13,7 @@ import type { TryStart } from './start.ts'
 import type { TryUpdate } from './update.ts'
 
 export type Deps = {
+  log: Log
   db: Db
   temporal: Client
   tryStart: TryStart
@@ -21,7 +23,7 @@ export type Deps = {
   outbound: OutboundPolicy
   rateLimitPerSecond: number // 0: none
 }
-export type Env = { Variables: { requestId: string; caller: Caller } }
+export type Env = { Variables: { requestId: string; log: Log; caller: Caller } }
 
 export function newRouter() {
   return new OpenAPIHono<Env>({

@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client'
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
 import type { Start } from '../core/starts.ts'
+import type { Log } from '../log.ts'
 import { withinLimit } from './limit.ts'
 
 const DEADLINE_MS = 1_000 // without one, an unreachable server holds the caller up for 18 s
@@ -13,7 +14,7 @@ export type TryStart = (start: Start) => Promise<void>
  * Starts a workflow, or leaves it: its row is committed, and the sweep starts what this does not.
  * So it never throws, and after three failures in a row it doesn't even try for five seconds.
  */
-export function createStarter(temporal: Client, now: () => number = Date.now): TryStart {
+export function createStarter(temporal: Client, log: Log, now: () => number = Date.now): TryStart {
   let failures = 0
   let closedAgainAt = 0
 
@@ -33,7 +34,7 @@ export function createStarter(temporal: Client, now: () => number = Date.now): T
       if (error instanceof WorkflowExecutionAlreadyStartedError) return
       failures++
       if (failures >= FAILURES_TO_OPEN) closedAgainAt = now() + OPEN_MS
-      console.error(`${options.workflowId} is left to the sweep: ${error}`)
+      log.warn({ workflow_id: options.workflowId, err: error }, 'Left to the sweep')
     }
   }
 }

@@ -1,5 +1,6 @@
 import { type Client, WithStartWorkflowOperation } from '@temporalio/client'
 import type { Start, Update } from '../core/starts.ts'
+import type { Log } from '../log.ts'
 import { withinLimit } from './limit.ts'
 
 const DEADLINE_MS = 5_000
@@ -11,7 +12,7 @@ export type TryUpdate = (start: Start, update: Update) => Promise<void>
  * Sends a command to its workflow, which is started where it is not there yet, and waits until it is
  * done, at most five seconds. One that gets lost on the way is sent again by the sweep.
  */
-export function createUpdater(temporal: Client): TryUpdate {
+export function createUpdater(temporal: Client, log: Log): TryUpdate {
   return async ({ workflowType, ...options }, { id: updateId, name, args }) => {
     const startWorkflowOperation = new WithStartWorkflowOperation(workflowType, {
       ...options,
@@ -25,7 +26,8 @@ export function createUpdater(temporal: Client): TryUpdate {
       )
       await withinLimit(DEADLINE_MS, updating)
     } catch (error) {
-      console.error(`${updateId} is left to the sweep: ${error}`)
+      const about = { workflow_id: options.workflowId, command_id: updateId, err: error }
+      log.warn(about, 'Left to the sweep')
     }
   }
 }

@@ -10,9 +10,18 @@ export function isCurrency(code: string): boolean {
 
 /** An amount in minor units, as a reader wants it: 50000 INR is ₹500.00. */
 export function formatMoney(amount: number, currency: string): string {
-  const format = new Intl.NumberFormat('en', { style: 'currency', currency })
+  const format = formatOf(currency)
   const digits = format.resolvedOptions().maximumFractionDigits ?? 2
   return format.format(amount / 10 ** digits)
+}
+
+const formats = new Map<string, Intl.NumberFormat>()
+
+/** Kept, because one takes longer to make than all else that the start of a workflow needs. */
+function formatOf(currency: string): Intl.NumberFormat {
+  const kept = formats.get(currency) ?? new Intl.NumberFormat('en', { style: 'currency', currency })
+  formats.set(currency, kept)
+  return kept
 }
 
 /** The platform's fee in minor units, half a unit rounded up. `bps`: hundredths of a percent. */

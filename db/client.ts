@@ -1,5 +1,6 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
-import { Pool } from 'pg'
+import { Pool, type PoolClient } from 'pg'
+import type { Log } from '../log.ts'
 import * as ledger from './ledger-schema.ts'
 import * as core from './schema.ts'
 import * as webhooks from './webhook-schema.ts'
@@ -7,13 +8,17 @@ import * as webhooks from './webhook-schema.ts'
 /** Every table, by its name in the code. */
 export const schema = { ...core, ...webhooks, ...ledger }
 
-type Options = { poolMax?: number; statementTimeoutMs: number }
+type Options = {
+  poolMax?: number
+  statementTimeoutMs: number
+  log?: Log // where a connection is told of that ends while nobody uses it
+}
 
 /** Waiting for a connection has a limit too: an API without its database answers 503, and soon. */
 const CONNECT_TIMEOUT_MS = 5_000
 const NETWORK_SLACK_MS = 1_000
 
-export function openDb(url: string, { poolMax = 10, statementTimeoutMs }: Options): Db {
+export function openDb(url: string, { poolMax = 10, statementTimeoutMs, log }: Options): Db {
   const client = new Pool({
     connectionString: url,
     max: poolMax,
@@ -25,10 +30,40 @@ export function openDb(url: string, { poolMax = 10, statementTimeoutMs }: Option
   })
   // A connection that the server closes is one to make anew, whether it was idle or in use: without
   // a listener of its own, each of them would end the process.
-  client.on('error', (error) => console.error(`Postgres closed a connection: ${error.message}`))
-  client.on('connect', (connection) => connection.on('error', () => {}))
+  client.on('error', (err) => log?.warn({ err }, 'Postgres closed a connection'))
+  client.on('connect', (connection) => {
+    connection.on('error', () => {})
+    prepareStatements(connection)
+  })
   const db = drizzle({ client, schema, casing: 'snake_case' })
   return Object.assign(db, { transaction: transactions(client) as typeof db.transaction })
+}
+
+/** Above all the statements that the code has; those with a list in them come in any number. */
+const STATEMENTS_MAX = 300
+const statementNames = new Map<string, string>()
+
+/**
+ * Gives each statement a name, so that Postgres parses and plans it once per connection, and not at
+ * each use. What is written out in words, such as `begin`, has no parameters, and stays as it is.
+ */
+function prepareStatements(connection: PoolClient): void {
+  const query = connection.query.bind(connection) as (...args: unknown[]) => unknown
+  const named = (config: unknown, ...rest: unknown[]) =>
+    query(isStatement(config) ? { ...config, name: nameOf(config.text) } : config, ...rest)
+  connection.query = named as typeof connection.query
+}
+
+function isStatement(config: unknown): config is { text: string } {
+  return typeof config === 'object' && config !== null && 'text' in config && !('submit' in config)
+}
+
+function nameOf(text: string): string | undefined {
+  const known = statementNames.get(text)
+  if (known || statementNames.size >= STATEMENTS_MAX) return known
+  const name = `s${statementNames.size + 1}`
+  statementNames.set(text, name)
+  return name
 }
 
 /**

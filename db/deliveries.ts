@@ -147,14 +147,14 @@ export async function countDeliveries(db: Db, merchantId: string) {
 /** For a delivery whose workflow ends without an answer. It changes nothing once there is one. */
 export async function failDelivery(db: Db, id: string, now: Date): Promise<void> {
   await db.transaction(async (tx) => {
-    await endPending(tx, eq(deliveries.id, id), 'failed', now)
     await interruptAttempts(tx, id)
+    await endPending(tx, eq(deliveries.id, id), 'failed', now)
   })
 }
 
 /** What is still `sending` when nobody sends it any more: a worker died over it. */
-export async function interruptAttempts(tx: Tx, deliveryId: string): Promise<void> {
-  await tx
+export function interruptAttempts(db: Db | Tx, deliveryId: string) {
+  return db
     .update(attempts)
     .set({ state: 'interrupted' })
     .where(and(eq(attempts.deliveryId, deliveryId), eq(attempts.state, 'sending')))

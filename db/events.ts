@@ -39,17 +39,10 @@ export async function insertEvent(tx: Tx, event: NewEvent, now: Date) {
   const id = newId('event')
   const created_at = now.toISOString()
   const body = JSON.stringify({ id, type, created_at, ...(test && { test }), data: { object } })
-  const resourceId = object.id
-  await tx.insert(events).values({ id, type, merchantId, resourceId, body, createdAt: now })
-  const made = await insertDeliveries(tx, { id, type, merchantId }, now)
-  return { id, type, merchantId, deliveries: made }
-}
-
-type Told = { id: string; type: EventType; merchantId: string }
-
-async function insertDeliveries(tx: Tx, event: Told, now: Date): Promise<Delivery[]> {
-  const { merchantId, type: eventType } = event
+  const row = { id, type, merchantId, resourceId: object.id, body, createdAt: now }
+  const told = tx.$with('told').as(tx.insert(events).values(row).returning({ id: events.id }))
   const targets = await tx
+    .with(told)
     .select({ endpointId: endpoints.id, url: endpoints.url })
     .from(endpoints)
     .where(
@@ -57,26 +50,26 @@ async function insertDeliveries(tx: Tx, event: Told, now: Date): Promise<Deliver
         eq(endpoints.merchantId, merchantId),
         eq(endpoints.status, 'enabled'),
         isNull(endpoints.deletedAt),
-        or(isNull(endpoints.eventTypes), arrayContains(endpoints.eventTypes, [eventType])),
+        or(isNull(endpoints.eventTypes), arrayContains(endpoints.eventTypes, [type])),
       ),
     )
-  if (targets.length === 0) return []
+  return { id, type, merchantId, deliveries: await insertDeliveries(tx, row, targets) }
+}
 
-  const times = {
-    createdAt: now,
-    updatedAt: now,
-    nextSweepAt: firstSweepAt('delivery', now),
-  }
+type Target = { endpointId: string; url: string }
+
+async function insertDeliveries(
+  tx: Tx,
+  { id: eventId, type: eventType, merchantId, createdAt }: typeof events.$inferInsert,
+  targets: Target[],
+): Promise<Delivery[]> {
+  if (targets.length === 0) return []
   const made = targets.map((target) => ({ id: newId('delivery'), ...target }))
-  await tx.insert(deliveries).values(
-    made.map(({ id, endpointId }) => ({
-      id,
-      merchantId,
-      endpointId,
-      eventId: event.id,
-      ...times,
-    })),
-  )
+  const nextSweepAt = firstSweepAt('delivery', createdAt)
+  const rest = { merchantId, eventId, createdAt, updatedAt: createdAt, nextSweepAt }
+  await tx
+    .insert(deliveries)
+    .values(made.map(({ id, endpointId }) => ({ id, endpointId, ...rest })))
   return made.map(({ id, endpointId, url }) => {
     return { id, merchantId, endpointId, eventType, host: new URL(url).host }
   })

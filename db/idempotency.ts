@@ -39,10 +39,12 @@ export async function lockKey(
   leaseId: string | null = null,
 ): Promise<Known | null> {
   const { merchantId, method, path, key } = request
-  const scope = JSON.stringify([merchantId, method, path, key])
-  const { rows } = await tx.execute<{ locked: boolean }>(
-    sql`select pg_try_advisory_xact_lock(hashtextextended(${scope}, 0)) as locked`,
-  )
+  const lock = sql`hashtextextended(${JSON.stringify([merchantId, method, path, key])}, 0)`
+  // Who holds a lease has done its work already, and waits for those who only look at the key.
+  const locking = leaseId
+    ? sql`select pg_advisory_xact_lock(${lock}) is not null as locked`
+    : sql`select pg_try_advisory_xact_lock(${lock}) as locked`
+  const { rows } = await tx.execute<{ locked: boolean }>(locking)
   if (!rows[0]?.locked) throw keyInUse()
   const [row] = await tx.select().from(idempotencyKeys).where(sameScope(request))
   if (leaseId) {
@@ -98,8 +100,10 @@ export async function leaseKey(
 }
 
 /** The work has come to nothing, and the key is as new. */
-export async function releaseKey(db: Db, leaseId: string): Promise<void> {
-  await db.delete(idempotencyKeys).where(eq(idempotencyKeys.leaseId, leaseId))
+export async function releaseKey(db: Db, request: KeyedRequest, leaseId: string): Promise<void> {
+  await db
+    .delete(idempotencyKeys)
+    .where(and(sameScope(request), eq(idempotencyKeys.leaseId, leaseId)))
 }
 
 /** The final answer of a command, for its repeats. */

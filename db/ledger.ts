@@ -16,8 +16,17 @@ type NewTransaction = Pick<
 export async function postTransaction(tx: Tx, values: NewTransaction, now: Date): Promise<void> {
   const { postings, ...transaction } = values
   const id = newId('balanceTransaction')
-  await tx.insert(balanceTransactions).values({ id, ...transaction, createdAt: now })
-  await tx.insert(ledgerPostings).values(postings.map((p) => ({ transactionId: id, ...p })))
+  const booked = tx.$with('booked').as(
+    tx
+      .insert(balanceTransactions)
+      .values({ id, ...transaction, createdAt: now })
+      .returning({ id: balanceTransactions.id }),
+  )
+  const transactionId = sql`(select id from ${booked})` // so it is there before its postings are
+  await tx
+    .with(booked)
+    .insert(ledgerPostings)
+    .values(postings.map((posting) => ({ transactionId, ...posting })))
 
   const { merchantId, currency } = transaction
   const moves = postings.flatMap(({ account, amount }) =>

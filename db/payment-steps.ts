@@ -93,7 +93,7 @@ export async function authorizePayment(
   db: Db,
   id: string,
   now: Date,
-): Promise<Recorded & { authorizedAt: Date | null }> {
+): Promise<Recorded & Pick<PaymentRow, 'authorizedAt' | 'amount'>> {
   return db.transaction(async (tx) => {
     const [payment] = await tx
       .update(payments)
@@ -101,10 +101,10 @@ export async function authorizePayment(
       .where(and(eq(payments.id, id), inArray(payments.status, statusesBefore('authorized'))))
       .returning()
     if (!payment) return recordedBefore(tx, id)
-    const { merchantId, status, failureCode, authorizedAt } = payment
+    const { merchantId, status, failureCode, authorizedAt, amount } = payment
     const event = { type: 'payment.authorized' as const, merchantId, object: toPayment(payment) }
     const { deliveries } = await insertEvent(tx, event, now)
-    return { status, failureCode, authorizedAt, deliveries }
+    return { status, failureCode, authorizedAt, amount, deliveries }
   })
 }
 
@@ -154,7 +154,7 @@ async function bookPayment(tx: Tx, payment: PaymentRow, feeBps: number, now: Dat
 }
 
 async function settledBefore(tx: Tx, id: string, wanted: PaymentStatus, now: Date) {
-  const { authorizedAt: _, ...before } = await recordedBefore(tx, id)
+  const { authorizedAt: _, amount: __, ...before } = await recordedBefore(tx, id)
   const { status } = before
   if (wanted === 'succeeded' && status !== 'succeeded') await markNeedsAttention(tx, id, now)
   return before
@@ -162,10 +162,10 @@ async function settledBefore(tx: Tx, id: string, wanted: PaymentStatus, now: Dat
 
 /** Nothing moved: either this is our own retry, or it was recorded another way. */
 async function recordedBefore(tx: Tx, id: string) {
-  const { status, failureCode, orderId, authorizedAt } = await findPayment(tx, id)
+  const { status, failureCode, orderId, authorizedAt, amount } = await findPayment(tx, id)
   if (status === 'pending') throw new Error(`Payment ${id} should have moved`)
   const deliveries = (await findEventDeliveries(tx, `payment.${status}`, id)) ?? []
   const isPaid = status === 'succeeded' && orderId
   const paid = isPaid && (await findEventDeliveries(tx, 'order.paid', orderId))
-  return { status, failureCode, authorizedAt, deliveries: [...deliveries, ...(paid || [])] }
+  return { status, failureCode, authorizedAt, amount, deliveries: [...deliveries, ...(paid || [])] }
 }

@@ -1,4 +1,4 @@
-import { eq } from 'drizzle-orm'
+import { and, eq, getTableColumns, sql } from 'drizzle-orm'
 import type { SandboxStore } from '../core/sandbox.ts'
 import type { Db } from './client.ts'
 import { newId } from './ids.ts'
@@ -17,15 +17,25 @@ export function sandboxStore(db: Db): SandboxStore {
       return made
     },
 
-    change(id, decide) {
-      return db.transaction(async (tx) => {
-        const theCharge = eq(sandboxCharges.id, id)
-        const [row] = await tx.select().from(sandboxCharges).where(theCharge).for('update')
-        const change = row && decide(row)
-        if (!change) return row ?? null
-        const [changed] = await tx.update(sandboxCharges).set(change).where(theCharge).returning()
-        return changed ?? null
-      })
+    /** Decides on what it has read, and again where that has changed meanwhile. */
+    async change(id, decide) {
+      const theCharge = eq(sandboxCharges.id, id)
+      for (;;) {
+        const [read] = await db
+          .select({ ...getTableColumns(sandboxCharges), version: sql<string>`xmin::text` })
+          .from(sandboxCharges)
+          .where(theCharge)
+        if (!read) return null
+        const { version, ...row } = read
+        const change = decide(row)
+        if (!change) return row
+        const [changed] = await db
+          .update(sandboxCharges)
+          .set(change)
+          .where(and(theCharge, sql`xmin::text = ${version}`))
+          .returning()
+        if (changed) return changed
+      }
     },
   }
 }

@@ -22,8 +22,9 @@ export function startProgram(
   name: keyof typeof programs,
   env: NodeJS.ProcessEnv,
   print: (line: string) => void,
+  nodeOptions: string[] = [],
 ): Program {
-  const child = spawn(process.execPath, ['--import', 'tsx', programs[name]], {
+  const child = spawn(process.execPath, [...nodeOptions, '--import', 'tsx', programs[name]], {
     cwd: root,
     env,
     detached: true,

@@ -4,9 +4,11 @@ import { type Running, spawnGuarded, tryConnect, waitUntilReady } from './proces
 
 /**
  * What our dev server is given beyond the SDK's own arguments. By default it waits up to 50 ms before
- * each step of a workflow, as it looks for new ones only 20 times a second.
+ * each step of a workflow, as it looks for new ones only 20 times a second, and hands an activity to
+ * a worker that asks for one, where it could be the one that has just scheduled it.
  */
 export const devServerArgs = [
+  ...['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
   ...['transfer', 'timer'].flatMap((queue) => [
     '--dynamic-config-value',
     `history.${queue}ProcessorMaxPollRPS=2000`,

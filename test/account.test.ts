@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { events } from '../db/webhook-schema.ts'
 import { testDb } from './db.ts'
-import { allAtOnce, contents, expectRefusal, silenceErrors, testShop } from './http.ts'
+import { allAtOnce, contents, expectRefusal, testShop } from './http.ts'
 
 const db = testDb()
 const path = '/api/v1/account'
@@ -90,7 +90,6 @@ test.each([
 })
 
 test('a start that fails takes nothing back: the sweep finds the deliveries', async () => {
-  silenceErrors()
   const shop = await testShop(db, { tryStart: () => Promise.reject(new Error('killed')) })
   await shop.call('POST', '/api/v1/webhook_endpoints', { url })
   expect((await shop.call('PATCH', path, { name: 'Kept' })).status).toBe(500)

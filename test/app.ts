@@ -5,11 +5,14 @@ import { createUpdater, type TryUpdate } from '../api/update.ts'
 import type { Start } from '../core/starts.ts'
 import type { Db } from '../db/client.ts'
 import { sandboxStore } from '../db/sandbox-charges.ts'
+import type { Log } from '../log.ts'
 import { createProviders, type Providers } from '../providers/index.ts'
 import { testCipher } from './cipher.ts'
 import type { Merchant } from './db.ts'
+import { silent } from './log.ts'
 
 type Options = {
+  log?: Log
   temporal?: Client // without one, starts are noted and nothing else
   tryStart?: TryStart
   tryUpdate?: TryUpdate
@@ -20,16 +23,17 @@ type Options = {
 
 /** The API over a real database. `started` lists the workflows that it was asked to start. */
 export function testApp(db: Db, options: Options = {}) {
-  const { temporal, rateLimitPerSecond = 0, ...rest } = options
+  const { temporal, log = silent, rateLimitPerSecond = 0, ...rest } = options
   const started: Start[] = []
   const note: TryStart = async (start) => {
     started.push(start)
   }
   const app = createApp({
+    log,
     db,
     temporal: temporal ?? ({} as Client),
-    tryStart: temporal ? createStarter(temporal) : note,
-    tryUpdate: temporal ? createUpdater(temporal) : async () => {},
+    tryStart: temporal ? createStarter(temporal, log) : note,
+    tryUpdate: temporal ? createUpdater(temporal, log) : async () => {},
     providers: testProviders(db),
     cipher: testCipher,
     outbound: { allowHttp: true, allowPrivateNetworks: true },

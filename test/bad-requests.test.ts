@@ -1,7 +1,8 @@
 import { openDb } from '../db/client.ts'
 import { callAs, testApp } from './app.ts'
 import { testDb } from './db.ts'
-import { byCard, card, expectRefusal, rowCounts, silenceErrors, testShop, upi } from './http.ts'
+import { byCard, card, expectRefusal, rowCounts, testShop, upi } from './http.ts'
+import { keptLog } from './log.ts'
 
 const db = testDb()
 let shop: Awaited<ReturnType<typeof testShop>>
@@ -231,7 +232,6 @@ test.each([
 })
 
 test('without a database it is a 503 that says when to come back and nothing else', async () => {
-  silenceErrors()
   const away = openDb('postgres://remit:hunter2@127.0.0.1:1/remit', { statementTimeoutMs: 1_000 })
   const call = callAs(testApp(away).app, shop.merchant)
   const answer = await call('POST', '/api/v1/payments', upi)
@@ -245,11 +245,17 @@ test('without a database it is a 503 that says when to come back and nothing els
 })
 
 test('an error of ours is a 500 that tells nothing, but is logged with the request', async () => {
-  const logged = silenceErrors()
-  const { call } = await testShop(db, { tryStart: () => Promise.reject(new Error('s3cret plan')) })
+  const { log, lines } = keptLog()
+  const tryStart = () => Promise.reject(new Error('s3cret plan'))
+  const { call, merchant } = await testShop(db, { log, tryStart })
   const answer = await call('POST', '/api/v1/payments', upi)
   expectRefusal(answer, 500, 'internal', null)
   expect(JSON.stringify(answer.body)).not.toContain('s3cret')
   expect(answer.body.error.message).toBe('Something went wrong on our side.')
-  expect(logged()).toEqual([[answer.body.error.request_id, new Error('s3cret plan')]])
+  const ids = { request_id: answer.body.error.request_id, merchant_id: merchant.id }
+  const stack = expect.stringMatching(/^Error: s3cret plan\n +at /)
+  expect(lines).toMatchObject([
+    { level: 50, ...ids, err: { message: 's3cret plan', stack } },
+    { level: 30, ...ids, method: 'POST', path: '/api/v1/payments', status: 500 },
+  ])
 })

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { openDb } from '../db/client.ts'
 import { merchants } from '../db/schema.ts'
 import { testDb } from './db.ts'
-import { silenceErrors, testShop, upi } from './http.ts'
+import { testShop, upi } from './http.ts'
 import { pause } from './stack.ts'
 
 const db = testDb()
@@ -19,7 +19,6 @@ function openHere(poolMax = 5) {
 }
 
 test('connections that are cut while payments are posted cost no more than a 503 each', async () => {
-  silenceErrors()
   const own = openHere()
   const { call } = await testShop(own)
   let cutting = true

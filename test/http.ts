@@ -1,12 +1,12 @@
 import type { Client } from '@temporalio/client'
 import { sql } from 'drizzle-orm'
 import { createApp } from '../api/app.ts'
-import type { Deps } from '../api/router.ts'
 import type { Db } from '../db/client.ts'
 import { settlePayment } from '../db/payment-steps.ts'
 import { type Answer, callAs, testApp, testProviders } from './app.ts'
 import { testCipher } from './cipher.ts'
 import { addMerchant } from './db.ts'
+import { silent } from './log.ts'
 import { until } from './stack.ts'
 
 export const upi = { amount: 50_000, currency: 'INR', method: 'upi', vpa: 'asha.rao@upi' }
@@ -24,8 +24,9 @@ export async function testShop(db: Db, options: Parameters<typeof testApp>[1] = 
 }
 
 /** The API, set up otherwise than the tests have it. */
-export function appWith(db: Db, overrides: Partial<Deps>) {
+export function appWith(db: Db, overrides: Partial<Parameters<typeof createApp>[0]>) {
   return createApp({
+    log: silent,
     db,
     temporal: {} as Client,
     tryStart: async () => {},
@@ -113,10 +114,4 @@ export function expectRefusal(answer: Answer, status: number, code: string, para
   if (param !== undefined) expect(answer.body.error.param).toBe(param)
   expect(answer.body.error.request_id).toMatch(/^req_[0-9a-f]{32}$/)
   expect(answer.body.error.request_id).toBe(answer.headers.get('request-id'))
-}
-
-/** What a refused call logs is not the test's business. Returns all that was logged. */
-export function silenceErrors() {
-  const spy = jest.spyOn(console, 'error').mockImplementation(() => {})
-  return () => spy.mock.calls
 }

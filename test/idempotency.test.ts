@@ -13,7 +13,6 @@ import {
   cardNumber,
   contents,
   expectRefusal,
-  silenceErrors,
   testShop,
   upi,
 } from './http.ts'
@@ -225,7 +224,6 @@ describe('of a card payment', () => {
   })
 
   test('an exchange that failed leaves the key free', async () => {
-    silenceErrors()
     const { call, exchange } = await countingShop()
     exchange.mockRejectedValueOnce(new Error('away'))
     expectRefusal(await call('POST', path, byCard, withKey('a')), 503, 'unavailable')

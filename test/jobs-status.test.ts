@@ -7,7 +7,8 @@ import { tryPort } from '../scripts/processes.ts'
 import { callAs } from './app.ts'
 import { addMerchant, testDb } from './db.ts'
 import { testEndpoint } from './endpoint.ts'
-import { appWith, expectRefusal, silenceErrors, testShop, upi } from './http.ts'
+import { appWith, expectRefusal, testShop, upi } from './http.ts'
+import { keptLog } from './log.ts'
 import { patientStart, testActivities, until } from './stack.ts'
 import { devServerEnv } from './temporal.ts'
 
@@ -85,20 +86,21 @@ function silentServer() {
   return () => (server.address() as AddressInfo).port
 }
 const silent = silentServer()
+const ERROR = 50 // pino's number for it
 
 test.each([
   ['is away', () => tryPort(0)],
   ['says nothing', async () => silent()],
 ])('while Temporal %s it is a 503, soon, that says when to come back', async (_, portOf) => {
-  const logged = silenceErrors()
+  const { log, lines } = keptLog()
   const address = `127.0.0.1:${await portOf()}`
   const away = createTemporalClient({ address, namespace: 'default' })
-  const call = callAs(appWith(db, { temporal: away }), await addMerchant(db))
+  const call = callAs(appWith(db, { temporal: away, log }), await addMerchant(db))
   const startedAt = Date.now()
   const answer = await call('GET', path)
   expect(Date.now() - startedAt).toBeLessThan(4_000)
   expectRefusal(answer, 503, 'unavailable', null)
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
   expect(JSON.stringify(answer.body)).not.toContain(address)
-  expect(logged()).toHaveLength(1)
+  expect(lines.filter(({ level }) => level >= ERROR)).toHaveLength(1)
 })

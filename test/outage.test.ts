@@ -18,6 +18,7 @@ import { type Answer, callAs, testApp } from './app.ts'
 import { addMerchant, type Merchant, testDb } from './db.ts'
 import { addEndpoint } from './delivery.ts'
 import { testEndpoint } from './endpoint.ts'
+import { silent } from './log.ts'
 import { pause, testActivities, until } from './stack.ts'
 import './temporal.ts'
 
@@ -49,7 +50,7 @@ beforeAll(async () => {
   temporal = createTemporalClient({ address, namespace: 'default' })
   const connection = await NativeConnection.connect({ address })
   const client = new Client({ connection })
-  await setUpNamespace(client, 'default')
+  await setUpNamespace(client, 'default', silent)
   stopWorkers = await runWorkers(connection)
   merchant = await addMerchant(db)
   await addEndpoint(db, { merchantId: merchant.id, url: endpoint.url })
@@ -118,7 +119,6 @@ test.each(['sweep', 'reconcile'])(
 
 test('a payment whose API died between commit and start is started by the sweep', async () => {
   const tryStart = async () => Promise.reject(new Error('killed'))
-  jest.spyOn(console, 'error').mockImplementationOnce(() => {})
   const { app } = testApp(db, { tryStart })
   expect((await callAs(app, merchant)('POST', '/api/v1/payments', upi)).status).toBe(500)
   await sweepNow()
@@ -129,8 +129,7 @@ test('a payment whose API died between commit and start is started by the sweep'
 
 test('while Temporal is down payments are taken, and afterwards all settle, none twice', async () => {
   endpoint.requests.length = 0
-  const silenced = jest.spyOn(console, 'error').mockImplementation(() => {})
-  const { app } = testApp(db, { temporal, tryStart: createStarter(temporal) })
+  const { app } = testApp(db, { temporal, tryStart: createStarter(temporal, silent) })
   const post = callAs(app, merchant)
   await server.stop()
   const downAt = Date.now()
@@ -148,7 +147,6 @@ test('while Temporal is down payments are taken, and afterwards all settle, none
 
   await pause(OUTAGE_MS - (Date.now() - downAt))
   server = await startServer()
-  silenced.mockRestore()
   await until(async () => (await post('GET', '/ready')).body.temporal === 'ok', 'Temporal')
   await sweepNow()
   await until(settled, 'all payments to settle')

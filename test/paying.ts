@@ -1,7 +1,7 @@
 import type { WorkflowHandleWithStartDetails } from '@temporalio/client'
 import { eq } from 'drizzle-orm'
 import { paymentActivities } from '../activities/payments.ts'
-import type { PaymentStatus } from '../core/payment.ts'
+import type { CaptureMethod, PaymentStatus } from '../core/payment.ts'
 import { paymentStart } from '../core/starts.ts'
 import { balanceOf } from '../db/ledger.ts'
 import { balanceTransactions } from '../db/ledger-schema.ts'
@@ -20,6 +20,7 @@ export type PaymentHandle = WorkflowHandleWithStartDetails<typeof processPayment
 
 type Options = {
   source?: string // a vpa, or the token of a card
+  captureMethod?: CaptureMethod
   delayMs?: number | { minMs: number; maxMs: number }
   wrap?: (provider: Provider) => Partial<Provider>
   activities?: (real: Activities) => Partial<Activities>
@@ -32,6 +33,7 @@ type Activities = ReturnType<typeof paymentActivities>
 const names = [
   'chargePayment',
   'pollCharge',
+  'captureCharge',
   'cancelCharge',
   'settlePayment',
   'parkPayment',
@@ -60,7 +62,7 @@ export function testPaying(server: () => TestTemporal = timeSkippingEnv) {
   }
 
   /** A payment of 500.00 by a merchant of its own. */
-  async function addPayment(source: string) {
+  async function addPayment(source: string, captureMethod: CaptureMethod = 'automatic') {
     const { id: merchantId } = await addMerchant(db)
     const paidBy = source.includes('@')
       ? { method: 'upi' as const, vpa: source, cardToken: null, cardBrand: null, cardLast4: null }
@@ -71,7 +73,7 @@ export function testPaying(server: () => TestTemporal = timeSkippingEnv) {
       orderId: null,
       amount: 50_000,
       currency: 'INR',
-      captureMethod: 'automatic',
+      captureMethod,
       description: null,
       metadata: {},
       provider: 'sandbox',
@@ -82,7 +84,7 @@ export function testPaying(server: () => TestTemporal = timeSkippingEnv) {
   /** Runs one payment, and says what `use` returned and what the database then holds. */
   async function pay(options: Options = {}) {
     const { source = 'test@upi', before, use = (handle) => handle.result() } = options
-    const payment = await addPayment(source)
+    const payment = await addPayment(source, options.captureMethod)
     await before?.(payment.id)
     current = activitiesOf(options)
     const { workflowType, ...rest } = paymentStart(payment, [])

@@ -6,6 +6,7 @@ import type { Db } from '../db/client.ts'
 import type { Providers } from '../providers/index.ts'
 import { testProviders } from './app.ts'
 import { webhookDeps } from './delivery.ts'
+import { silent } from './log.ts'
 
 type Overrides = Partial<WebhookDeps> & { providers?: Providers }
 
@@ -14,6 +15,7 @@ export function testActivities(db: Db, { providers, ...overrides }: Overrides = 
   const deps = webhookDeps(db, overrides)
   return createActivities({
     ...deps,
+    log: silent,
     providers: providers ?? testProviders(db, deps.now),
     feeBps: 0,
   })

@@ -90,14 +90,39 @@ async function expectWebhooks(paymentId: string): Promise<void> {
   expect(await get(`/api/v1/payments/${paymentId}`)).toMatchObject({ status: 'succeeded' })
 }
 
-const TIMEOUT_MS = 120_000
+type Listed = { data: { status: string }[] }
+
+/** What it says is what has happened: three attempts, of which the last one is delivered. */
+async function expectDemo(): Promise<void> {
+  const before = (await get('/api/v1/webhook_endpoints')) as Listed
+  const { stdout } = await exec(process.execPath, ['scripts/demo.mjs'], { env }) // fails unless 0
+  const said = [...stdout.matchAll(/attempt (\d) {2}HTTP (\d+) {2}(.*)/g)].map((line) =>
+    line.slice(1),
+  )
+  expect(said).toEqual([
+    ['1', '503', 'next attempt in 3 s'],
+    ['2', '503', 'next attempt in 3 s'],
+    ['3', '200', 'delivered'],
+  ])
+  const links = stdout.match(/http:\S+/g) ?? []
+  const page = `http://localhost:${env.TEMPORAL_UI_PORT}/namespaces/default/workflows`
+  expect(links).toEqual([
+    expect.stringMatching(`^${page}/pay_[0-9a-z]{26}$`),
+    expect.stringMatching(`^${page}/whd_[0-9a-z]{26}$`),
+  ])
+  for (const link of links) expect((await fetch(link)).status).toBe(200)
+  expect(await get('/api/v1/webhook_endpoints')).toEqual(before)
+}
+
+const TIMEOUT_MS = 180_000
 
 test(
-  "npm start runs the README's curl to its webhooks, again after a restart, and goes on",
+  "npm start runs the README's curl to its webhooks, and npm run demo, again after a restart, and goes on",
   async () => {
     await start()
     expect(await (await fetch(`${url}/ready`)).json()).toMatchObject({ temporal: 'ok' })
     await expectWebhooks((await payAsReadmeSays()).id)
+    await expectDemo()
     const body = { amount: 100, currency: 'INR', method: 'upi', vpa: 'later@upi' }
     const headers = { authorization, 'content-type': 'application/json' }
     const request = { method: 'POST', headers, body: JSON.stringify(body) }

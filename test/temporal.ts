@@ -18,7 +18,9 @@ Runtime.install({
 export function timeSkippingEnv() {
   const executable = executableAt(process.env.TEMPORAL_TEST_SERVER)
   return withEnv(async () => {
-    const env = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable } })
+    const env = await withPatience(() =>
+      TestWorkflowEnvironment.createTimeSkipping({ server: { executable } }),
+    )
     await env.connection.operatorService.addSearchAttributes({
       namespace: 'default',
       searchAttributes: Object.fromEntries(searchAttributeNames.map((name) => [name, KEYWORD])),
@@ -31,7 +33,17 @@ export function timeSkippingEnv() {
 export function devServerEnv() {
   const executable = executableAt(process.env.TEMPORAL_CLI)
   const server = { executable, extraArgs: devServerArgs }
-  return withEnv(() => TestWorkflowEnvironment.createLocal({ server }))
+  return withEnv(() => withPatience(() => TestWorkflowEnvironment.createLocal({ server })))
+}
+
+/** The SDK gives a server five seconds to come up, which a busy machine may need twice. */
+async function withPatience<T>(start: () => Promise<T>, times = 3): Promise<T> {
+  try {
+    return await start()
+  } catch (error) {
+    if (times <= 1) throw error
+    return withPatience(start, times - 1)
+  }
 }
 
 function executableAt(path: string | undefined) {

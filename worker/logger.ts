@@ -1,19 +1,33 @@
-import { DefaultLogger, type LogEntry } from '@temporalio/worker'
+import { DefaultLogger, type LogMetadata } from '@temporalio/worker'
+import type { Log } from '../log.ts'
 
-/** One line for each warning, with the id that finds the rest in Temporal's UI; errors have a stack. */
-export function createLogger(): DefaultLogger {
-  return new DefaultLogger('WARN', (entry) => console.error(toLine(entry)))
+/** What the SDK has to say of its own workings is for who looks for it. */
+const levels = {
+  TRACE: 'debug',
+  DEBUG: 'debug',
+  INFO: 'debug',
+  WARN: 'warn',
+  ERROR: 'error',
+} as const
+
+/** What the SDK logs, that of its core included, with the ids that find the rest in Temporal's UI. */
+export function createLogger(log: Log): DefaultLogger {
+  return new DefaultLogger('DEBUG', ({ level, message, meta = {} }) =>
+    log[levels[level]](toFields(meta), message),
+  )
 }
 
-function toLine({ level, message, meta = {} }: LogEntry): string {
-  const { workflowId, activityType, error } = meta
-  const about = [activityType, workflowId].filter(Boolean).join(' of ')
-  const stack = level === 'ERROR' && error instanceof Error ? `\n${error.stack}` : ''
-  return [level, message, about, causeOf(error)].filter(Boolean).join(' | ') + stack
-}
-
-/** The innermost message says what happened, those around it only where. */
-function causeOf(error: unknown): string {
-  if (!(error instanceof Error)) return ''
-  return error.cause instanceof Error ? causeOf(error.cause) : error.message
+function toFields(meta: LogMetadata) {
+  const { workflowId, workflowRunId, runId = workflowRunId, workflowType, activityType } = meta
+  const { attempt, taskQueue, sdkComponent, error, err = error, ...rest } = meta
+  return {
+    workflow_id: workflowId,
+    run_id: runId,
+    workflow_type: workflowType,
+    activity_type: activityType,
+    attempt,
+    task_queue: taskQueue,
+    ...(sdkComponent === 'core' && rest),
+    ...(err !== undefined && { err }),
+  }
 }

@@ -1,5 +1,5 @@
 import { Client } from '@temporalio/client'
-import { NativeConnection, Runtime } from '@temporalio/worker'
+import { NativeConnection, Runtime, type Worker } from '@temporalio/worker'
 import { createActivities } from '../activities/index.ts'
 import { createPost } from '../activities/outbound.ts'
 import { type Config, loadConfigOrExit } from '../config.ts'
@@ -7,20 +7,38 @@ import { defaultRetrySchedule, testRetrySchedule } from '../core/retry-schedule.
 import { createCipher } from '../core/secrets.ts'
 import { openDb } from '../db/client.ts'
 import { sandboxStore } from '../db/sandbox-charges.ts'
+import { openLog } from '../log.ts'
 import { createProviders } from '../providers/index.ts'
+import { serveHealth } from './health.ts'
 import { createLogger } from './logger.ts'
 import { ensureSchedules, setUpNamespace } from './setup.ts'
-import { bundleWorkflows, createWorker } from './worker.ts'
+import { bundleWorkflowsApart, createWorker } from './worker.ts'
 
 const STATEMENT_TIMEOUT_MS = 8_000 // several of them fit into an activity's 30 s
 const RETRY_MS = 2_000
 const KEEP_SCHEDULES_MS = 5 * 60_000
 
 const config = loadConfigOrExit()
-Runtime.install({ logger: createLogger() })
+const log = await openLog('worker', config)
+// The SDK answers the first signal by ending its workers; until there are any, we end by ourselves.
+let workers: Worker[] = []
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    if (workers.length === 0) process.exit(0)
+    log.info({}, 'Stopping')
+  })
+Runtime.install({
+  logger: createLogger(log),
+  telemetryOptions: { logging: { forward: {}, filter: { core: 'WARN', other: 'ERROR' } } },
+})
+const health =
+  config.WORKER_HEALTH_PORT === undefined
+    ? undefined
+    : serveHealth(config.WORKER_HEALTH_PORT, config.HOST, () => workers)
 const db = openDb(config.DATABASE_URL, {
   poolMax: config.DATABASE_POOL_MAX,
   statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  log,
 })
 const post = createPost({
   allowHttp: config.WEBHOOK_ALLOW_HTTP,
@@ -29,6 +47,7 @@ const post = createPost({
 
 const now = () => new Date()
 const activities = createActivities({
+  log,
   db,
   providers: createProviders({
     sandboxStore: sandboxStore(db),
@@ -42,11 +61,14 @@ const activities = createActivities({
   retrySchedule: config.WEBHOOK_RETRY_INTERVALS_TEST ? testRetrySchedule : defaultRetrySchedule,
 })
 
-const [connection, workflowBundle] = await Promise.all([connect(config), bundleWorkflows()])
+const [connection, workflowBundle] = await Promise.all([
+  connect(config),
+  config.WORKFLOW_BUNDLE ? { codePath: config.WORKFLOW_BUNDLE } : bundleWorkflowsApart(),
+])
 const namespace = config.TEMPORAL_NAMESPACE
 const client = new Client({ connection, namespace })
-await untilItWorks('Setting up the namespace', () => setUpNamespace(client, namespace))
-const workers = await Promise.all(
+await untilItWorks('Setting up the namespace', () => setUpNamespace(client, namespace, log))
+workers = await Promise.all(
   config.WORKER_QUEUES.map((taskQueue) =>
     createWorker({ connection, namespace, taskQueue, activities, workflowBundle }),
   ),
@@ -54,17 +76,18 @@ const workers = await Promise.all(
 
 // A Temporal that has lost its state has lost the schedules too.
 const keeping = setInterval(() => {
-  ensureSchedules(client).catch((error) => console.error(`No schedules: ${error}`))
+  ensureSchedules(client).catch((err) => log.warn({ err }, 'No schedules'))
 }, KEEP_SCHEDULES_MS)
 
 // Workers end by themselves on SIGINT and SIGTERM; a parent that dies without one ends them too.
 process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'))
 const running = Promise.all(workers.map((worker) => worker.run()))
-console.log(`Polling ${config.WORKER_QUEUES.join(', ')} at ${config.TEMPORAL_ADDRESS}`)
+log.info({}, `Polling ${config.WORKER_QUEUES.join(', ')} at ${config.TEMPORAL_ADDRESS}`)
 process.send?.({ port: 0 })
 
 await running
 clearInterval(keeping)
+health?.close()
 await post.close()
 await connection.close()
 await db.$client.end()
@@ -85,8 +108,8 @@ async function untilItWorks<T>(what: string, attempt: () => Promise<T>): Promise
   for (;;) {
     try {
       return await attempt()
-    } catch (error) {
-      console.error(`${what} failed, trying again: ${error}`)
+    } catch (err) {
+      log.warn({ err }, `${what} failed, trying again`)
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     }
   }

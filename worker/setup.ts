@@ -1,6 +1,7 @@
 import { type Client, ScheduleAlreadyRunning, type ScheduleOptions } from '@temporalio/client'
 import type { TaskQueue } from '../core/queue.ts'
 import { searchAttributeNames } from '../core/search-attributes.ts'
+import type { Log } from '../log.ts'
 
 const INDEXED_VALUE_TYPE_KEYWORD = 2 // temporal.api.enums.v1.IndexedValueType
 const GRPC_ALREADY_EXISTS = 6
@@ -26,8 +27,8 @@ const schedules = [
  * Makes of a namespace one that Remit can run in, and sweeps once: what was stranded while no
  * worker was up starts now. Every worker does this as it comes up, and finds most of it done.
  */
-export async function setUpNamespace(client: Client, namespace: string): Promise<void> {
-  await registerSearchAttributes(client, namespace)
+export async function setUpNamespace(client: Client, namespace: string, log: Log): Promise<void> {
+  await registerSearchAttributes(client, namespace, log)
   await ensureSchedules(client)
   await client.schedule.getHandle('sweep').trigger('SKIP')
 }
@@ -36,7 +37,11 @@ export async function ensureSchedules(client: Client): Promise<void> {
   for (const schedule of schedules) await ensureSchedule(client, schedule)
 }
 
-async function registerSearchAttributes(client: Client, namespace: string): Promise<void> {
+async function registerSearchAttributes(
+  client: Client,
+  namespace: string,
+  log: Log,
+): Promise<void> {
   const { operatorService } = client.connection
   try {
     const { customAttributes } = await operatorService.listSearchAttributes({ namespace })
@@ -52,7 +57,7 @@ async function registerSearchAttributes(client: Client, namespace: string): Prom
     // Temporal Cloud has its own way: there they are added by hand, as docs/operating.md says.
     if (code !== GRPC_PERMISSION_DENIED && code !== GRPC_UNIMPLEMENTED) throw error
     const names = searchAttributeNames.join(', ')
-    console.error(`Can't look up search attributes here: make sure that ${names} are Keywords.`)
+    log.warn({}, `Can't look up search attributes here: make sure that ${names} are Keywords.`)
   }
 }
 

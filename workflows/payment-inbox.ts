@@ -25,6 +25,8 @@ export function openInbox() {
   const inbox = {
     told: null as Verdict | null,
     command: null as PaymentCommand | null,
+    authorizedAmount: null as number | null, // in minor units; until it is authorized nobody knows
+    amountSent: null as number | null, // of the capture: who tells of its success doesn't say how much
     state: { stage: 'charging', status: 'pending' } as PaymentState,
     /** Ended by whatever ends the waiting for the provider or the merchant; Cancel does so too. */
     waiting: new CancellationScope(),
@@ -40,7 +42,7 @@ export function openInbox() {
     if (inbox.told) inbox.waiting.cancel()
   })
   setHandler(capture, (amount) => obey({ kind: 'capture', amount: amount ?? null }), {
-    validator: checkAmount,
+    validator: (amount) => checkAmount(amount, inbox.authorizedAmount ?? Infinity),
   })
   setHandler(cancel, () => obey({ kind: 'cancel' }))
   setHandler(
@@ -72,9 +74,11 @@ export function openInbox() {
   }
 }
 
-function checkAmount(amount: number | null): void {
-  if (amount == null || (Number.isSafeInteger(amount) && amount > 0)) return
-  throw new Error(`Not an amount in minor units: ${amount}`)
+function checkAmount(amount: number | null, max: number): void {
+  if (amount == null) return
+  if (!Number.isSafeInteger(amount) || amount <= 0)
+    throw new Error(`Not an amount in minor units: ${amount}`)
+  if (amount > max) throw new Error(`Only ${max} is authorized`)
 }
 
 /** Null for what is no verdict: a slip of an operator's hand in the UI must not settle anything. */

@@ -72,7 +72,8 @@ async function untilSettled(payment: Payment): Promise<Settled> {
   const final = captured ?? inbox.told ?? (await lastWord(payment))
   if ('deliveries' in final) return final
   inbox.enter('settling', `**Settling**: the provider says ${describe(final)}.`)
-  return settle(id, final)
+  const { amountSent } = inbox
+  return settle(id, { ...final, ...(amountSent !== null && { amountCaptured: amountSent }) })
 }
 
 /** In histories of version 0.1 activities returned verdicts that had not been recorded yet. */
@@ -92,9 +93,10 @@ function untilDecided({ id, inbox }: Payment, checkInMs: number | null) {
 /** Null when it is to be canceled: that was asked for, or nobody has captured it in time. */
 async function untilCaptured(
   { id, inbox, announce }: Payment,
-  { deliveries, captureInMs }: Authorized,
+  { deliveries, amount, captureInMs }: Authorized,
 ): Promise<Settled | null> {
   inbox.state = { ...inbox.state, status: 'authorized' }
+  inbox.authorizedAmount = amount
   announce(deliveries)
   inbox.enter('authorized', authorizedDetails(captureInMs))
   const summary = 'Cancel unless captured by then'
@@ -102,6 +104,7 @@ async function untilCaptured(
   const { told, command } = inbox
   if (told || command?.kind !== 'capture') return null
   inbox.enter('capturing', '**Capturing** at the provider.')
+  inbox.amountSent = Math.min(command.amount ?? amount, amount)
   return askUnlessTold(inbox, () => take(id, command.amount))
 }
 

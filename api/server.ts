@@ -1,0 +1,60 @@
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { serve } from '@hono/node-server'
+
+type Fetch = (request: Request, env: object) => Response | Promise<Response>
+type Options = {
+  hostname: string
+  port: number // 0: any that is free
+  stopping: AbortSignal // once it is aborted, each answer is the last on its connection
+  onListening: (port: number) => void
+}
+
+const IDLE_CHECK_MS = 50
+
+/**
+ * Listens, until `stop` is called: that resolves when every request that has come in is answered, or
+ * its caller is gone and it has ended all the same. A connection that is kept alive holds nothing up.
+ */
+export function listen(fetch: Fetch, { stopping, onListening, ...address }: Options) {
+  let underWay = 0
+  let idle = () => {}
+
+  const answer: Fetch = async (request, env) => {
+    underWay++
+    try {
+      const response = await fetch(request, env)
+      if (stopping.aborted) response.headers.set('connection', 'close')
+      return response
+    } finally {
+      underWay--
+      if (underWay === 0) idle()
+    }
+  }
+
+  const serving = serve({ fetch: answer, ...address }, ({ port }) => onListening(port))
+  const server = serving as Server // no options of ours ask for HTTP/2
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+
+  /** To Node one that has not sent a byte yet is not idle. */
+  function closeIdle(): void {
+    server.closeIdleConnections()
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+  }
+
+  async function stop(): Promise<void> {
+    const closed = new Promise((resolve) => server.close(resolve))
+    const closing = setInterval(closeIdle, IDLE_CHECK_MS)
+    await closed
+    clearInterval(closing)
+    if (underWay > 0)
+      await new Promise<void>((resolve) => {
+        idle = resolve
+      })
+  }
+  return { stop, underWay: () => underWay }
+}

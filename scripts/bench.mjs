@@ -1,0 +1,10 @@
+import { join } from 'node:path'
+import { install } from './install.mjs'
+import { root, run } from './run.mjs'
+
+await install()
+process.exit(
+  await run(['--import', 'tsx', join(root, 'scripts', 'bench.ts'), ...process.argv.slice(2)], {
+    detached: true,
+  }),
+)

@@ -1,0 +1,33 @@
+import { setTimeout } from 'node:timers/promises'
+import type { Client } from '@temporalio/client'
+import { isNotNull } from 'drizzle-orm'
+import { openDb } from '../../db/client.ts'
+import { payments } from '../../db/schema.ts'
+import { deliveries } from '../../db/webhook-schema.ts'
+
+const DRAIN_LIMIT_MS = 240_000 // above what the deliveries of a payment take that was left to the sweep
+
+/** What is still there once everything had its time to end: rows to sweep, workflows. */
+export async function findLeftovers(databaseUrl: string, client: Client): Promise<string[]> {
+  const db = openDb(databaseUrl, { statementTimeoutMs: 30_000 })
+  const deadline = Date.now() + DRAIN_LIMIT_MS
+  for (;;) {
+    const left = {
+      'payments to sweep': await db.$count(payments, isNotNull(payments.nextSweepAt)),
+      'deliveries to sweep': await db.$count(deliveries, isNotNull(deliveries.nextSweepAt)),
+      'open workflows': await openWorkflows(client),
+    }
+    const found = Object.entries(left).filter(([, count]) => count > 0)
+    if (found.length === 0 || Date.now() > deadline) {
+      await db.$client.end()
+      return found.map(([what, count]) => `${count} ${what}`)
+    }
+    await setTimeout(500)
+  }
+}
+
+async function openWorkflows(client: Client): Promise<number> {
+  const types = `'barePayment', 'bareDelivery', 'processPayment', 'deliverWebhook'`
+  const query = `WorkflowType IN (${types}) AND ExecutionStatus = 'Running'`
+  return (await client.workflow.count(query)).count
+}

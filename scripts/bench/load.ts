@@ -1,0 +1,57 @@
+import { setTimeout } from 'node:timers/promises'
+
+/** Makes one payment, and resolves when the merchant has heard that it has succeeded. */
+export type Pay = () => Promise<void>
+
+const ARRIVAL_LIMIT_MS = 180_000 // above what one that is left to the sweep takes
+
+/** What is waited for, by a name; told by whoever sees it arrive. */
+export function createArrivals() {
+  const waiting = new Map<string, () => void>()
+
+  async function of(name: string): Promise<void> {
+    const limit = new AbortController()
+    const arrived = new Promise<void>((resolve) => {
+      waiting.set(name, resolve)
+    })
+    const tooLate = setTimeout(ARRIVAL_LIMIT_MS, undefined, { signal: limit.signal }).then(() => {
+      throw new Error(`${name} has not arrived within ${ARRIVAL_LIMIT_MS / 1000} s`)
+    })
+    tooLate.catch(() => {})
+    await Promise.race([arrived, tooLate])
+    limit.abort()
+    waiting.delete(name)
+  }
+  return { of, tell: (name: string) => waiting.get(name)?.() }
+}
+
+/** Payments per second, with so many under way at any time. */
+export async function measureThroughput(pay: Pay, count: number, inFlight: number) {
+  let left = count
+  const payOn = async () => {
+    while (left-- > 0) await pay()
+  }
+  const startedAt = performance.now()
+  await Promise.all(Array.from({ length: inFlight }, payOn))
+  return count / ((performance.now() - startedAt) / 1000)
+}
+
+/** How many milliseconds each took, when one begins every 1/`perSecond`, however long they take. */
+export async function measureLatency(pay: Pay, count: number, perSecond: number) {
+  const startedAt = performance.now()
+  const timed = Array.from({ length: count }, async (_, i) => {
+    await setTimeout(startedAt + (i * 1000) / perSecond - performance.now())
+    const begunAt = performance.now()
+    await pay()
+    return performance.now() - begunAt
+  })
+  return Promise.all(timed)
+}
+
+/** By nearest rank. */
+export function percentile(values: number[], percent: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN
+}
+
+export const median = (values: number[]) => percentile(values, 50)

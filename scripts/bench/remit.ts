@@ -1,0 +1,53 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
+import { request } from 'undici'
+import { openDb } from '../../db/client.ts'
+import { insertMerchant, newKeyPair } from '../../db/merchants.ts'
+import { createArrivals, type Pay } from './load.ts'
+
+/** A merchant of its own, and what it authenticates with. */
+export async function addMerchant(databaseUrl: string): Promise<Record<string, string>> {
+  const db = openDb(databaseUrl, { statementTimeoutMs: 30_000 })
+  const keys = newKeyPair()
+  await db.transaction((tx) => insertMerchant(tx, 'Bench', keys, new Date()))
+  await db.$client.end()
+  return { 'x-api-key': keys.key, 'x-api-secret': keys.secret, 'content-type': 'application/json' }
+}
+
+type Webhook = { type: string; data: { object: { description: string } } }
+
+/** The merchant's server: it tells of each success, by the description that its payment was given. */
+async function startMerchant(tell: (description: string) => void): Promise<string> {
+  const server = createServer(async (incoming, response) => {
+    const { type, data } = (await json(incoming)) as Webhook
+    response.writeHead(200).end()
+    if (type === 'payment.succeeded') tell(data.object.description)
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** Pays through Remit: from the POST until the merchant's server has `payment.succeeded`. */
+export async function remitPayer(api: string, headers: Record<string, string>): Promise<Pay> {
+  const arrivals = createArrivals()
+  const post = async (path: string, body: object) => {
+    const text = JSON.stringify(body)
+    const answer = await request(api + path, { method: 'POST', headers, body: text })
+    if (answer.statusCode !== 201) throw new Error(`${path}: ${await answer.body.text()}`)
+    await answer.body.dump()
+  }
+  const url = await startMerchant(arrivals.tell)
+  const event_types = ['payment.created', 'payment.succeeded']
+  await post('/api/v1/webhook_endpoints', { url, event_types })
+
+  const upi = { amount: 50_000, currency: 'INR', method: 'upi', vpa: 'test@upi' }
+  let made = 0
+  return async () => {
+    const description = `payment ${++made}`
+    const arrived = arrivals.of(description)
+    await post('/api/v1/payments', { ...upi, description })
+    await arrived
+  }
+}

@@ -1,0 +1,56 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { loadConfig } from '../config.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'remit-config-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const key = Buffer.alloc(32, 1).toString('base64')
+const env = { DATABASE_URL: 'postgres://remit@localhost/remit', REMIT_ENCRYPTION_KEY: key }
+
+function file(name: string, text: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
+}
+
+test('a secret may be a file, whose last line may end', () => {
+  const config = loadConfig({
+    DATABASE_URL_FILE: file('url', 'postgres://remit:hunter2@db/remit\n'),
+    REMIT_ENCRYPTION_KEY: '', // as good as not set
+    REMIT_ENCRYPTION_KEY_FILE: file('key', `${key}\r\n`),
+    TEMPORAL_API_KEY_FILE: file('api', 'a key'),
+  })
+  expect(config).toMatchObject({
+    DATABASE_URL: 'postgres://remit:hunter2@db/remit',
+    REMIT_ENCRYPTION_KEY: [Buffer.alloc(32, 1)],
+    TEMPORAL_API_KEY: 'a key',
+  })
+})
+
+test.each([
+  ['given twice', { ...env, DATABASE_URL_FILE: 'x' }, /Both DATABASE_URL and DATABASE_URL_FILE/],
+  ['not there', { ...env, TEMPORAL_API_KEY_FILE: '/no/such' }, /TEMPORAL_API_KEY_FILE.*ENOENT/],
+  ['empty', { ...env, DATABASE_URL: '', DATABASE_URL_FILE: file('empty', '\n') }, /DATABASE_URL/],
+  [
+    'no key',
+    { ...env, REMIT_ENCRYPTION_KEY: '', REMIT_ENCRYPTION_KEY_FILE: file('k', 'c2hvcnQ=') },
+    /32 bytes/,
+  ],
+])('a secret that is %s stops the process', (_, given, message) => {
+  expect(() => loadConfig(given)).toThrow(message)
+})
+
+test('each of them is documented', () => {
+  const documented = readFileSync('docs/configuration.md', 'utf8')
+  for (const name of ['DATABASE_URL_FILE', 'REMIT_ENCRYPTION_KEY_FILE', 'TEMPORAL_API_KEY_FILE'])
+    expect(documented).toContain(`\`${name}\``)
+})
+
+test('what is for development only is refused in production', () => {
+  const production = { ...env, NODE_ENV: 'production' }
+  expect(loadConfig(production).NODE_ENV).toBe('production')
+  for (const name of ['WEBHOOK_ALLOW_HTTP', 'WEBHOOK_ALLOW_PRIVATE_NETWORKS'])
+    expect(() => loadConfig({ ...production, [name]: 'true' })).toThrow(name)
+})

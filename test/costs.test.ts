@@ -1,0 +1,173 @@
+import type { WorkflowHandle } from '@temporalio/client'
+import { deliveryStart } from '../core/starts.ts'
+import { openDb } from '../db/client.ts'
+import { callAs, testApp } from './app.ts'
+import { addMerchant, type Merchant, testDb } from './db.ts'
+import { addDelivery, addEndpoint } from './delivery.ts'
+import { testEndpoint } from './endpoint.ts'
+import { fileWorkers } from './file-workers.ts'
+import { byCard, upi } from './http.ts'
+import { testActivities, until } from './stack.ts'
+import { devServerEnv } from './temporal.ts'
+
+/**
+ * What things cost, exactly: neither more nor fewer, so that no growth stays unseen and each gain is
+ * kept. docs/performance.md says where the time goes.
+ */
+
+const workers = fileWorkers()
+const db = testDb()
+const temporal = devServerEnv()
+const endpoint = testEndpoint()
+const api = countedDb()
+const worker = countedDb()
+const names = ['chargePayment', 'postWebhook', 'failDelivery'] as const
+workers.serve(temporal, names, () => testActivities(worker.db))
+
+/** The file's database, by connections that note what they ask it. */
+function countedDb() {
+  const counted = openDb(db.url, { statementTimeoutMs: 20_000 })
+  const queries: string[] = []
+  counted.$client.on('error', () => {}) // the database is dropped with force
+  counted.$client.on('connect', (connection) => {
+    const query = connection.query.bind(connection) as (...args: unknown[]) => unknown
+    const noted = (...args: unknown[]) => {
+      const [asked] = args as [string | { text: string }]
+      queries.push(typeof asked === 'string' ? asked : asked.text)
+      return query(...args)
+    }
+    connection.query = noted as typeof connection.query
+  })
+  afterAll(() => counted.$client.end())
+
+  /** How many queries it takes until `use` has its answer. */
+  async function count(use: () => Promise<unknown>): Promise<number> {
+    queries.length = 0
+    await use()
+    return queries.length
+  }
+  return { db: counted, count }
+}
+
+let merchant: Merchant
+beforeEach(async () => {
+  merchant = await addMerchant(db)
+})
+
+/** The API over the counted connections, once the key's use has been noted for this minute. */
+async function shop({ endpoints = 0 } = {}) {
+  for (let n = 0; n < endpoints; n++)
+    await addEndpoint(db, { merchantId: merchant.id, url: endpoint.url })
+  const { app } = testApp(api.db)
+  const call = callAs(app, merchant)
+  await call('GET', '/api/v1/events?limit=1')
+  return {
+    call,
+    post: (body: object, headers = {}) => call('POST', '/api/v1/payments', body, headers),
+  }
+}
+
+describe('To create a payment', () => {
+  test.each([
+    ['without an endpoint', 0, 5],
+    ['with one', 1, 6],
+    ['with three', 3, 6],
+  ])('takes so many queries %s', async (_, endpoints, queries) => {
+    const { post } = await shop({ endpoints })
+    expect(await api.count(() => post(upi))).toBe(queries)
+  })
+
+  test('with an Idempotency-Key takes three more, and a repeat five in all', async () => {
+    const { post } = await shop({ endpoints: 1 })
+    const key = { 'idempotency-key': 'once' }
+    expect(await api.count(() => post(upi, key))).toBe(9)
+    expect(await api.count(() => post(upi, key))).toBe(5)
+  })
+
+  test('by card takes as many', async () => {
+    const { post } = await shop({ endpoints: 1 })
+    expect(await api.count(() => post(byCard))).toBe(6)
+  })
+})
+
+test.each([
+  ['payments/:payment', 2],
+  ['payments', 2],
+  ['payments?starting_after=:payment', 3],
+  ['events', 2],
+  ['webhook_deliveries', 2],
+  ['webhook_deliveries/:delivery', 3],
+  ['webhook_endpoints', 2],
+])('GET %s takes %i queries', async (path, queries) => {
+  const { call, post } = await shop({ endpoints: 1 })
+  const { body } = await post(upi)
+  const deliveries = await call('GET', '/api/v1/webhook_deliveries')
+  const ids = { ':payment': body.id, ':delivery': deliveries.body.data[0].id }
+  const real = path.replace(/:(payment|delivery)/, (name) => ids[name as keyof typeof ids])
+  const get = async () => expect((await call('GET', `/api/v1/${real}`)).status).toBe(200)
+  expect(await api.count(get)).toBe(queries)
+})
+
+/** Of a workflow's history: how many events there are of each kind, and in all. */
+async function historyOf(handle: WorkflowHandle) {
+  const { events } = await handle.fetchHistory()
+  const count = (kind: string) =>
+    events?.filter((event) => event[kind as keyof typeof event]).length ?? 0
+  return {
+    events: events?.length,
+    workflowTasks: count('workflowTaskCompletedEventAttributes'),
+    activities: count('activityTaskScheduledEventAttributes'),
+    children: count('startChildWorkflowExecutionInitiatedEventAttributes'),
+  }
+}
+
+describe('A payment that is decided at once', () => {
+  async function pay() {
+    const { app } = testApp(db, { temporal: temporal.client() })
+    const { body } = await callAs(app, merchant)('POST', '/api/v1/payments', upi)
+    const handle = temporal.client().workflow.getHandle(body.id)
+    await handle.result()
+    return handle
+  }
+
+  test('takes the worker fourteen queries, two workflow tasks and 11 events', async () => {
+    let handle: WorkflowHandle | undefined
+    expect(await worker.count(async () => (handle = await pay()))).toBe(14)
+    const costs = { events: 11, workflowTasks: 2, activities: 1, children: 0 }
+    expect(await historyOf(handle as WorkflowHandle)).toEqual(costs)
+  })
+
+  test('starts its two deliveries beside that, in 25 events at most', async () => {
+    await addEndpoint(db, { merchantId: merchant.id, url: endpoint.url })
+    endpoint.requests = []
+    const handle = await pay()
+    await until(async () => endpoint.requests.length === 2, 'both webhooks')
+    const { events = 0, workflowTasks, ...costs } = await historyOf(handle)
+    expect(costs).toEqual({ activities: 1, children: 2 })
+    // What happens at the same time shares a workflow task, or not.
+    expect(workflowTasks).toBeGreaterThanOrEqual(3)
+    expect(workflowTasks).toBeLessThanOrEqual(5)
+    expect(events).toBeLessThanOrEqual(25)
+  })
+})
+
+test('An attempt takes three queries, and a delivery two workflow tasks and 11 events', async () => {
+  const delivery = await addDelivery(db, { url: endpoint.url })
+  const { workflowType, ...start } = deliveryStart(delivery)
+  const { workflow } = temporal.client()
+  const deliver = () => workflow.execute(workflowType, start)
+  expect(await worker.count(deliver)).toBe(3)
+  const costs = { events: 11, workflowTasks: 2, activities: 1, children: 0 }
+  expect(await historyOf(workflow.getHandle(delivery.id))).toEqual(costs)
+})
+
+test('An attempt that fails takes three queries too, and two events', async () => {
+  const answers = [503, 200]
+  endpoint.answer = async () => ({ status: answers.shift() ?? 200 })
+  const delivery = await addDelivery(db, { url: endpoint.url, retrySchedule: [1] })
+  const { workflowType, ...start } = deliveryStart(delivery)
+  const { workflow } = temporal.client()
+  expect(await worker.count(() => workflow.execute(workflowType, start))).toBe(6)
+  const costs = { events: 15, workflowTasks: 3, activities: 1, children: 0 }
+  expect(await historyOf(workflow.getHandle(delivery.id))).toEqual(costs)
+})
