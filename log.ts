@@ -95,7 +95,7 @@ async function readableLines() {
     sync: true,
     hideObject: true,
     translateTime: 'SYS:HH:MM:ss',
-    ignore,
+    ignore: 'pid,hostname,name',
     messageFormat,
   })
 }
@@ -107,7 +107,6 @@ type Line = {
 } & Record<string, unknown>
 
 /** What the message says already, what is the same in every line, and what the UI shows. */
-const ignore = 'pid,hostname,name'
 const untold = [
   ...['time', 'pid', 'hostname', 'name', 'method', 'path', 'status', 'ms'],
   ...['run_id', 'workflow_type', 'task_queue'],
