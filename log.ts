@@ -91,7 +91,13 @@ function stackOf(error: unknown): string {
 /** One line each, and an error's stack below. A production install has no pino-pretty. */
 async function readableLines() {
   const { default: pretty } = await import('pino-pretty')
-  return pretty({ sync: true, hideObject: true, translateTime: 'SYS:HH:MM:ss', messageFormat })
+  return pretty({
+    sync: true,
+    hideObject: true,
+    translateTime: 'SYS:HH:MM:ss',
+    ignore: 'pid,hostname,name',
+    messageFormat,
+  })
 }
 
 type Line = {
@@ -100,8 +106,11 @@ type Line = {
   err?: { message: string; stack: string }
 } & Record<string, unknown>
 
-/** What the message says already, and what is the same in every line. */
-const untold = ['time', 'pid', 'hostname', 'name', 'method', 'path', 'status', 'ms']
+/** What the message says already, what is the same in every line, and what the UI shows. */
+const untold = [
+  ...['time', 'pid', 'hostname', 'name', 'method', 'path', 'status', 'ms'],
+  ...['run_id', 'workflow_type', 'task_queue'],
+]
 
 function messageFormat(line: Record<string, unknown>): string {
   const { msg, level, err, ...fields } = line as Line

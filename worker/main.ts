@@ -22,10 +22,12 @@ const config = loadConfigOrExit()
 const log = await openLog('worker', config)
 // The SDK answers the first signal by ending its workers; until there are any, we end by ourselves.
 let workers: Worker[] = []
+let stopping = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
     if (workers.length === 0) process.exit(0)
-    log.info({}, 'Stopping')
+    if (!stopping) log.info({}, 'Stopping')
+    stopping = true
   })
 Runtime.install({
   logger: createLogger(log),
