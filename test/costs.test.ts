@@ -132,6 +132,7 @@ describe('A payment that is decided at once', () => {
 
   test('takes the worker fourteen queries, two workflow tasks and 11 events', async () => {
     let handle: WorkflowHandle | undefined
+    // One of them is for the merchant's account, which its first payment finds to be missing.
     expect(await worker.count(async () => (handle = await pay()))).toBe(14)
     const costs = { events: 11, workflowTasks: 2, activities: 1, children: 0 }
     expect(await historyOf(handle as WorkflowHandle)).toEqual(costs)
