@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client'
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
+import { withinLimit } from '../core/limit.ts'
 import type { Start, Update } from '../core/starts.ts'
 
 const DEADLINE_MS = 5_000
@@ -23,11 +24,13 @@ export async function startAgain(client: Client, start: Start): Promise<boolean>
 /** Sends a command to a workflow that runs, and waits until that has heard it, not for its answer. */
 export async function sendUpdate(client: Client, workflowId: string, update: Update) {
   const { id: updateId, name, args } = update
-  await client.withDeadline(Date.now() + DEADLINE_MS, () =>
+  // The client's deadline does not cover its waits between tries.
+  const sending = client.withDeadline(Date.now() + DEADLINE_MS, () =>
     client.workflow
       .getHandle(workflowId)
       .startUpdate(name, { updateId, args: args as [unknown], waitForStage: 'ACCEPTED' }),
   )
+  await withinLimit(DEADLINE_MS, sending)
 }
 
 async function startAs(

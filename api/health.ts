@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client'
 import { sql } from 'drizzle-orm'
+import { withinLimit } from '../core/limit.ts'
 import type { Db } from '../db/client.ts'
-import { withinLimit } from './limit.ts'
 import { newRouter } from './router.ts'
 
 const TEMPORAL_LIMIT_MS = 1_000

@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi'
 import type { Client } from '@temporalio/client'
 import { AppError } from '../core/errors.ts'
+import { withinLimit } from '../core/limit.ts'
 import { merchantWorkflowTypes } from '../core/starts.ts'
 import { countDeliveries } from '../db/deliveries.ts'
-import { withinLimit } from './limit.ts'
 import { type Deps, json, merchantRoute, newRouter } from './router.ts'
 
 const LIMIT_MS = 2_000

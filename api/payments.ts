@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import { type Card, isExpired, passesLuhn } from '../core/card.ts'
 import type { PaymentCommand } from '../core/command.ts'
 import { AppError, type ErrorCode } from '../core/errors.ts'
+import { withinLimit } from '../core/limit.ts'
 import {
   captureMethods,
   failureMessages,
@@ -22,7 +23,6 @@ import { DEFAULT_PROVIDER, providerFor } from '../providers/index.ts'
 import { runCommand } from './commands.ts'
 import { Amount, Currency, Id, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
-import { withinLimit } from './limit.ts'
 import {
   type Deps,
   type Env,

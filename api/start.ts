@@ -1,8 +1,8 @@
 import type { Client } from '@temporalio/client'
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
+import { withinLimit } from '../core/limit.ts'
 import type { Start } from '../core/starts.ts'
 import type { Log } from '../log.ts'
-import { withinLimit } from './limit.ts'
 
 const DEADLINE_MS = 1_000 // without one, an unreachable server holds the caller up for 18 s
 const FAILURES_TO_OPEN = 3

@@ -1,7 +1,7 @@
 import { type Client, WithStartWorkflowOperation } from '@temporalio/client'
+import { withinLimit } from '../core/limit.ts'
 import type { Start, Update } from '../core/starts.ts'
 import type { Log } from '../log.ts'
-import { withinLimit } from './limit.ts'
 
 const DEADLINE_MS = 5_000
 

@@ -60,6 +60,7 @@ function withEnv(create: () => Promise<TestWorkflowEnvironment>) {
 
   return {
     client: () => env.client,
+    address: () => env.address,
     now: () => env.currentTimeMs(),
     sleep: (ms: number) => env.sleep(ms),
     /** Runs `use` beside a worker for each queue, which have only these activities. */
