@@ -8,6 +8,7 @@ import { appWith, upi } from './http.ts'
 import { call, testPrograms } from './programs.ts'
 import { until } from './stack.ts'
 
+jest.setTimeout(120_000) // processes of their own, on a machine that others use too
 const db = testDb()
 const { start } = testPrograms(db)
 const body = JSON.stringify(upi)

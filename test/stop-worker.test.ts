@@ -7,6 +7,7 @@ import { upi } from './http.ts'
 import { call, testPrograms } from './programs.ts'
 import { pause, until } from './stack.ts'
 
+jest.setTimeout(120_000) // processes of their own, on a machine that others use too
 const db = testDb()
 const endpoint = testEndpoint()
 const { start } = testPrograms(db)
