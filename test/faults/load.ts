@@ -11,33 +11,39 @@ export type Operation = (ask: Ask, n: number) => Promise<void>
 /** What one Idempotency-Key was used for, and each answer that it got. */
 export type Asked = { key: string; path: string; answers: Body[]; requests: number }
 
-const sources = ['one@upi', 'two@upi', 'three@upi', 'fail@upi', 'down@upi', 'timeout@upi']
-
-/** A payment, which now and then is declined, meets a provider that is away, or whose answer is lost. */
-export const pay: Operation = async (ask, n) => {
-  const vpa = sources[n % sources.length]
-  await ask('/api/v1/payments', { amount: 100 + n, currency: 'INR', method: 'upi', vpa })
+/** Payments of these sources in turn. */
+export function payFrom(sources: string[]): Operation {
+  return async (ask, n) => {
+    const vpa = sources[n % sources.length]
+    await ask('/api/v1/payments', { amount: 100 + n, currency: 'INR', method: 'upi', vpa })
+  }
 }
+
+/** Of six payments one is declined, one meets a provider that is away, and one an answer that is lost. */
+export const pay = payFrom(['1@upi', '2@upi', 'fail@upi', '3@upi', 'down@upi', 'timeout@upi'])
 
 const CLIENTS = 5
 const REQUEST_LIMIT_MS = 10_000
 const PATIENCE_MS = 40_000
-const PAUSE_MS = 100
+const BETWEEN_MS = 500
+const REPEAT_MS = 300
 const ASKS_AGAIN = 0.1 // of all requests that were answered, as of an impatient client
 
 type Options = {
   url: string
   merchant: Merchant
   random: () => number
-  operations: Operation[]
   count: number
+  operations?: Operation[]
+  betweenMs?: number // the longest pause of a client between two operations
 }
 
 /**
  * A few clients at once, who repeat what was not answered under the same Idempotency-Key, as a
  * merchant's real one does. A 503 is to be repeated; any other refusal fails the load.
  */
-export function startLoad({ url, merchant, random, operations, count }: Options) {
+export function startLoad(options: Options) {
+  const { url, merchant, random, count, operations = [pay], betweenMs = BETWEEN_MS } = options
   const asked: Asked[] = []
   let answered = 0
   const headers = { 'x-api-key': merchant.key, 'x-api-secret': merchant.secret }
@@ -68,7 +74,7 @@ export function startLoad({ url, merchant, random, operations, count }: Options)
         return answer
       }
       if (Date.now() > deadline) throw new Error(`No answer to ${one.key} of ${one.path}`)
-      await setTimeout(random() * PAUSE_MS)
+      await setTimeout(random() * REPEAT_MS)
     }
   }
 
@@ -86,7 +92,7 @@ export function startLoad({ url, merchant, random, operations, count }: Options)
     while (next < count) {
       const n = next++
       await operations[n % operations.length]?.(ask, n)
-      await setTimeout(random() * PAUSE_MS)
+      await setTimeout(random() * betweenMs)
     }
   }
   const done = Promise.all(Array.from({ length: CLIENTS }, runClient))

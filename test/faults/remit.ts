@@ -21,8 +21,9 @@ type Options = {
 }
 
 const LOG_LINES = 40
-const SETTLE_LIMIT_MS = 75_000 // an activity whose worker was killed is tried again after 30 s
-const PASS_TIME_EVERY_MS = 2_000
+const SETTLE_LIMIT_MS = 120_000 // an activity whose worker was killed is tried again after 30 s
+const PASS_TIME_EVERY_MS = 3_000
+const LOOK_EVERY_MS = 500
 
 /**
  * Remit as it is in production: an api and a worker as processes of their own, a Temporal whose state
@@ -106,7 +107,9 @@ export function testRemit({ database, env = () => ({}) }: Options) {
     try {
       await waitUntilReady({ name: 'An end', limitMs: SETTLE_LIMIT_MS }, async () => {
         const left = await leftToDo()
-        if (left) throw new Error(left)
+        if (!left) return
+        await pause(LOOK_EVERY_MS)
+        throw new Error(left)
       })
     } catch (error) {
       throw new Error([`${error}`, ...log.slice(-LOG_LINES)].join('\n'))

@@ -1,7 +1,7 @@
 import { addMerchant, type Merchant } from '../db.ts'
 import type { Request, testEndpoint } from '../endpoint.ts'
-import { pause } from '../stack.ts'
-import { type Operation, pay, startLoad } from './load.ts'
+import { pause, until } from '../stack.ts'
+import { type Operation, startLoad } from './load.ts'
 import { createRandom } from './random.ts'
 import type { Remit } from './remit.ts'
 
@@ -53,12 +53,15 @@ export async function openShop(remit: Remit, endpoint: ReturnType<typeof testEnd
     })
   }
 
-  function load(count: number, operations: Operation[] = [pay]) {
-    return startLoad({ url: remit.url(), merchant, random, operations, count })
+  /** Resolves when that many posts have come in. */
+  const received = (n: number) => until(async () => posts.length >= n, `${n} posts`)
+
+  function load(count: number, how: { operations?: Operation[]; betweenMs?: number } = {}) {
+    return startLoad({ url: remit.url(), merchant, random, count, ...how })
   }
 
   await addShopEndpoint(remit.url(), merchant, new URL(path, endpoint.url).href)
-  return { remit, merchant, random, posts, holdPost, load }
+  return { remit, merchant, random, posts, holdPost, received, load }
 }
 
 export type Shop = Awaited<ReturnType<typeof openShop>>
