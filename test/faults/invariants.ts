@@ -4,7 +4,6 @@ import { balanceTransactions, ledgerAccounts, ledgerPostings } from '../../db/le
 import { payments, sandboxCharges } from '../../db/schema.ts'
 import { attempts, deliveries, events } from '../../db/webhook-schema.ts'
 import type { Load } from './load.ts'
-import { seed } from './random.ts'
 import type { Shop } from './shop.ts'
 
 const terminal = ['succeeded', 'failed', 'canceled']
@@ -38,7 +37,6 @@ export async function expectAllWell(
     `${told.again} received again after a 200`,
     `${told.interrupted} attempts interrupted`,
     `ended ${tookS} s after the load`,
-    `seed ${seed}`,
   ]
   process.stdout.write(`${line.join(', ')}\n`)
 }

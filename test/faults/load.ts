@@ -56,6 +56,7 @@ export function startLoad(options: Options) {
       signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
     })
     const answer = (await response.json()) as Body & { error?: { code: string } }
+    if (response.status === 202) return null // a command that is still under way
     if (response.ok) return answer
     if (response.status === 503 || answer.error?.code === 'idempotency_key_in_use') return null
     throw new Refused(`${path}: ${response.status} ${JSON.stringify(answer)}`)

@@ -1,6 +1,6 @@
 const { FAULT_SEED } = process.env
 
-/** Printed with each result: with FAULT_SEED set to it, the same faults come at the same moments. */
+/** Printed by each test: with FAULT_SEED set to it, the same faults come at the same moments. */
 export const seed = Number(FAULT_SEED || Math.floor(Math.random() * 2 ** 31))
 
 /** Mulberry32: numbers from 0 up to 1, the same ones for the same seed. */

@@ -2,7 +2,7 @@ import { addMerchant, type Merchant } from '../db.ts'
 import type { Request, testEndpoint } from '../endpoint.ts'
 import { pause, until } from '../stack.ts'
 import { type Operation, startLoad } from './load.ts'
-import { createRandom } from './random.ts'
+import { createRandom, seed } from './random.ts'
 import type { Remit } from './remit.ts'
 
 const FAILURES_MAX = 2 // of one event, with attempts to spare, so that all of them end
@@ -60,6 +60,7 @@ export async function openShop(remit: Remit, endpoint: ReturnType<typeof testEnd
     return startLoad({ url: remit.url(), merchant, random, count, ...how })
   }
 
+  process.stdout.write(`FAULT_SEED=${seed} ${expect.getState().currentTestName}\n`)
   await addShopEndpoint(remit.url(), merchant, new URL(path, endpoint.url).href)
   return { remit, merchant, random, posts, holdPost, received, load }
 }
