@@ -7,7 +7,7 @@ import { testRemit } from './remit.ts'
 import { openShop, retrySchedule, type Shop } from './shop.ts'
 
 const PAYMENTS = 30
-const TIMEOUT_MS = 240_000 // of a machine that does much else
+const TIMEOUT_MS = 480_000 // of a machine that does much else
 const SLACK = 0.9 // a wait may end a tenth too early
 
 // A charge that is to be sent again still waits until the clock has caught up: no down@upi here.

@@ -5,7 +5,7 @@ import { expectAllWell } from './invariants.ts'
 import { testRemit } from './remit.ts'
 import { openShop } from './shop.ts'
 
-const TIMEOUT_MS = 240_000 // of a machine that does much else: it takes a fifth of it
+const TIMEOUT_MS = 480_000 // of a machine that does much else: it takes a fifth of it
 
 const endpoint = testEndpoint()
 const remit = testRemit({ database: sharedPostgres() })

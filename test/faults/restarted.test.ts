@@ -6,7 +6,7 @@ import { expectAllWell } from './invariants.ts'
 import { testRemit } from './remit.ts'
 import { openShop } from './shop.ts'
 
-const TIMEOUT_MS = 240_000 // of a machine that does much else: each takes a tenth of it
+const TIMEOUT_MS = 480_000 // of a machine that does much else: each takes a tenth of it
 const PAYMENTS = 30
 const AWAY_MS = 2_000
 

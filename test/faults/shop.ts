@@ -1,12 +1,14 @@
+import { waitUntilReady } from '../../scripts/processes.ts'
 import { addMerchant, type Merchant } from '../db.ts'
 import type { Request, testEndpoint } from '../endpoint.ts'
-import { pause, until } from '../stack.ts'
+import { pause } from '../stack.ts'
 import { type Operation, startLoad } from './load.ts'
 import { createRandom, seed } from './random.ts'
 import type { Remit } from './remit.ts'
 
 const FAILURES_MAX = 2 // of one event, with attempts to spare, so that all of them end
 const ANSWER_MAX_MS = 50
+const POSTS_LIMIT_MS = 120_000
 
 /** One more attempt than there are waits, and far more than ever fail. In seconds. */
 export const retrySchedule = [1, 1, 1, 2, 2]
@@ -25,16 +27,14 @@ export async function openShop(remit: Remit, endpoint: ReturnType<typeof testEnd
   const posts: Post[] = []
   const accepted = new Set<string>()
   const failuresLeft = new Map<string, number>()
-  const held = new Map<number, { arrived: () => void; released: Promise<void> }>()
+  const held = new Map<number, Promise<void>>() // by the number of the post
 
   endpoint.answer = async (request) => {
     if (request.path !== path) return { status: 200 }
     const event = `${request.headers['webhook-id']}`
     const post: Post = { ...request, event, at: performance.now(), again: accepted.has(event) }
     posts.push(post)
-    const hold = held.get(posts.length)
-    hold?.arrived()
-    await (hold?.released ?? pause(random() * ANSWER_MAX_MS))
+    await (held.get(posts.length) ?? pause(random() * ANSWER_MAX_MS))
     const left = failuresLeft.get(event) ?? Math.floor(random() * (FAILURES_MAX + 1))
     failuresLeft.set(event, left - 1)
     post.status = left > 0 ? 503 : 200
@@ -42,19 +42,24 @@ export async function openShop(remit: Remit, endpoint: ReturnType<typeof testEnd
     return { status: post.status }
   }
 
-  /** Resolves when that many more posts have come in; the last is answered once `release` is called. */
-  function holdPost(more: number): Promise<{ release: () => void }> {
-    return new Promise((resolve) => {
-      let release = () => {}
-      const released = new Promise<void>((go) => {
-        release = go
-      })
-      held.set(posts.length + more, { arrived: () => resolve({ release }), released })
+  /** Resolves when that many posts have come in. */
+  function received(n: number): Promise<void> {
+    return waitUntilReady({ name: `Post ${n}`, limitMs: POSTS_LIMIT_MS }, async () => {
+      if (posts.length < n) throw new Error(`${posts.length} have come in`)
     })
   }
 
-  /** Resolves when that many posts have come in. */
-  const received = (n: number) => until(async () => posts.length >= n, `${n} posts`)
+  /** Resolves when that many more posts have come in; the last is answered once `release` is called. */
+  async function holdPost(more: number): Promise<{ release: () => void }> {
+    const n = posts.length + more
+    let release = () => {}
+    const released = new Promise<void>((go) => {
+      release = go
+    })
+    held.set(n, released)
+    await received(n)
+    return { release }
+  }
 
   function load(count: number, how: { operations?: Operation[]; betweenMs?: number } = {}) {
     return startLoad({ url: remit.url(), merchant, random, count, ...how })
