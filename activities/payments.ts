@@ -176,9 +176,9 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
     return setProviderRef(db, paymentId, ref)
   }
 
-  /** A look-up right after the call may be older than the call. */
+  /** A look-up right after the call may be older than the call. No longer, where a clock was set back. */
   async function waitOut(sentAt: Date, windowMs: number): Promise<void> {
-    const leftMs = sentAt.getTime() + windowMs - (await now()).getTime()
+    const leftMs = Math.min(sentAt.getTime() + windowMs - (await now()).getTime(), windowMs)
     if (leftMs <= 0) return
     throw ApplicationFailure.create({
       type: 'NotKnownYet',

@@ -54,7 +54,7 @@ export function webhookActivities(deps: WebhookDeps) {
       // A retry that comes too early is our own trouble, or an Unpause. A first try that does is an
       // operator's Reset, and is sent now.
       const waitMs = msUntil(delivery.nextAttemptAt, await now())
-      if (last && info.attempt > 1 && waitMs > slackOf(last)) return failWith(last, waitMs)
+      if (last && info.attempt > 1 && isEarly(last, waitMs)) return failWith(last, waitMs)
 
       // Not Temporal's count: that one rises with our own trouble too, and a reset sets it back.
       const attempt = (last?.attempt ?? 0) + 1
@@ -118,8 +118,11 @@ function delivered({ attempt, httpStatus, latencyMs }: AttemptRow): DeliveryResu
   return { status: 'delivered', attempt, httpStatus: httpStatus ?? 0, latencyMs: latencyMs ?? 0 }
 }
 
-function slackOf({ retryInMs }: AttemptRow): number {
-  return Math.min(CLOCK_SLACK_MS, (retryInMs ?? 0) / 10)
+/** With more left than the whole wait a clock was set back, and Temporal's, which brought us, is right. */
+function isEarly({ retryInMs }: AttemptRow, leftMs: number): boolean {
+  const wholeMs = retryInMs ?? 0
+  const slackMs = Math.min(CLOCK_SLACK_MS, wholeMs / 10)
+  return leftMs > slackMs && leftMs <= wholeMs + CLOCK_SLACK_MS
 }
 
 function msUntil(due: Date | null, now: Date): number {

@@ -6,7 +6,7 @@ import type { Env } from './router.ts'
 const BURST_SECONDS = 2
 
 /** A token bucket per API key, in this process. `perSecond` 0: no limit. */
-export function limitRate(perSecond: number, now: () => number = Date.now) {
+export function limitRate(perSecond: number, now = () => performance.now()) {
   const buckets = new Map<string, { tokens: number; at: number }>()
   const full = perSecond * BURST_SECONDS
 

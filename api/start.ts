@@ -14,7 +14,7 @@ export type TryStart = (start: Start) => Promise<void>
  * Starts a workflow, or leaves it: its row is committed, and the sweep starts what this does not.
  * So it never throws, and after three failures in a row it doesn't even try for five seconds.
  */
-export function createStarter(temporal: Client, log: Log, now: () => number = Date.now): TryStart {
+export function createStarter(temporal: Client, log: Log, now = () => performance.now()): TryStart {
   let failures = 0
   let closedAgainAt = 0
 

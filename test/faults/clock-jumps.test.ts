@@ -1,0 +1,55 @@
+import { testEndpoint } from '../endpoint.ts'
+import { testClocks } from './clocks.ts'
+import { sharedPostgres } from './database.ts'
+import { expectAllWell } from './invariants.ts'
+import { testRemit } from './remit.ts'
+import { openShop, retrySchedule, type Shop } from './shop.ts'
+
+const PAYMENTS = 30
+const TIMEOUT_MS = 480_000 // of a machine that does much else
+const SLACK = 0.9 // a wait may end a tenth too early
+
+const endpoint = testEndpoint()
+const clocks = testClocks()
+// The sandbox has the worker's clock, which a real provider has not: it decides at once.
+const env = (name: 'api' | 'worker') => ({ ...clocks.env(name), SANDBOX_DELAY_MS: '0' })
+const remit = testRemit({ database: sharedPostgres(), env })
+
+const jumps = [
+  [
+    'ahead, back and right again',
+    [
+      { api: 3, worker: 5 },
+      { api: -5, worker: -3 },
+      { api: 0, worker: 0 },
+    ],
+  ],
+  ['back for good', [{ api: -2, worker: -4 }]],
+] as const
+
+/** By a clock of our own, which nobody sets. */
+function expectFullWaits({ posts }: Shop): void {
+  for (const event of new Set(posts.map((post) => post.event))) {
+    const times = posts.filter((post) => post.event === event).map(({ at }) => at)
+    const waits = times.slice(1).map((at, i) => (at - (times[i] ?? 0)) / 1000)
+    for (const [i, wait] of waits.entries())
+      expect(wait).toBeGreaterThanOrEqual((retrySchedule[i] ?? 0) * SLACK)
+  }
+}
+
+beforeEach(() => clocks.set({ api: 0, worker: 0 }))
+
+test.each(jumps)(
+  'clocks that jump %s by hours neither hurry, lose nor double anything',
+  async (name, steps) => {
+    const shop = await openShop(remit, endpoint)
+    const load = shop.load(PAYMENTS)
+    for (const [i, hours] of steps.entries()) {
+      await shop.received(((i + 1) * PAYMENTS) / 2) // half of which wait for another attempt
+      await clocks.set(hours)
+    }
+    await expectAllWell(`Clocks, ${name}`, shop, load, `${steps.length} jumps`)
+    expectFullWaits(shop)
+  },
+  TIMEOUT_MS,
+)

@@ -1,0 +1,56 @@
+import { chmod, mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Db, openDb } from '../../db/client.ts'
+import { migrateDb } from '../../db/migrate.ts'
+import { startPostgres } from '../../scripts/postgres.ts'
+import { tryPort } from '../../scripts/processes.ts'
+import { testDb } from '../db.ts'
+
+const STATEMENT_TIMEOUT_MS = 20_000
+
+/** A database of its own, in the Postgres that all test files share. */
+export function sharedPostgres() {
+  const db = testDb()
+  return { db: () => db, url: () => db.url }
+}
+
+/** A Postgres of its own, with its data on disk: what is stopped here starts again as it was. */
+export function ownPostgres() {
+  let folder: string
+  let dataDir: string
+  let port: number
+  let server: Awaited<ReturnType<typeof startPostgres>>
+  let db: Db
+
+  async function start(): Promise<void> {
+    server = await startPostgres({ dataDir, port })
+  }
+
+  /** Its main process alone: its children see that it is gone, and end. */
+  async function kill(): Promise<void> {
+    const file = await readFile(join(dataDir, 'data', 'postmaster.pid'), 'utf8')
+    process.kill(Number.parseInt(file, 10), 'SIGKILL')
+    await server.exited
+  }
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'remit-postgres-'))
+    await chmod(folder, 0o755) // root's Postgres runs as another user
+    dataDir = join(folder, 'home')
+    port = await tryPort(0)
+    await start()
+    await migrateDb(server.url)
+    db = openDb(server.url, { statementTimeoutMs: STATEMENT_TIMEOUT_MS })
+    db.$client.removeAllListeners('error').on('error', () => {}) // they are our own doing
+  })
+
+  afterAll(async () => {
+    await db?.$client.end()
+    await server?.stop()
+    await rm(await realpath(dataDir), { recursive: true, force: true }) // root's is in the cache
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  return { db: () => db, url: () => server.url, start, stop: () => server.stop(), kill }
+}

@@ -1,0 +1,167 @@
+import { eq } from 'drizzle-orm'
+import { isMerchantAccount } from '../../core/ledger.ts'
+import { balanceTransactions, ledgerAccounts, ledgerPostings } from '../../db/ledger-schema.ts'
+import { payments, sandboxCharges } from '../../db/schema.ts'
+import { attempts, deliveries, events } from '../../db/webhook-schema.ts'
+import type { Load } from './load.ts'
+import type { Shop } from './shop.ts'
+
+const terminal = ['succeeded', 'failed', 'canceled']
+
+/**
+ * Waits until the shop's payments and webhooks have ended, and checks what has to be true whatever
+ * was killed meanwhile. Prints what it took: `faults` says how often what was done.
+ */
+export async function expectAllWell(
+  name: string,
+  shop: Shop,
+  load: Load,
+  faults: string,
+): Promise<void> {
+  const startedAt = performance.now()
+  await load.done
+  await shop.remit.untilDone(async () => describe(await openOf(shop)))
+  const tookS = Math.round((performance.now() - startedAt) / 1000)
+
+  const paid = await expectEachAnswerKept(shop, load)
+  await expectChargedOnce(shop, paid)
+  await expectBalanced(shop, paid)
+  const told = await expectToldOfAll(shop, paid)
+  expect(shop.remit.endedByThemselves).toEqual([])
+
+  const requests = load.asked.reduce((sum, one) => sum + one.requests, 0)
+  const line = [
+    `${name}: ${faults}`,
+    `${paid.length} payments in ${requests} requests`,
+    `${told.posts} posts, ${told.failed} refused`,
+    `${told.again} received again after a 200`,
+    `${told.interrupted} attempts interrupted`,
+    `ended ${tookS} s after the load`,
+  ]
+  process.stdout.write(`${line.join(', ')}\n`)
+}
+
+async function rowsOf({ remit, merchant }: Shop) {
+  const db = remit.db()
+  const ofMerchant = {
+    payments: await db.select().from(payments).where(eq(payments.merchantId, merchant.id)),
+    deliveries: await db.select().from(deliveries).where(eq(deliveries.merchantId, merchant.id)),
+  }
+  return ofMerchant
+}
+
+/** What has not ended yet. Rows that the sweep would still start count too. */
+async function openOf(shop: Shop) {
+  const rows = await rowsOf(shop)
+  const open = (row: { status: string; nextSweepAt: Date | null }) =>
+    ![...terminal, 'delivered'].includes(row.status) || row.nextSweepAt !== null
+  return { payments: rows.payments.filter(open), deliveries: rows.deliveries.filter(open) }
+}
+
+function describe(open: Awaited<ReturnType<typeof openOf>>): string {
+  return Object.entries(open)
+    .filter(([, rows]) => rows.length > 0)
+    .map(([kind, rows]) => `${rows.length} ${kind} open, such as ${JSON.stringify(rows[0])}`)
+    .join('; ')
+}
+
+type Payment = typeof payments.$inferSelect
+
+/** One payment for each Idempotency-Key, which is what each of its answers said, and none beside. */
+async function expectEachAnswerKept(shop: Shop, load: Load): Promise<Payment[]> {
+  const posted = load.asked.filter(({ path }) => path === '/api/v1/payments')
+  for (const { answers } of posted) expect(answers).toEqual(answers.map(() => answers[0]))
+  const rows = (await rowsOf(shop)).payments
+  expect(rows.map(({ id }) => id).sort()).toEqual(posted.map((one) => one.answers[0]?.id).sort())
+  expect(rows.filter(({ needsAttention }) => needsAttention)).toEqual([])
+  return rows
+}
+
+/** Counted by the sandbox, in its own table. */
+async function expectChargedOnce({ remit }: Shop, paid: Payment[]): Promise<void> {
+  const charges = await remit.db().select().from(sandboxCharges)
+  for (const { id, status, amount, providerRef } of paid) {
+    const made = charges.filter(({ paymentId }) => paymentId === id)
+    expect(made).toMatchObject([{ id: providerRef, status, amount }])
+  }
+}
+
+/** Each sum of money is booked once, postings cancel out, and each balance is what was posted. */
+async function expectBalanced({ remit, merchant }: Shop, paid: Payment[]): Promise<void> {
+  const db = remit.db()
+  const posted = await db
+    .select()
+    .from(balanceTransactions)
+    .innerJoin(ledgerPostings, eq(ledgerPostings.transactionId, balanceTransactions.id))
+    .where(eq(balanceTransactions.merchantId, merchant.id))
+  const sums: Record<string, number> = {}
+  const balances: Record<string, number> = {}
+  const add = (to: Record<string, number>, key: string, amount: number) => {
+    to[key] = (to[key] ?? 0) + amount
+  }
+  for (const { balance_transactions: transaction, ledger_postings: posting } of posted) {
+    add(sums, transaction.currency, posting.amount)
+    if (isMerchantAccount(posting.account))
+      add(balances, `${posting.account} ${transaction.currency}`, posting.amount)
+  }
+  expect(Object.values(sums)).toEqual(Object.values(sums).map(() => 0))
+
+  const accounts = await db
+    .select()
+    .from(ledgerAccounts)
+    .where(eq(ledgerAccounts.merchantId, merchant.id))
+  const kept = accounts.map((one) => [`${one.account} ${one.currency}`, one.balance])
+  expect(Object.fromEntries(kept)).toEqual(balances)
+  const captured = paid.reduce((sum, { amountCaptured }) => sum + amountCaptured, 0)
+  expect(balances['available INR'] ?? 0).toBe(captured)
+}
+
+/** Each step of each payment is told of, at least once, and each post that came in is logged. */
+async function expectToldOfAll(shop: Shop, paid: Payment[]) {
+  const { merchant, remit, posts } = shop
+  const db = remit.db()
+  const told = await db.select().from(events).where(eq(events.merchantId, merchant.id))
+  const expected = paid.flatMap(({ id, status }) => [
+    `${id} payment.created`,
+    `${id} payment.${status}`,
+  ])
+  expect(told.map((one) => `${one.resourceId} ${one.type}`).sort()).toEqual(expected.sort())
+
+  const received = countBy(posts.map(({ headers }) => `${headers['webhook-id']}`))
+  expect([...received.keys()].sort()).toEqual(told.map(({ id }) => id).sort())
+
+  const logged = await db
+    .select({
+      state: attempts.state,
+      headers: attempts.requestHeaders,
+      status: attempts.httpStatus,
+    })
+    .from(attempts)
+    .innerJoin(deliveries, eq(deliveries.id, attempts.deliveryId))
+    .where(eq(deliveries.merchantId, merchant.id))
+  const rows = countBy(logged.map(({ headers }) => nameOf(headers)))
+  const unlogged = [...countBy(posts.map(({ headers }) => nameOf(headers)))].filter(
+    ([name, count]) => count > (rows.get(name) ?? 0),
+  )
+  expect(unlogged).toEqual([])
+  const states = countBy(logged.map(({ state }) => state))
+  expect(states.get('sending')).toBeUndefined()
+  expect(states.get('succeeded')).toBe(told.length)
+  return {
+    posts: posts.length,
+    failed: posts.filter(({ status }) => status !== 200).length,
+    again: posts.filter(({ again }) => again).length,
+    interrupted: states.get('interrupted') ?? 0,
+  }
+}
+
+/** Of one attempt: two within the same second have the same, and are counted. */
+function nameOf(headers: Record<string, unknown>): string {
+  return `${headers['webhook-id']} ${headers['webhook-timestamp']}`
+}
+
+function countBy(names: string[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+  return counts
+}
