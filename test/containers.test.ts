@@ -168,7 +168,7 @@ test('Temporal is set up as the one that npm start runs, with shards for more', 
   const values = parse(readFileSync(path, 'utf8')) as Record<string, { value: number }[]>
   const flags = Object.entries(values).map(([name, [first]]) => `${name}=${first?.value}`)
   expect(devServerArgs).toEqual(expect.arrayContaining(flags))
-  expect(flags).toHaveLength(2)
+  expect(flags).toHaveLength(3)
   for (const name of ['temporal-schema', 'temporal-namespace']) {
     const script = serviceOf(name).entrypoint?.[1]?.replace('/deploy', 'deploy/temporal') ?? ''
     expect(readFileSync(script, 'utf8')).toMatch(/^#!\/bin\/sh\n(#.*\n)+set -eu\n/)
