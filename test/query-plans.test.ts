@@ -1,6 +1,9 @@
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { type Db, schema } from '../db/client.ts'
+import { answerCommand } from '../db/commands.ts'
+import { releaseKey } from '../db/idempotency.ts'
+import { commands } from '../db/schema.ts'
 import { findTakenUp, sweptKinds, takeStranded } from '../db/sweep.ts'
 import { testDb } from './db.ts'
 import { testShop, upi } from './http.ts'
@@ -123,6 +126,25 @@ test('what the sweep looks for is found by its index, in its order', async () =>
   expectIndex([payments], 'payments_sweep_idx')
   expectIndex([commands], 'commands_sweep_idx')
   expectIndex([deliveries], 'webhook_deliveries_sweep_idx')
+})
+
+test('the open command of a resource, and the key of a request, are found by their indexes', async () => {
+  await call('POST', `/api/v1/payments/${ids.payment}/cancel`, {}, { 'idempotency-key': 'k' })
+  const [{ merchantId, id } = { merchantId: '', id: '' }] = await db.select().from(commands)
+  const other = `'status', 'done', 'next_sweep_at', null, 'resource_id', row.resource_id || n`
+  await copy('commands', id, other)
+  await db.execute(sql`insert into idempotency_keys select (jsonb_populate_record(row,
+    jsonb_build_object('key', row.key || n))).* from idempotency_keys row, generate_series(1, ${COPIES}) n`)
+  await db.execute(sql`analyze`)
+  const scope = { merchantId, method: 'POST', path: '/api/v1/payments', key: 'k7' }
+  const releasing = () => releaseKey(watched, { ...scope, fingerprints: [] }, 'lea_1')
+  expectIndex(
+    await plansOf(releasing, /^delete from "idempotency_keys"/),
+    'idempotency_keys_merchant_id_method_path_key_pk',
+  )
+  const answering = () =>
+    watched.transaction((tx) => answerCommand(tx, ids.payment, 'cancel', new Date()))
+  expectIndex(await plansOf(answering, /^update "commands"/), 'commands_open_key')
 })
 
 test.each(sweptKinds)(
