@@ -45,16 +45,17 @@ const statementNames = new Map<string, string>()
 
 /**
  * Gives each statement a name, so that Postgres parses and plans it once per connection, and not at
- * each use. What is written out in words, such as `begin`, has no parameters, and stays as it is.
+ * each use. What has no parameters, such as `begin`, stays as it is.
  */
 function prepareStatements(connection: PoolClient): void {
   const query = connection.query.bind(connection) as (...args: unknown[]) => unknown
   const named = (config: unknown, ...rest: unknown[]) =>
-    query(isStatement(config) ? { ...config, name: nameOf(config.text) } : config, ...rest)
+    query(isStatement(config, rest[0]) ? { ...config, name: nameOf(config.text) } : config, ...rest)
   connection.query = named as typeof connection.query
 }
 
-function isStatement(config: unknown): config is { text: string } {
+function isStatement(config: unknown, values: unknown): config is { text: string } {
+  if (!Array.isArray(values) || values.length === 0) return false
   return typeof config === 'object' && config !== null && 'text' in config && !('submit' in config)
 }
 

@@ -84,7 +84,7 @@ describe("An operator's Reset", () => {
         const { charges, ...rest } = await recorded(id)
         expect(charges).toMatchObject([{ amountCaptured: 20_000 }])
         expect(rest).toMatchObject({ commands: ['capture done'], balance: 20_000 })
-        expect(keys).toEqual([`${id}:capture:1`])
+        expect(new Set(keys).size).toBe(keys.length) // a second try has a key of its own
       },
       ({ captureCharge }) => ({
         captureCharge: async (ref, amount, key) => {
