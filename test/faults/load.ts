@@ -1,109 +1,89 @@
 import { setTimeout } from 'node:timers/promises'
-import type { Merchant } from '../db.ts'
 import { until } from '../stack.ts'
+import type { ShopClient } from './client.ts'
 
-type Body = { id: string; object: string } & Record<string, unknown>
-type Ask = (path: string, body: object) => Promise<Body>
-
-/** Something that a merchant does, in as many requests as it takes. `n` counts the operations. */
-export type Operation = (ask: Ask, n: number) => Promise<void>
-
-/** What one Idempotency-Key was used for, and each answer that it got. */
-export type Asked = { key: string; path: string; answers: Body[]; requests: number }
+/**
+ * Something that a merchant does, in as many requests as it takes. `n` counts the operations. What
+ * has to wait for the worker goes on in `later`, while its client does the next one.
+ */
+export type Operation = (
+  client: ShopClient & { later: (work: Promise<void>) => void },
+  n: number,
+) => Promise<void>
 
 /** Payments of these sources in turn. */
 export function payFrom(sources: string[]): Operation {
-  return async (ask, n) => {
-    const vpa = sources[n % sources.length]
-    await ask('/api/v1/payments', { amount: 100 + n, currency: 'INR', method: 'upi', vpa })
+  return async (client, n) => {
+    await client.pay({ amount: 100 + n, vpa: sources[n % sources.length] })
   }
 }
 
 /** Of six payments one is declined, one meets a provider that is away, and one an answer that is lost. */
 export const pay = payFrom(['1@upi', '2@upi', 'fail@upi', '3@upi', 'down@upi', 'timeout@upi'])
 
+const MANUAL_SOURCES = ['1@upi', 'down@upi', 'timeout@upi', 'fail@upi', '2@upi']
+
+/** What is told to an authorized payment. Of two at once one wins, and the other is in conflict. */
+const commands: [verb: string, body: object][][] = [
+  [['capture', {}]],
+  [['capture', { amount: 60 }]],
+  [['cancel', {}]],
+  [
+    ['capture', { amount: 70 }],
+    ['cancel', {}],
+  ],
+]
+
+/** A payment that is captured, in full or in part, or canceled, once it is authorized. */
+const payManually: Operation = async (client, n) => {
+  const turn = Math.floor(n / mixed.length)
+  const vpa = MANUAL_SOURCES[turn % MANUAL_SOURCES.length]
+  const id = await client.pay({ amount: 100 + n, vpa, capture_method: 'manual' })
+  client.later(tell(client, id, commands[turn % commands.length] ?? []))
+}
+
+async function tell(client: ShopClient, id: string, told: (typeof commands)[number]) {
+  await client.untilMoved(id) // where it is declined, each command is in conflict with that
+  await Promise.all(told.map(([verb, body]) => client.ask(`/api/v1/payments/${id}/${verb}`, body)))
+}
+
+/** Every fourth payment is for manual capture. */
+export const mixed = [pay, pay, pay, payManually]
+
 const CLIENTS = 5
-const REQUEST_LIMIT_MS = 10_000
-const PATIENCE_MS = 40_000
 const BETWEEN_MS = 500
-const REPEAT_MS = 300
-const ASKS_AGAIN = 0.1 // of all requests that were answered, as of an impatient client
 
 type Options = {
-  url: string
-  merchant: Merchant
+  client: ShopClient
   random: () => number
   count: number
   operations?: Operation[]
   betweenMs?: number // the longest pause of a client between two operations
 }
 
-/**
- * A few clients at once, who repeat what was not answered under the same Idempotency-Key, as a
- * merchant's real one does. A 503 is to be repeated; any other refusal fails the load.
- */
+/** A few at once, who each do one operation after the other. */
 export function startLoad(options: Options) {
-  const { url, merchant, random, count, operations = [pay], betweenMs = BETWEEN_MS } = options
-  const asked: Asked[] = []
-  let answered = 0
-  const headers = { 'x-api-key': merchant.key, 'x-api-secret': merchant.secret }
-
-  async function request({ key, path }: Asked, body: object): Promise<Body | null> {
-    const response = await fetch(url + path, {
-      method: 'POST',
-      headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': key },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
-    })
-    const answer = (await response.json()) as Body & { error?: { code: string } }
-    if (response.status === 202) return null // a command that is still under way
-    if (response.ok) return answer
-    if (response.status === 503 || answer.error?.code === 'idempotency_key_in_use') return null
-    throw new Refused(`${path}: ${response.status} ${JSON.stringify(answer)}`)
-  }
-
-  async function untilAnswered(one: Asked, body: object): Promise<Body> {
-    const deadline = Date.now() + PATIENCE_MS
-    for (;;) {
-      one.requests++
-      const answer = await request(one, body).catch((error) => {
-        if (error instanceof Refused) throw error
-        return null // no connection, or one that broke
-      })
-      if (answer) {
-        one.answers.push(answer)
-        return answer
-      }
-      if (Date.now() > deadline) throw new Error(`No answer to ${one.key} of ${one.path}`)
-      await setTimeout(random() * REPEAT_MS)
-    }
-  }
-
-  const ask: Ask = async (path, body) => {
-    const one = { key: `load-${asked.length + 1}`, path, answers: [], requests: 0 }
-    asked.push(one)
-    const answer = await untilAnswered(one, body)
-    if (random() < ASKS_AGAIN) await untilAnswered(one, body)
-    answered++
-    return answer
+  const { client, random, count, operations = [pay], betweenMs = BETWEEN_MS } = options
+  const left: Promise<void>[] = []
+  const later = (work: Promise<void>) => {
+    work.catch(() => {}) // `done` tells of it
+    left.push(work)
   }
 
   let next = 0
-  async function runClient(): Promise<void> {
+  async function run(): Promise<void> {
     while (next < count) {
       const n = next++
-      await operations[n % operations.length]?.(ask, n)
+      await operations[n % operations.length]?.({ ...client, later }, n)
       await setTimeout(random() * betweenMs)
     }
   }
-  const done = Promise.all(Array.from({ length: CLIENTS }, runClient))
+  const done = Promise.all(Array.from({ length: CLIENTS }, run)).then(() => Promise.all(left))
   /** Resolves when that many requests have been answered. */
   const reached = (n: number) =>
-    Promise.race([until(async () => answered >= n, `${n} answers`), done])
+    Promise.race([until(async () => client.answered() >= n, `${n} answers`), done])
   done.catch(() => {}) // for who waits for it later
-  return { asked, done, reached }
+  return { done, reached }
 }
 
 export type Load = ReturnType<typeof startLoad>
-
-class Refused extends Error {}

@@ -6,7 +6,7 @@ import type { Client } from '@temporalio/client'
 import { sql } from 'drizzle-orm'
 import { createTemporalClient } from '../../api/temporal.ts'
 import type { Db } from '../../db/client.ts'
-import { payments } from '../../db/schema.ts'
+import { commands, payments } from '../../db/schema.ts'
 import { deliveries } from '../../db/webhook-schema.ts'
 import { tryPort, waitUntilReady } from '../../scripts/processes.ts'
 import { type Program, startProgram } from '../../scripts/programs.ts'
@@ -86,6 +86,7 @@ export function testRemit({ database, env = () => ({}) }: Options) {
     for (const [table, open] of [
       [payments, sql`status in ('pending', 'authorized')`],
       [deliveries, sql`status = 'pending'`],
+      [commands, sql`status = 'open'`],
     ] as const) {
       await db().execute(sql`
         update ${table} set created_at = created_at - interval '10 minutes',

@@ -2,6 +2,7 @@ import { waitUntilReady } from '../../scripts/processes.ts'
 import { addMerchant, type Merchant } from '../db.ts'
 import type { Request, testEndpoint } from '../endpoint.ts'
 import { pause } from '../stack.ts'
+import { createClient } from './client.ts'
 import { type Operation, startLoad } from './load.ts'
 import { createRandom, seed } from './random.ts'
 import type { Remit } from './remit.ts'
@@ -23,6 +24,7 @@ type Post = Request & { event: string; at: number; again: boolean; status?: numb
 export async function openShop(remit: Remit, endpoint: ReturnType<typeof testEndpoint>) {
   const merchant = await addMerchant(remit.db())
   const random = createRandom()
+  const client = createClient({ url: remit.url(), merchant, random })
   const path = `/${merchant.id}`
   const posts: Post[] = []
   const accepted = new Set<string>()
@@ -62,12 +64,12 @@ export async function openShop(remit: Remit, endpoint: ReturnType<typeof testEnd
   }
 
   function load(count: number, how: { operations?: Operation[]; betweenMs?: number } = {}) {
-    return startLoad({ url: remit.url(), merchant, random, count, ...how })
+    return startLoad({ client, random, count, ...how })
   }
 
   process.stdout.write(`FAULT_SEED=${seed} ${expect.getState().currentTestName}\n`)
   await addShopEndpoint(remit.url(), merchant, new URL(path, endpoint.url).href)
-  return { remit, merchant, random, posts, holdPost, received, load }
+  return { remit, merchant, random, client, posts, holdPost, received, load }
 }
 
 export type Shop = Awaited<ReturnType<typeof openShop>>

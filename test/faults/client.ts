@@ -1,0 +1,112 @@
+import { setTimeout } from 'node:timers/promises'
+import type { Merchant } from '../db.ts'
+
+export type Body = { id: string; object: string; status: string } & Record<string, unknown>
+
+/** What one Idempotency-Key was used for, and each answer that it got: what was done, or a conflict. */
+export type Asked = {
+  key: string
+  path: string
+  body: object
+  answers: (Body | { conflict: true })[]
+  requests: number
+}
+
+const REQUEST_LIMIT_MS = 10_000
+const PATIENCE_MS = 120_000 // a capture whose worker was killed is tried again after 30 s
+const REPEAT_MS = 300
+const LOOK_EVERY_MS = 200
+const ASKS_AGAIN = 0.1 // of all requests that were answered, as of an impatient client
+
+type Options = { url: string; merchant: Merchant; random: () => number }
+
+/**
+ * Repeats what was not answered under the same Idempotency-Key, as a merchant's real client does. A
+ * 202 and a 503 are to be repeated; a conflict answers a command; any other refusal is thrown.
+ */
+export function createClient({ url, merchant, random }: Options) {
+  const asked: Asked[] = []
+  let answered = 0
+  const headers = {
+    'x-api-key': merchant.key,
+    'x-api-secret': merchant.secret,
+    'content-type': 'application/json',
+  }
+
+  function question(path: string, body: object): Asked {
+    const one = { key: `load-${asked.length + 1}`, path, body, answers: [], requests: 0 }
+    asked.push(one)
+    return one
+  }
+
+  /** One request. Its answer is kept, unless it is to be repeated. */
+  async function send(one: Asked): Promise<{ status: number; body: Body }> {
+    one.requests++
+    const response = await fetch(url + one.path, {
+      method: 'POST',
+      headers: { ...headers, 'idempotency-key': one.key },
+      body: JSON.stringify(one.body),
+      signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
+    })
+    const { status } = response
+    const body = (await response.json()) as Body & { error?: { code: string } }
+    const code = body.error?.code
+    if (status === 200 || status === 201) one.answers.push(body)
+    else if (code === 'conflict' && isCommand(one)) one.answers.push({ conflict: true })
+    else if (status !== 202 && status !== 503 && code !== 'idempotency_key_in_use')
+      throw new Refused(`${one.path}: ${status} ${JSON.stringify(body)}`)
+    return { status, body }
+  }
+
+  async function untilAnswered(one: Asked): Promise<Asked['answers'][number]> {
+    const before = one.answers.length
+    const deadline = Date.now() + PATIENCE_MS
+    for (;;) {
+      await send(one).catch((error) => {
+        if (error instanceof Refused) throw error // otherwise no connection, or one that broke
+      })
+      const answer = one.answers[before]
+      if (answer) return answer
+      if (Date.now() > deadline) throw new Error(`No answer to ${one.key} of ${one.path}`)
+      await setTimeout(random() * REPEAT_MS)
+    }
+  }
+
+  async function ask(path: string, body: object) {
+    const one = question(path, body)
+    const answer = await untilAnswered(one)
+    if (random() < ASKS_AGAIN) await untilAnswered(one)
+    answered++
+    return answer
+  }
+
+  async function pay(input: object): Promise<string> {
+    const made = await ask('/api/v1/payments', { currency: 'INR', method: 'upi', ...input })
+    if ('conflict' in made) throw new Error('Only a command can be in conflict')
+    return made.id
+  }
+
+  /** Looks again and again, until the payment is not pending any more. */
+  async function untilMoved(id: string): Promise<string> {
+    const deadline = Date.now() + PATIENCE_MS
+    while (Date.now() < deadline) {
+      const signal = AbortSignal.timeout(REQUEST_LIMIT_MS)
+      const found = await fetch(`${url}/api/v1/payments/${id}`, { headers, signal })
+        .then(async (response) => (response.ok ? ((await response.json()) as Body) : null))
+        .catch(() => null) // no connection, or one that broke
+      if (found && found.status !== 'pending') return found.status
+      await setTimeout(LOOK_EVERY_MS)
+    }
+    throw new Error(`${id} stays pending`)
+  }
+
+  return { asked, answered: () => answered, question, send, ask, pay, untilMoved }
+}
+
+export type ShopClient = ReturnType<typeof createClient>
+
+export function isCommand({ path }: Asked): boolean {
+  return /\/(capture|cancel)$/.test(path)
+}
+
+class Refused extends Error {}

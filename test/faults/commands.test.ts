@@ -1,0 +1,72 @@
+import { and, eq, sql } from 'drizzle-orm'
+import { commands } from '../../db/schema.ts'
+import { deliveries } from '../../db/webhook-schema.ts'
+import { ensureSchedules } from '../../worker/setup.ts'
+import { testEndpoint } from '../endpoint.ts'
+import { until } from '../stack.ts'
+import { sharedPostgres } from './database.ts'
+import { expectAllWell, untilAllEnded } from './invariants.ts'
+import { testRemit } from './remit.ts'
+import { openShop, type Shop } from './shop.ts'
+
+const TIMEOUT_MS = 480_000 // of a machine that does much else: each takes a tenth of it
+const noLoad = { done: Promise.resolve([]) }
+
+const endpoint = testEndpoint()
+const remit = testRemit({ database: sharedPostgres() })
+
+/** What is told to a payment of 1000, and how it ends. */
+const told = [
+  ['capture', {}, { status: 'succeeded', amount_captured: 1000 }],
+  ['capture', { amount: 300 }, { status: 'succeeded', amount_captured: 300 }],
+  ['cancel', {}, { status: 'canceled', amount_captured: 0 }],
+] as const
+
+/** One for each of these from each source; what was sent to the merchant's server has arrived. */
+async function authorizeAll({ client, merchant }: Shop) {
+  const orders = ['1@upi', 'down@upi', 'timeout@upi'].flatMap((vpa) =>
+    told.map(([verb, body, end]) => ({ vpa, verb, body, end })),
+  )
+  const opened = await Promise.all(
+    orders.map(async ({ vpa, verb, body, end }) => {
+      const id = await client.pay({ amount: 1000, vpa, capture_method: 'manual' })
+      expect(await client.untilMoved(id)).toBe('authorized')
+      return { command: client.question(`/api/v1/payments/${id}/${verb}`, body), end }
+    }),
+  )
+  const pending = and(eq(deliveries.merchantId, merchant.id), eq(deliveries.status, 'pending'))
+  await until(async () => (await remit.db().$count(deliveries, pending)) === 0, 'the deliveries')
+  return opened
+}
+
+/** Rows that are still open, and nobody has told the merchant otherwise. */
+function openCommands({ merchant }: Shop): Promise<number> {
+  const theirs = eq(commands.merchantId, merchant.id)
+  return remit.db().$count(commands, and(theirs, sql`status = 'open'`))
+}
+
+test.each(['kept', 'lost'])(
+  'a capture posted while the worker is down is done when it is back, with Temporal restarted and its state %s',
+  async (state) => {
+    const shop = await openShop(remit, endpoint)
+    const opened = await authorizeAll(shop)
+    const sendAll = () => Promise.all(opened.map(({ command }) => shop.client.send(command)))
+
+    await remit.kill('worker')
+    for (const { status, body } of await sendAll())
+      expect([status, body.status]).toEqual([202, 'authorized'])
+    await remit.stopTemporal()
+    if (state === 'lost') remit.loseTemporalState()
+    await remit.startTemporal()
+    expect(await openCommands(shop)).toBe(opened.length)
+    remit.start('worker')
+    if (state === 'lost') await ensureSchedules(remit.client())
+
+    await untilAllEnded(shop, noLoad) // nobody has asked again
+    for (const [i, { status, body }] of (await sendAll()).entries())
+      expect([status, body]).toEqual([200, expect.objectContaining(opened[i]?.end)])
+    await sendAll() // which are answered as before
+    await expectAllWell(`Commands, state ${state}`, shop, noLoad, '1 kill, 1 restart')
+  },
+  TIMEOUT_MS,
+)
