@@ -7,7 +7,7 @@ import { eq } from 'drizzle-orm'
 import { sandboxStore } from '../db/sandbox-charges.ts'
 import { deliveries } from '../db/webhook-schema.ts'
 import { createProviders } from '../providers/index.ts'
-import { chargeSettled } from '../workflows/index.ts'
+import { cancel, capture, chargeSettled, state } from '../workflows/index.ts'
 import { callAs, testApp } from './app.ts'
 import { addMerchant, testDb } from './db.ts'
 import { addEndpoint } from './delivery.ts'
@@ -51,6 +51,16 @@ const scheduled = (id: string, name: string) =>
     ),
   )
 
+const inStage = (id: string, stage: string) =>
+  until(
+    async () =>
+      (
+        await handleOf(id)
+          .query(state)
+          .catch(() => null)
+      )?.stage === stage,
+  )
+
 type Path = { input?: object; delayMs?: number; until?: (id: string) => Promise<unknown> }
 
 const paths: Record<string, Path> = {
@@ -72,6 +82,34 @@ const paths: Record<string, Path> = {
       await handleOf(id).cancel()
       await closed(id)
     },
+  },
+  captured: {
+    input: { capture_method: 'manual' },
+    until: async (id) => {
+      await inStage(id, 'authorized')
+      await handleOf(id).executeUpdate(capture, { args: [100] })
+      await closed(id)
+    },
+  },
+  'canceled-when-authorized': {
+    input: { capture_method: 'manual' },
+    until: async (id) => {
+      await inStage(id, 'authorized')
+      await handleOf(id).executeUpdate(cancel)
+      await closed(id)
+    },
+  },
+  'canceled-by-command': {
+    input: { vpa: 'stuck@upi' },
+    until: async (id) => {
+      await scheduled(id, 'pollCharge')
+      await handleOf(id).executeUpdate(cancel)
+      await closed(id)
+    },
+  },
+  authorized: {
+    input: { capture_method: 'manual' },
+    until: (id) => inStage(id, 'authorized'),
   },
   waiting: { input: { vpa: 'stuck@upi' }, until: (id) => scheduled(id, 'pollCharge') },
 }
