@@ -9,6 +9,7 @@ import {
   markCaptureSent,
   markChargeSent,
   markNeedsAttention,
+  nextCancelAttempt,
   type Recorded,
   setProviderRef,
   settlePayment,
@@ -35,6 +36,8 @@ export type Authorized = {
 }
 type Undecided = { status: 'pending'; checkInMs: number | null }
 
+const unsent: Charge = { state: 'unsent' }
+
 /**
  * Each asks the provider and records its answer at once. Run twice, they find it recorded, and
  * return the first result again.
@@ -46,11 +49,12 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
   async function ask(
     paymentId: string,
     question: (payment: PaymentRow, ref: string) => Promise<Charge>,
+    withoutCharge = async (_: PaymentRow): Promise<Charge> => unsent,
   ): Promise<Charge> {
     const payment = await findPayment(db, paymentId)
     const verdict = settledVerdict(payment)
     if (verdict) return { state: 'decided', verdict }
-    return payment.providerRef ? question(payment, payment.providerRef) : neverSent(payment)
+    return payment.providerRef ? question(payment, payment.providerRef) : withoutCharge(payment)
   }
 
   return {
@@ -92,10 +96,13 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
 
     /** Null when the provider has no last word: then only an operator, or its webhook, can help. */
     async cancelCharge(paymentId: string): Promise<Settled | null> {
-      // Another key each time: it takes no money twice, and a stored 5xx would replay for its key.
-      const { attempt } = Context.current().info
-      const found = await ask(paymentId, (payment, ref) =>
-        providerOf(payment).cancelCharge(ref, `${paymentId}:cancel:${attempt}`),
+      const found = await ask(
+        paymentId,
+        async (payment, ref) => {
+          const number = await nextCancelAttempt(db, paymentId)
+          return providerOf(payment).cancelCharge(ref, `${paymentId}:cancel:${number}`)
+        },
+        neverSent,
       )
       if (found.state === 'unsent')
         return settle(paymentId, { status: 'canceled', failureCode: null })
@@ -134,9 +141,8 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
       await waitOut(captureSentAt, provider.consistencyWindowMs)
     }
     const number = captureAttempt + 1
-    await markCaptureSent(db, id, number, await now())
-    // The API has checked the amount; an operator's own update may come before anybody can.
-    const taken = Math.min(amount ?? payment.amount, payment.amount)
+    const asked = { number, amount: amount ?? payment.amount }
+    const taken = await markCaptureSent(db, id, asked, await now())
     return provider.captureCharge(ref, taken, `${id}:capture:${number}`)
   }
 
@@ -162,7 +168,7 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
   /** Takes the next attempt's number, so that no activity that was thought dead can still send it. */
   async function neverSent({ id, chargeAttempt }: PaymentRow): Promise<Charge> {
     await markChargeSent(db, id, chargeAttempt + 1, await now())
-    return { state: 'unsent' }
+    return unsent
   }
 
   async function createCharge(payment: PaymentRow) {

@@ -1,5 +1,6 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { Pool, type PoolClient } from 'pg'
+import { sha256 } from '../core/secrets.ts'
 import type { Log } from '../log.ts'
 import * as ledger from './ledger-schema.ts'
 import * as core from './schema.ts'
@@ -41,6 +42,7 @@ export function openDb(url: string, { poolMax = 10, statementTimeoutMs, log }: O
 
 /** Above all the statements that the code has; those with a list in them come in any number. */
 const STATEMENTS_MAX = 300
+const NAME_CHARS = 32
 const statementNames = new Map<string, string>()
 
 /**
@@ -59,10 +61,11 @@ function isStatement(config: unknown, values: unknown): config is { text: string
   return typeof config === 'object' && config !== null && 'text' in config && !('submit' in config)
 }
 
+/** By its text: a pooler that mixes up two connections then mixes up the same statement. */
 function nameOf(text: string): string | undefined {
   const known = statementNames.get(text)
   if (known || statementNames.size >= STATEMENTS_MAX) return known
-  const name = `s${statementNames.size + 1}`
+  const name = sha256(text).slice(0, NAME_CHARS)
   statementNames.set(text, name)
   return name
 }

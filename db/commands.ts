@@ -30,19 +30,24 @@ export async function findCommand(db: Db | Tx, id: string): Promise<CommandRow> 
   return command
 }
 
+/** What a resource has become: the kind of command that asked for it, and of what amount. */
+type Outcome = { done: CommandKind | null; amount: number; ofAmount: number }
+
 /**
- * In the transaction that ends what the resource can be told: an open command is done if it is of
- * the kind `done`, and refused otherwise.
+ * In the transaction that ends what the resource can be told: an open command is done if it asked
+ * for what has happened, and refused otherwise. A capture without an amount is one of all of it.
  */
 export async function answerCommand(
   tx: Tx,
   resourceId: string,
-  done: CommandKind | null,
+  { done, amount, ofAmount }: Outcome,
   now: Date,
 ): Promise<void> {
-  const status = sql`case when ${commands.kind} = ${done} then 'done' else 'refused' end`
+  const wanted = sql`${commands.kind} <> 'capture' or coalesce(${commands.amount}, ${ofAmount}) = ${amount}`
+  const status = sql`case when ${commands.kind} = ${done} and (${wanted}) then 'done' else 'refused' end`
+  const isOpen = sql`${commands.status} = 'open'` // as its index says it, or a kept plan can't use that
   await tx
     .update(commands)
     .set({ status, nextSweepAt: null, updatedAt: now })
-    .where(and(eq(commands.resourceId, resourceId), eq(commands.status, 'open')))
+    .where(and(eq(commands.resourceId, resourceId), isOpen))
 }

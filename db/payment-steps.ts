@@ -66,11 +66,23 @@ export async function markNeedsAttention(db: Db | Tx, id: string, now: Date): Pr
   await db.update(payments).set({ needsAttention: true, updatedAt: now }).where(eq(payments.id, id))
 }
 
-/** As `markChargeSent`, of a capture. */
-export async function markCaptureSent(db: Db, id: string, number: number, now: Date) {
-  const sent = await db
+/**
+ * As `markChargeSent`, of a capture. Returns the amount, which is that of the first attempt: no other
+ * command, and no other run, can make it another.
+ */
+export async function markCaptureSent(
+  db: Db,
+  id: string,
+  { number, amount }: { number: number; amount: number },
+  now: Date,
+): Promise<number> {
+  const [sent] = await db
     .update(payments)
-    .set({ captureAttempt: number, captureSentAt: now })
+    .set({
+      captureAttempt: number,
+      captureSentAt: now,
+      captureAmount: sql`coalesce(${payments.captureAmount}, least(${amount}::bigint, ${payments.amount}))`,
+    })
     .where(
       and(
         eq(payments.id, id),
@@ -78,8 +90,20 @@ export async function markCaptureSent(db: Db, id: string, number: number, now: D
         eq(payments.captureAttempt, number - 1),
       ),
     )
-    .returning({ id: payments.id })
-  if (sent.length === 0) throw new Error(`Attempt ${number} to capture ${id} was sent already`)
+    .returning({ amount: payments.captureAmount })
+  if (!sent?.amount) throw new Error(`Attempt ${number} to capture ${id} was sent already`)
+  return sent.amount
+}
+
+/** The number of the next attempt to cancel: a stored 5xx would replay for the key of an earlier one. */
+export async function nextCancelAttempt(db: Db, id: string): Promise<number> {
+  const [sent] = await db
+    .update(payments)
+    .set({ cancelAttempt: sql`${payments.cancelAttempt} + 1` })
+    .where(eq(payments.id, id))
+    .returning({ number: payments.cancelAttempt })
+  if (!sent) throw new AppError('not_found', `No such payment: ${id}`)
+  return sent.number
 }
 
 /** What a payment has become, and the deliveries of the event that told of it. */
@@ -121,13 +145,15 @@ export async function settlePayment(
 ): Promise<Recorded> {
   const { status, failureCode, amountCaptured } = verdict
   const { now, feeBps } = options
+  // Who brings the news from outside doesn't say of how much the success was.
+  const asked = sql`coalesce(${payments.captureAmount}, ${payments.amount})`
   return db.transaction(async (tx) => {
     const [payment] = await tx
       .update(payments)
       .set({
         status,
         failureCode,
-        amountCaptured: status === 'succeeded' ? (amountCaptured ?? payments.amount) : 0,
+        amountCaptured: status === 'succeeded' ? (amountCaptured ?? asked) : 0,
         needsAttention: false,
         updatedAt: now,
       })
@@ -135,7 +161,8 @@ export async function settlePayment(
       .returning()
     if (!payment) return settledBefore(tx, id, status, now)
 
-    await answerCommand(tx, id, commandDoneBy[status], now)
+    const { amount: ofAmount, amountCaptured: amount } = payment
+    await answerCommand(tx, id, { done: commandDoneBy[status], amount, ofAmount }, now)
     const { merchantId } = payment
     const event = { type: `payment.${status}` as const, merchantId, object: toPayment(payment) }
     const { deliveries } = await insertEvent(tx, event, now)

@@ -117,6 +117,8 @@ export const payments = pgTable(
     authorizedAt: time(), // from then on there are seven days to capture
     captureAttempt: integer().notNull().default(0), // as chargeAttempt, of the capture
     captureSentAt: time(),
+    captureAmount: money(), // what was asked for with the first attempt, and is with every other
+    cancelAttempt: integer().notNull().default(0), // part of the idempotency key of the cancel
     nextSweepAt: nextSweepAt(),
     createdAt: createdAt(),
     updatedAt: createdAt(),

@@ -64,8 +64,12 @@ async function plansOf(use: () => Promise<unknown>, like: RegExp): Promise<Plan[
     await client.query('set enable_seqscan = off')
     const plans: Plan[][] = []
     for (const { text, params } of queries) {
-      const { rows } = await client.query(`explain (format json) ${text}`, params)
-      plans.push(nodesOf(rows[0]['QUERY PLAN'][0].Plan))
+      // Statements are prepared, and their plan may be one that does not look at the parameters.
+      const plan = async (options: string, values?: unknown[]) => {
+        const { rows } = await client.query(`explain (${options}, format json) ${text}`, values)
+        return nodesOf(rows[0]['QUERY PLAN'][0].Plan)
+      }
+      plans.push([...(await plan('costs', params)), ...(await plan('generic_plan'))])
     }
     return plans
   } finally {
@@ -142,8 +146,9 @@ test('the open command of a resource, and the key of a request, are found by the
     await plansOf(releasing, /^delete from "idempotency_keys"/),
     'idempotency_keys_merchant_id_method_path_key_pk',
   )
+  const outcome = { done: 'cancel' as const, amount: 0, ofAmount: 50_000 }
   const answering = () =>
-    watched.transaction((tx) => answerCommand(tx, ids.payment, 'cancel', new Date()))
+    watched.transaction((tx) => answerCommand(tx, ids.payment, outcome, new Date()))
   expectIndex(await plansOf(answering, /^update "commands"/), 'commands_open_key')
 })
 

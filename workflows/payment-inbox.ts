@@ -26,7 +26,6 @@ export function openInbox() {
     told: null as Verdict | null,
     command: null as PaymentCommand | null,
     authorizedAmount: null as number | null, // in minor units; until it is authorized nobody knows
-    amountSent: null as number | null, // of the capture: who tells of its success doesn't say how much
     state: { stage: 'charging', status: 'pending' } as PaymentState,
     /** Ended by whatever ends the waiting for the provider or the merchant; Cancel does so too. */
     waiting: new CancellationScope(),

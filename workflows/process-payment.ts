@@ -67,13 +67,13 @@ async function untilSettled(payment: Payment): Promise<Settled> {
   const charged = toProgress(await ask(inbox.waiting, () => charge(id)))
   const decided = charged?.status === 'pending' ? null : charged
   const checkInMs = charged?.status === 'pending' ? charged.checkInMs : null
-  const found = decided ?? (await untilDecided(payment, checkInMs))
+  // Null: it was canceled meanwhile, or the time for charging is over. There is nothing to wait for.
+  const found = decided ?? (charged && (await untilDecided(payment, checkInMs)))
   const captured = found?.status === 'authorized' ? await untilCaptured(payment, found) : found
   const final = captured ?? inbox.told ?? (await lastWord(payment))
   if ('deliveries' in final) return final
   inbox.enter('settling', `**Settling**: the provider says ${describe(final)}.`)
-  const { amountSent } = inbox
-  return settle(id, { ...final, ...(amountSent !== null && { amountCaptured: amountSent }) })
+  return settle(id, final)
 }
 
 /** In histories of version 0.1 activities returned verdicts that had not been recorded yet. */
@@ -104,7 +104,6 @@ async function untilCaptured(
   const { told, command } = inbox
   if (told || command?.kind !== 'capture') return null
   inbox.enter('capturing', '**Capturing** at the provider.')
-  inbox.amountSent = Math.min(command.amount ?? amount, amount)
   return askUnlessTold(inbox, () => take(id, command.amount))
 }
 
