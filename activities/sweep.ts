@@ -18,43 +18,44 @@ const PAGE = 100
 const GRPC_DEADLINE_EXCEEDED = 4
 const GRPC_UNAVAILABLE = 14
 
-/** A workflow to start, and what it is to be told. */
-type Turn = { start: Start; update?: Update }
 type Swept = { found: number; started: number; more: boolean }
 
 export function sweepActivities({ db, now, log }: { db: Db; now: Now; log: Log }) {
   return {
     /** Starts one page of what no workflow has taken up in time. */
     async startStranded(): Promise<Swept> {
-      const { client } = Context.current()
+      const { client, cancellationSignal } = Context.current()
       const stranded = await takeStranded(db, await now(), PAGE)
       const { payments, deliveries, commands } = stranded
-      const turns: Turn[] = [
-        ...payments.map((payment) => ({ start: paymentStart(payment, []) })),
-        ...deliveries.map((delivery) => ({ start: deliveryStart(delivery) })),
-        ...commands.map(({ payment, command }) => ({
-          start: paymentStart(payment, []),
-          update: commandUpdate(command),
-        })),
+      const starts: Start[] = [
+        ...payments.map((payment) => paymentStart(payment, [])),
+        ...deliveries.map(deliveryStart),
+        ...commands.map(({ payment }) => paymentStart(payment, [])),
       ]
       let started = 0
       // One after the other: after an outage, those who come in now have the server first.
-      for (const turn of turns) {
-        if (await startOrLeave(client, turn, log)) started++
+      for (const start of starts) {
+        if (cancellationSignal.aborted) break // the worker stops, and the rows come again
+        if (await startOrLeave(client, start, log)) started++
         Context.current().heartbeat()
       }
+      // These wait for their workflows, so not for one another.
+      const tell = ({ payment, command }: (typeof commands)[number]) =>
+        sendOrLeave(client, payment.id, commandUpdate(command), log)
+      await Promise.all(commands.map(tell))
       const more = Object.values(stranded).some((page) => page.length === PAGE)
-      return { found: turns.length, started, more }
+      return { found: starts.length, started, more }
     },
 
     /** Hands open rows whose workflow is closed or gone to the sweep. Returns how many there were. */
     async strandOrphans(): Promise<Record<SweptKind, number>> {
-      const { client } = Context.current()
+      const { client, cancellationSignal } = Context.current()
       const found: Record<SweptKind, number> = { payments: 0, deliveries: 0 }
       const before = new Date((await now()).getTime() - RECONCILE_AFTER_MS)
       for (const kind of sweptKinds) {
         let after = ''
         for (;;) {
+          if (cancellationSignal.aborted) return found
           const ids = await findTakenUp(db, kind, { after, before, limit: PAGE })
           const orphans = await withoutRun(client, ids)
           await strand(db, kind, orphans, await now())
@@ -70,15 +71,21 @@ export function sweepActivities({ db, now, log }: { db: Db; now: Now; log: Log }
 }
 
 /** One that can't be started does not keep the others waiting: its own next turn comes. */
-async function startOrLeave(client: Client, { start, update }: Turn, log: Log): Promise<boolean> {
+async function startOrLeave(client: Client, start: Start, log: Log): Promise<boolean> {
   try {
-    const started = await startAgain(client, start)
-    if (update) await sendUpdate(client, start.workflowId, update)
-    return started
+    return await startAgain(client, start)
   } catch (error) {
     if (isAway(error)) throw error
-    log.warn({ workflow_id: start.workflowId, err: error }, 'Could not be started or told')
+    log.warn({ workflow_id: start.workflowId, err: error }, 'Could not be started')
     return false
+  }
+}
+
+async function sendOrLeave(client: Client, workflowId: string, update: Update, log: Log) {
+  try {
+    await sendUpdate(client, workflowId, update)
+  } catch (error) {
+    log.warn({ workflow_id: workflowId, command_id: update.id, err: error }, 'Could not be told')
   }
 }
 

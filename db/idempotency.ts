@@ -53,6 +53,8 @@ export async function lockKey(
     return null
   }
   if (!row || row.createdAt.getTime() + LIFETIME_MS <= now.getTime()) return null
+  const isLease = row.responseStatus === null && !row.commandId
+  if (isLease && row.leasedUntil && row.leasedUntil <= now) return null // abandoned: nothing was done
   if (!request.fingerprints.includes(row.fingerprint)) {
     const message = 'This Idempotency-Key was used with another request body.'
     throw new AppError('idempotency_key_reused', message, { param: 'Idempotency-Key' })
@@ -60,8 +62,7 @@ export async function lockKey(
   if (row.responseStatus !== null)
     return { answer: { status: row.responseStatus, body: row.responseBody ?? '' } }
   if (row.commandId) return { commandId: row.commandId }
-  if (row.leasedUntil && row.leasedUntil > now) throw keyInUse()
-  return null
+  throw keyInUse()
 }
 
 function keyInUse(): AppError {

@@ -2,7 +2,8 @@ import type { WorkflowHandle } from '@temporalio/client'
 import { eq } from 'drizzle-orm'
 import { payments, sandboxCharges } from '../db/schema.ts'
 import { attempts, deliveries, endpoints, events } from '../db/webhook-schema.ts'
-import { callAs, testApp } from './app.ts'
+import type { Provider } from '../providers/provider.ts'
+import { callAs, testApp, testProviders } from './app.ts'
 import { addMerchant, type Merchant, testDb } from './db.ts'
 import { addEndpoint } from './delivery.ts'
 import { testEndpoint } from './endpoint.ts'
@@ -50,6 +51,25 @@ async function pay(body: object = upi): Promise<{ id: string; delivery: string }
     .where(eq(deliveries.merchantId, merchant.id))
   return { id: answer.body.id, delivery: row?.id ?? '' }
 }
+
+test("a provider's own words about a payer are not in what Temporal keeps", async () => {
+  const { sandbox, ...others } = testProviders(db)
+  const words = 'card 4242424242424242 of asha.rao@upi was declined'
+  const talkative = {
+    ...(sandbox as Provider),
+    createCharge: () => Promise.reject(new Error(words)),
+  }
+  const providers = { ...others, sandbox: talkative }
+  await temporal.withActivities(testActivities(db, { providers }), async () => {
+    const { app } = testApp(db, { temporal: temporal.client() })
+    const { body } = await callAs(app, merchant)('POST', '/api/v1/payments', upi)
+    await waitingActivity(workflow(body.id))
+    const everything = await everythingOf(workflow(body.id))
+    expect(everything).toContain('was declined')
+    for (const secret of ['4242424242424242', 'asha.rao']) expect(everything).not.toContain(secret)
+    await workflow(body.id).terminate()
+  })
+})
 
 async function statusOf(delivery: string) {
   const [row] = await db.select().from(deliveries).where(eq(deliveries.id, delivery))

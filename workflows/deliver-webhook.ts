@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure } from '@temporalio/common'
+import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import {
   CancellationScope,
   defineSignal,
@@ -51,9 +51,9 @@ export async function deliverWebhook(delivery: Delivery): Promise<DeliveryResult
     // The last attempt has marked its delivery itself; a cancel, or trouble of ours, has not.
     if (!isLastAttempt(error))
       await CancellationScope.nonCancellable(() => failDelivery(delivery.id))
-    if (CancellationScope.current().consideredCancelled)
-      show('**Canceled** by an operator. Nothing more will be sent.')
-    throw error
+    if (!CancellationScope.current().consideredCancelled) throw error
+    show('**Canceled** by an operator. Nothing more will be sent.')
+    throw new CancelledFailure('Canceled by an operator') // also where a failed POST came first
   }
 }
 
