@@ -8,7 +8,7 @@ export type Side = {
   workflowTypes: string[]
   pids: Record<string, number> // of the processes that are its own
   throughput: number[] // payments/s, one per round
-  latencies: number[] // ms, of all rounds
+  latencies: number[][] // ms, a list per round
   cpuSeconds: Record<string, number> // per 1,000 payments, by process, of all rounds
 }
 
@@ -31,7 +31,7 @@ export async function measureRound(side: Side, round: Round): Promise<void> {
     const perThousand = (1000 * (after - (before[name] ?? 0))) / round.payments / round.rounds
     side.cpuSeconds[name] = (side.cpuSeconds[name] ?? 0) + perThousand
   }
-  side.latencies.push(...(await measureLatency(side.pay, round.timed, round.perSecond)))
+  side.latencies.push(await measureLatency(side.pay, round.timed, round.perSecond))
 }
 
 function cpuSecondsBy({ pids }: Side): Record<string, number> {
