@@ -6,7 +6,7 @@ import { callAs, testApp } from './app.ts'
 import { addMerchant, type Merchant, testDb } from './db.ts'
 import { contents, expectRefusal, upi } from './http.ts'
 import { keptLog } from './log.ts'
-import { testActivities, until } from './stack.ts'
+import { testActivities, until, waitingActivity } from './stack.ts'
 import { devServerEnv } from './temporal.ts'
 
 const db = testDb()
@@ -247,6 +247,8 @@ test('a command finds a terminated workflow started again by the sweep', async (
 test('a cancel that comes too late is refused by the last word of the provider', async () => {
   await run(async () => {
     const id = await stuck()
+    // The next look is seconds away, or it could find what follows before the cancel does.
+    await waitingActivity(temporal.client().workflow.getHandle(id))
     await db
       .update(sandboxCharges)
       .set({ status: 'succeeded', amountCaptured: 50_000 })
