@@ -1,4 +1,3 @@
-import { ensureSchedules } from '../../worker/setup.ts'
 import { testEndpoint } from '../endpoint.ts'
 import { pause } from '../stack.ts'
 import { ownPostgres } from './database.ts'
@@ -26,23 +25,6 @@ test.each(['stop', 'kill'] as const)(
       await database.start()
     }
     await expectAllWell(`Postgres, ${end}`, shop, load, '2 restarts')
-  },
-  TIMEOUT_MS,
-)
-
-test.each(['kept', 'lost'])(
-  'a Temporal restarted under load, its state %s, costs no payment and no webhook',
-  async (state) => {
-    const shop = await openShop(remit, endpoint)
-    const load = shop.load(PAYMENTS)
-    await shop.received(PAYMENTS / 2)
-    await remit.stopTemporal()
-    if (state === 'lost') remit.loseTemporalState()
-    await pause(AWAY_MS)
-    await remit.startTemporal()
-    // Within five minutes the worker makes the schedules again, just so. A test can't wait for it.
-    if (state === 'lost') await ensureSchedules(remit.client())
-    await expectAllWell(`Temporal, state ${state}`, shop, load, '1 restart')
   },
   TIMEOUT_MS,
 )

@@ -1,0 +1,31 @@
+import { ensureSchedules } from '../../worker/setup.ts'
+import { testEndpoint } from '../endpoint.ts'
+import { pause } from '../stack.ts'
+import { sharedPostgres } from './database.ts'
+import { expectAllWell } from './invariants.ts'
+import { testRemit } from './remit.ts'
+import { openShop } from './shop.ts'
+
+const TIMEOUT_MS = 480_000 // of a machine that does much else: each takes a tenth of it
+const PAYMENTS = 30
+const AWAY_MS = 2_000
+
+const endpoint = testEndpoint()
+const remit = testRemit({ database: sharedPostgres() })
+
+test.each(['kept', 'lost'])(
+  'a Temporal restarted under load, its state %s, costs no payment and no webhook',
+  async (state) => {
+    const shop = await openShop(remit, endpoint)
+    const load = shop.load(PAYMENTS)
+    await shop.received(PAYMENTS / 2)
+    await remit.stopTemporal()
+    if (state === 'lost') remit.loseTemporalState()
+    await pause(AWAY_MS)
+    await remit.startTemporal()
+    // Within five minutes the worker makes the schedules again, just so. A test can't wait for it.
+    if (state === 'lost') await ensureSchedules(remit.client())
+    await expectAllWell(`Temporal, state ${state}`, shop, load, '1 restart')
+  },
+  TIMEOUT_MS,
+)
