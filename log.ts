@@ -1,6 +1,6 @@
 import pino from 'pino'
 import type { Config } from './config.ts'
-import { scrub, scrubbed } from './core/scrub.ts'
+import { scrub, scrubbed, scrubStack } from './core/scrub.ts'
 import { withoutParameters } from './db/errors.ts'
 
 type Level = 'debug' | 'info' | 'warn' | 'error'
@@ -63,7 +63,7 @@ function describe(error: unknown) {
     type: name,
     message: scrub([...new Set(chain.map(messageOf))].join(': ')),
     ...((typeof code === 'string' || typeof code === 'number') && { code }),
-    stack: scrub(chain.map(stackOf).join('\ncaused by: ')),
+    stack: scrubStack(chain.map(stackOf).join('\ncaused by: ')),
   }
 }
 

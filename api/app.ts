@@ -1,5 +1,4 @@
 import type { Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { AppError } from '../core/errors.ts'
 import { accountRoutes } from './account.ts'
 import { apiKeyRoutes } from './api-keys.ts'
@@ -9,7 +8,7 @@ import { handleError } from './errors.ts'
 import { eventTypeRoutes } from './event-types.ts'
 import { eventRoutes } from './events.ts'
 import { healthRoutes } from './health.ts'
-import { checkInput } from './input.ts'
+import { checkInput, limitBody } from './input.ts'
 import { jobsStatusRoutes } from './jobs-status.ts'
 import { describeApi } from './openapi.ts'
 import { orderRoutes } from './orders.ts'
@@ -22,8 +21,6 @@ import { testEventRoutes } from './test-events.ts'
 import { webhookDeliveryRoutes } from './webhook-deliveries.ts'
 import { webhookEndpointRoutes } from './webhook-endpoints.ts'
 
-const BODY_MAX_BYTES = 1024 * 1024
-
 type Options = {
   receiverSecret?: string | undefined // of the built-in receiver's endpoint; without one there is none
   stopping?: AbortSignal // aborted once this process is told to stop
@@ -33,7 +30,7 @@ export function createApp(deps: Deps & Options) {
   const app = newRouter()
   app.onError(handleError)
   app.use(logRequests(deps.log))
-  app.use(bodyLimit({ maxSize: BODY_MAX_BYTES, onError: refuseBody }))
+  app.use(limitBody)
   app.route('/', healthRoutes(deps))
   app.route('/docs', docsRoutes())
   if (deps.receiverSecret) app.route('/dev/receiver', receiverRoutes(deps.receiverSecret))
@@ -54,10 +51,6 @@ export function createApp(deps: Deps & Options) {
   describeApi(app)
   app.notFound((c) => handleError(refuseRoute(app, c.req.method, c.req.path), c))
   return app
-}
-
-function refuseBody(): never {
-  throw new AppError('body_too_large', 'The body is larger than 1 MiB.', { param: 'body' })
 }
 
 /** A path that exists under another method says which. */

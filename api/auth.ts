@@ -6,13 +6,15 @@ import type { Env } from './router.ts'
 
 /**
  * Lets in who has a secret: `X-Api-Key` with `X-Api-Secret`, or `Authorization: Bearer <secret>`.
- * A key alone is publishable, and opens nothing here.
+ * A key alone is publishable, and opens nothing here. Two secrets may be of two merchants, and it
+ * would be anybody's guess for whom the request is.
  */
 export function authenticate(db: Db) {
   return createMiddleware<Env>(async (c, next) => {
     const bearer = c.req.header('authorization')?.match(/^Bearer +(\S+) *$/i)?.[1]
     const key = c.req.header('x-api-key')
     const secret = c.req.header('x-api-secret') ?? bearer ?? null
+    if (bearer && secret !== bearer) throw unauthorized('There are two secrets. Send one.')
     const now = new Date()
 
     let caller: Caller | 'publishable' | null = null

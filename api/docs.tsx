@@ -48,8 +48,23 @@ export function docsRoutes() {
   return routes
 }
 
+/**
+ * Of the two logins the page offers the one that is a single box: its dialog focuses the last box
+ * there is, and who is asked for "the secret" would type it into the other login's half.
+ */
 const SCRIPT = `
+const operationsOf = ({ paths }) => Object.values(paths).flatMap((path) => Object.values(path))
+
+function withBearerAlone(document) {
+  document.components.securitySchemes = { bearer: document.components.securitySchemes.bearer }
+  for (const operation of operationsOf(document)) operation.security = [{ bearer: [] }]
+  return document
+}
+
+const onceParsed = (update) => (document) => update(withBearerAlone(document))
+
 SwaggerUIBundle({
+  plugins: [{ statePlugins: { spec: { wrapActions: { updateJsonSpec: onceParsed } } } }],
   url: '/openapi.json',
   dom_id: '#docs',
   validatorUrl: null,

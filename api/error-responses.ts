@@ -16,7 +16,7 @@ const meanings: Record<ErrorCode, string> = {
   reference_taken: 'Another order has this reference.',
   last_api_key: 'It is your last active key, and nobody could make another.',
   body_too_large: 'The body is larger than 1 MiB.',
-  unsupported_media_type: 'The body is not sent as `application/json`.',
+  unsupported_media_type: 'The body is not sent as `application/json`, or is compressed.',
   idempotency_key_reused: 'The `Idempotency-Key` was used with another request body.',
   capture_exceeds_authorized: 'Less than this is authorized.',
   api_key_limit_reached: 'There are as many active API keys as there may be.',

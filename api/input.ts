@@ -1,9 +1,24 @@
+import { bodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
 import { AppError } from '../core/errors.ts'
 import type { Env } from './router.ts'
 
+const BODY_MAX_BYTES = 1024 * 1024
 const DEPTH_MAX = 32
 const JSON_TYPE = /^application\/json(; *charset="?utf-8"?)?$/i // JSON is UTF-8, RFC 8259
+
+const limit = bodyLimit({
+  maxSize: BODY_MAX_BYTES,
+  onError() {
+    throw new AppError('body_too_large', 'The body is larger than 1 MiB.', { param: 'body' })
+  },
+})
+
+/** A body that comes in chunks is read here, one with a length by who needs it. */
+export const limitBody = createMiddleware<Env>(async (c, next) => {
+  await arrival(limit(c, async () => {}))
+  await next()
+})
 
 /**
  * Refuses what no route could take: a body that is not JSON, and text that Postgres can't hold
@@ -11,18 +26,45 @@ const JSON_TYPE = /^application\/json(; *charset="?utf-8"?)?$/i // JSON is UTF-8
  */
 export const checkInput = createMiddleware<Env>(async (c, next) => {
   if (/%00/.test(c.req.url)) throw refusal('NUL characters are not allowed in a URL', 'url')
-  const text = c.req.method === 'GET' ? '' : await c.req.text()
-  if (text === '') {
+  const bytes = c.req.method === 'GET' ? null : await arrival(c.req.arrayBuffer())
+  if (!bytes?.byteLength) {
     c.req.raw.headers.delete('content-type') // nothing is nothing, whatever type it has
   } else {
-    if (!JSON_TYPE.test(c.req.header('content-type') ?? '')) {
-      const message = 'Send the body as Content-Type: application/json.'
-      throw new AppError('unsupported_media_type', message, { param: 'Content-Type' })
-    }
-    checkValue(parse(text), [])
+    checkHeaders(c.req.header())
+    checkValue(parse(decode(bytes)), [])
   }
   await next()
 })
+
+/** Whoever hangs up, stalls or frames its chunks wrongly has failed, not we. */
+async function arrival<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading
+  } catch (cause) {
+    if (cause instanceof AppError) throw cause
+    throw new AppError('invalid_request', 'The body did not arrive.', { cause })
+  }
+}
+
+function checkHeaders(headers: Record<string, string>): void {
+  if (!JSON_TYPE.test(headers['content-type'] ?? '')) {
+    const message = 'Send the body as Content-Type: application/json.'
+    throw new AppError('unsupported_media_type', message, { param: 'Content-Type' })
+  }
+  if (!/^identity$/i.test(headers['content-encoding'] ?? 'identity')) {
+    const message = 'Send the body as it is, without a Content-Encoding.'
+    throw new AppError('unsupported_media_type', message, { param: 'Content-Encoding' })
+  }
+}
+
+/** What is no UTF-8 would be kept as something that nobody has sent. */
+function decode(bytes: ArrayBuffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new AppError('invalid_request', 'The body is not valid UTF-8.', { cause })
+  }
+}
 
 function parse(text: string): unknown {
   try {

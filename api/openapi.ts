@@ -8,7 +8,8 @@ const description = `
 Take payments by UPI and card, and hear of each change by a signed webhook.
 
 **Authenticate** with the secret alone, as \`Authorization: Bearer <secret>\`, or with both \`X-Api-Key\`
-and \`X-Api-Secret\`. To try the operations on this page, press *Authorize* and fill in either. A key without its secret is publishable, and opens nothing here (403).
+and \`X-Api-Secret\`. To try the operations on this page, press *Authorize* and fill in the secret. A key
+without its secret is publishable, and opens nothing here (403).
 
 **Amounts** are integers in minor units of their currency: \`50000\` INR is ₹500.00. **Times** are
 ISO 8601 in UTC. An unknown field is refused with its name.
@@ -26,7 +27,9 @@ A refused request leaves its key free. So after a timeout or a 503, send the ver
 and the header \`Allow\` lists those it takes. \`request_id\` is the header \`Request-Id\` of every response.
 
 **In the sandbox** the input decides: any other \`…@upi\` and the card 4242424242424242 succeed, \`fail@upi\`
-and 4000000000000002 are declined, 4000000000009995 lacks funds, \`stuck@upi\` never decides by itself.
+and 4000000000000002 are declined, 4000000000009995 lacks funds. At \`timeout@upi\` the answer is lost (it
+takes longer, and is charged once), at \`down@upi\` the provider answers 503 twice and then works, and
+\`stuck@upi\` never decides by itself.
 
 **Rate**: a key may make 100 requests a second unless this server is set up otherwise. Above that it is
 429, with \`Retry-After\`.

@@ -9,7 +9,8 @@ const PATH_MAX_CHARS = 200
 
 /**
  * Gives each request its id, and a log whose lines have it; and writes a line when it is answered.
- * The path alone, as a query or a body may hold anything.
+ * The path alone, as a query or a body may hold anything; and encoded as it came, as anybody may
+ * write one that decodes to lines like ours.
  */
 export function logRequests(log: Log) {
   return createMiddleware<Env>(async (c, next) => {
@@ -21,7 +22,7 @@ export function logRequests(log: Log) {
     await next()
     const { method } = c.req
     const { status } = c.res
-    const path = c.req.path.slice(0, PATH_MAX_CHARS)
+    const path = new URL(c.req.url).pathname.slice(0, PATH_MAX_CHARS)
     const ms = Math.round(performance.now() - startedAt)
     const fields = { method, path, status, ms, merchant_id: c.get('caller')?.merchantId }
     const level = quiet.test(path) ? 'debug' : 'info'

@@ -1,5 +1,6 @@
 import { createRoute, OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi'
 import type { Client } from '@temporalio/client'
+import { createMiddleware } from 'hono/factory'
 import type { ErrorCode } from '../core/errors.ts'
 import type { OutboundPolicy } from '../core/public-address.ts'
 import type { Cipher } from '../core/secrets.ts'
@@ -41,6 +42,14 @@ export function json<T extends z.ZodType>(schema: T, description?: string) {
 
 const security = [{ bearer: [] }, { apiKey: [], apiSecret: [] }]
 
+/** What a route has no use for is refused with its name, in its query and in its body. */
+const Nothing = z.strictObject({})
+
+const refuseBody = createMiddleware<Env>(async (c, next) => {
+  if (c.req.header('content-type')) Nothing.parse(await c.req.json())
+  await next()
+})
+
 /**
  * A route of the merchants' API: it needs the secret key. `errors` are its own: those that follow
  * from what it takes are added here.
@@ -60,7 +69,9 @@ export function merchantRoute<const R extends RouteConfig>(route: R, errors: Err
   ]
   const responses = { ...Object.fromEntries(answers), ...errorResponses(codes) }
   const words = { tags: [tagOf(route.path)], summary: summaryOf(route.operationId ?? '') }
-  return createRoute({ ...words, ...route, security, responses } as R)
+  const request = { query: Nothing, ...route.request }
+  const middleware = route.method === 'get' || route.request?.body ? [] : [refuseBody]
+  return createRoute({ ...words, ...route, request, middleware, security, responses } as R)
 }
 
 const anywhere = [

@@ -8,15 +8,20 @@ type Options = {
   port: number // 0: any that is free
   stopping: AbortSignal // once it is aborted, each answer is the last on its connection
   onListening: (port: number) => void
+  receivingMs?: number // what a request may take to come in, its head half of that
 }
 
 const IDLE_CHECK_MS = 50
+const RECEIVING_MS = 30_000 // Node's own is five minutes, for each connection that says nothing
 
 /**
  * Listens, until `stop` is called: that resolves when every request that has come in is answered, or
  * its caller is gone and it has ended all the same. A connection that is kept alive holds nothing up.
  */
-export function listen(fetch: Fetch, { stopping, onListening, ...address }: Options) {
+export function listen(
+  fetch: Fetch,
+  { stopping, onListening, receivingMs = RECEIVING_MS, ...address }: Options,
+) {
   let underWay = 0
   let idle = () => {}
 
@@ -32,7 +37,13 @@ export function listen(fetch: Fetch, { stopping, onListening, ...address }: Opti
     }
   }
 
-  const serving = serve({ fetch: answer, ...address }, ({ port }) => onListening(port))
+  const serverOptions = {
+    requestTimeout: receivingMs,
+    headersTimeout: receivingMs / 2,
+    connectionsCheckingInterval: receivingMs / 6,
+  }
+  const options = { fetch: answer, serverOptions, ...address }
+  const serving = serve(options, ({ port }) => onListening(port))
   const server = serving as Server // no options of ours ask for HTTP/2
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {

@@ -24,11 +24,29 @@ const urlPassword = /(\/\/[^\s:/@]*):[^\s/"]*@/g
 /** A UPI address, plain or in a URL, and any mail address too. A masked one has `*` before its `@`. */
 const vpaLike = /(?<![\w.-])[\w.-]{1,255}(?:@|%40)[A-Za-z][A-Za-z0-9.-]{1,63}/g
 
+/** They could end a line and begin one that we never wrote, or play with a terminal. */
+const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
+
 /**
  * The net under our logs: what must not be in them does not come this far, and if it does, in the
- * words of a provider's or a database's error, it ends here.
+ * words of a provider's or a database's error, it ends here. It leaves one line.
  */
 export function scrub(text: string): string {
+  return withoutSecrets(text).replace(invisible, escaped)
+}
+
+/** A stack keeps its lines. */
+export function scrubStack(text: string): string {
+  return withoutSecrets(text).replace(invisible, (found) =>
+    found === '\n' ? found : escaped(found),
+  )
+}
+
+function escaped(character: string): string {
+  return `\\u{${character.codePointAt(0)?.toString(16)}}`
+}
+
+function withoutSecrets(text: string): string {
   return text
     .replace(whsec, `whsec_${HIDDEN}`)
     .replace(apiSecret, `secret_${HIDDEN}`)

@@ -58,6 +58,21 @@ test('credentials that are wrong open nothing', async () => {
   for (const headers of wrong) expectRefusal(await get(headers), 401, 'unauthorized')
 })
 
+test('two secrets that differ open nothing, whichever of them is good', async () => {
+  const [shop, other] = [await addMerchant(db), await addMerchant(db)]
+  const pair = { 'x-api-key': shop.key, 'x-api-secret': shop.secret }
+  expect((await get({ ...pair, ...bearer(shop.secret) })).status).toBe(200)
+  expect((await get({ 'x-api-key': shop.key, ...bearer(shop.secret) })).status).toBe(200)
+  const conflicting: Record<string, string>[] = [
+    { ...pair, ...bearer(other.secret) },
+    { ...pair, ...bearer('secret_unknown') },
+    { ...pair, ...bearer(shop.key) },
+    { 'x-api-secret': other.secret, ...bearer(shop.secret) },
+    { 'x-api-key': shop.key, ...bearer(other.secret) },
+  ]
+  for (const headers of conflicting) expectRefusal(await get(headers), 401, 'unauthorized')
+})
+
 test('a revoked key opens nothing', async () => {
   const shop = await addMerchant(db)
   await db.update(apiKeys).set({ revokedAt: new Date() }).where(eq(apiKeys.key, shop.key))

@@ -48,11 +48,7 @@ test('the logs of both processes tell what happened to whom, and nothing that is
     await start('worker', { LOG_LEVEL: 'debug' }),
   ]
   const post = (body: unknown, key = secret) =>
-    call(
-      `${api.url}${PATH}?vpa=${VPA}`,
-      key,
-      typeof body === 'string' ? body : JSON.stringify(body),
-    )
+    call(`${api.url}${PATH}`, key, typeof body === 'string' ? body : JSON.stringify(body))
 
   const [paid, failed, byVpa] = [
     await post(byCard),
@@ -65,7 +61,7 @@ test('the logs of both processes tell what happened to whom, and nothing that is
   const wrong = await post(byCard, stolen)
   const broken = await post(`{"card": {"number": "${cardNumber}", "cvc": ${card.cvc}`)
   const refused = await post({ ...byCard, card: { ...card, number: '4539148803436468' } })
-  const lost = await call(`${api.url}${PATH}/${VPA}/${cardNumber}`, secret)
+  const lost = await call(`${api.url}${PATH}/${VPA}/${cardNumber}?vpa=${VPA}`, secret)
   const statuses = [paid, failed, byVpa, down, stuck, trouble, wrong, broken, refused, lost]
   expect(statuses.map((answer) => answer?.status)).toEqual([
     201, 201, 201, 201, 201, 500, 401, 400, 400, 404,

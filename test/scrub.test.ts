@@ -8,7 +8,9 @@ test.each([
   ['4539-1488-0343-6467,', '[card],'],
   ['378282246310005 and 3782 822463 10005', '[card] and [card]'],
   ['{"number":"6304000000000000","cvc":"123"}', '{"number":"[card]","cvc":"123"}'],
-  ['x\n4539148803436467', 'x\n[card]'],
+  ['x\n4539148803436467', 'x\\u{a}[card]'],
+  ['\x004539148803436467\x00', '\\u{0}[card]\\u{0}'],
+  ['\x1b[2J\r\t\x7f\x9b\u2028\u202e', '\\u{1b}[2J\\u{d}\\u{9}\\u{7f}\\u{9b}\\u{2028}\\u{202e}'],
   ['card4539148803436467x', 'card[card]x'],
   ['no such vpa: asha.rao@upi!', 'no such vpa: [vpa]!'],
   ['GET /pay?vpa=asha.rao%40okbank HTTP', 'GET /pay?vpa=[vpa] HTTP'],
@@ -77,6 +79,15 @@ test('an error is logged with its causes, without what hangs on them', () => {
   ])
   expect(lines[0]?.err?.stack).toMatch(/^Error: It failed for \[vpa\]\n +at .*\ncaused by: /s)
   expect(JSON.stringify(lines)).not.toMatch(/asha|4539148803436467|row value|parameter|a body/)
+})
+
+test('no text in a line can begin another, and only a stack has several', () => {
+  const { log, lines } = keptLog()
+  const forged = 'x\n{"level":50}\x1b[2J\0'
+  log.child({ of: forged }).error({ err: new Error(forged), field: [forged] }, forged)
+  const seen = 'x\\u{a}{"level":50}\\u{1b}[2J\\u{0}'
+  expect(lines).toMatchObject([{ of: seen, field: [seen], msg: seen, err: { message: seen } }])
+  expect(lines[0]?.err?.stack).toMatch(/^Error: x\n.*\\u\{1b\}\[2J\\u\{0\}\n +at /)
 })
 
 test('whatever is thrown can be logged', () => {

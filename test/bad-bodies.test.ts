@@ -1,0 +1,77 @@
+import { routesOf } from './app.ts'
+import { testDb } from './db.ts'
+import { contents, expectRefusal, rowCounts, testShop, upi } from './http.ts'
+
+const db = testDb()
+let shop: Awaited<ReturnType<typeof testShop>>
+beforeAll(async () => {
+  shop = await testShop(db)
+})
+
+test.each(['gzip', 'br', 'gzip, identity'])(
+  'a body that is said to be %s is refused',
+  async (coding) => {
+    const answer = await shop.call('POST', '/api/v1/payments', upi, { 'content-encoding': coding })
+    expectRefusal(answer, 415, 'unsupported_media_type', 'Content-Encoding')
+    const plain = { 'content-encoding': 'Identity' }
+    expect((await shop.call('POST', '/api/v1/payments', upi, plain)).status).toBe(201)
+  },
+)
+
+test.each([
+  ['a lone byte', [0xff]],
+  ['half a character', [0xe2, 0x82]],
+  ['an overlong slash', [0xc0, 0xaf]],
+  ['half a surrogate pair', [0xed, 0xa0, 0x80]],
+])('%s, which is no UTF-8, is refused rather than altered', async (_, bytes) => {
+  const [before, after] = JSON.stringify({ ...upi, description: '|' }).split('|')
+  const body = Buffer.concat([
+    Buffer.from(`${before}`),
+    Buffer.from(bytes),
+    Buffer.from(`${after}`),
+  ])
+  const rows = await rowCounts(db)
+  const { secret } = shop.merchant
+  const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }
+  const answer = await shop.app.request('/api/v1/payments', { method: 'POST', headers, body })
+  expect(answer.status).toBe(400)
+  expect(await answer.json()).toMatchObject({ error: { message: 'The body is not valid UTF-8.' } })
+  expect(await rowCounts(db)).toEqual(rows)
+})
+
+test('a byte order mark is not taken for content', async () => {
+  const made = await shop.call('POST', '/api/v1/payments', `\ufeff${JSON.stringify(upi)}`)
+  expect(made.status).toBe(201)
+})
+
+/** Each route of the merchants' API, for an object that there need not be. */
+const routes = () => {
+  const all = routesOf(shop.app).filter((route) => route.includes(' /api/v1/'))
+  return all.map((route) => route.replace(':id', 'x').split(' ') as [string, string])
+}
+
+test('a query that a route does not take is refused with its name, everywhere', async () => {
+  const before = await contents(db)
+  for (const [method, path] of routes()) {
+    const body = method === 'GET' ? undefined : {}
+    const answer = await shop.call(method, `${path}?x_y=1`, body)
+    expect([method, path, answer.status]).toEqual([method, path, 400])
+  }
+  expectRefusal(await shop.call('GET', '/api/v1/account?x_y=1'), 400, 'invalid_request', 'x_y')
+  expect(await contents(db)).toEqual(before)
+})
+
+test('and so is a body', async () => {
+  const before = await contents(db)
+  for (const [method, path] of routes().filter(([method]) => method !== 'GET')) {
+    for (const body of [{ x_y: 1 }, [], 'null']) {
+      const answer = await shop.call(method, path, body)
+      expect([method, path, answer.status]).toEqual([method, path, 400])
+    }
+  }
+  const resend = '/api/v1/webhook_deliveries/x/resend'
+  expectRefusal(await shop.call('POST', resend, { x_y: 1 }), 400, 'invalid_request', 'x_y')
+  for (const nothing of [undefined, {}])
+    expectRefusal(await shop.call('POST', resend, nothing), 404, 'not_found')
+  expect(await contents(db)).toEqual(before)
+})
