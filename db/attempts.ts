@@ -151,7 +151,12 @@ async function recordOutcome(
   const delivery = db.$with('delivery').as(
     db
       .update(deliveries)
-      .set({ status: wantedAt ? 'pending' : ending, nextAttemptAt: wantedAt, updatedAt: now })
+      .set({
+        status: wantedAt ? 'pending' : ending,
+        nextAttemptAt: wantedAt,
+        nextSweepAt: null, // its workflow lives, whatever the sweep thought meanwhile
+        updatedAt: now,
+      })
       .where(
         and(
           eq(deliveries.id, deliveryId),

@@ -155,6 +155,7 @@ export async function settlePayment(
         failureCode,
         amountCaptured: status === 'succeeded' ? (amountCaptured ?? asked) : 0,
         needsAttention: false,
+        nextSweepAt: null, // whoever settles it has taken it up, whatever the sweep thought meanwhile
         updatedAt: now,
       })
       .where(and(eq(payments.id, id), inArray(payments.status, statusesBefore(status))))

@@ -1,5 +1,5 @@
 import { eq, sql } from 'drizzle-orm'
-import { authorizePayment } from '../db/payment-steps.ts'
+import { authorizePayment, settlePayment } from '../db/payment-steps.ts'
 import { commands, idempotencyKeys, payments } from '../db/schema.ts'
 import { takeStranded } from '../db/sweep.ts'
 import { testDb } from './db.ts'
@@ -84,9 +84,25 @@ test('a command that nobody answers is swept ever more rarely, and no more once 
     }
   }
   expect(sweptAt).toEqual([30, 60, 120, 240])
-  await succeed(db, id)
+  const verdict = { status: 'succeeded' as const, failureCode: null, amountCaptured: 7 }
+  await settlePayment(db, id, verdict, { feeBps: 0, now: new Date() })
   expect((await onlyCommandOf(id)).status).toBe('done')
   expect((await sweep(1_000_000)).commands).toEqual([])
+})
+
+test('a capture is done only if its amount was captured', async () => {
+  const id = await authorized()
+  await post(`/${id}/capture`, { amount: 7 })
+  await succeed(db, id)
+  expect(await onlyCommandOf(id)).toMatchObject({ status: 'refused', nextSweepAt: null })
+})
+
+test('a payment that is settled is not swept, though it was stranded just before', async () => {
+  const id = await authorized()
+  await db.update(payments).set({ nextSweepAt: new Date() }).where(eq(payments.id, id))
+  await succeed(db, id)
+  const [row] = await db.select().from(payments).where(eq(payments.id, id))
+  expect(row).toMatchObject({ status: 'succeeded', nextSweepAt: null })
 })
 
 test('a row can neither be answered and swept, nor open and forgotten', async () => {
