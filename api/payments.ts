@@ -55,7 +55,10 @@ export const Payment = z
     vpa: z.string().nullable().openapi({ description: 'Masked', example: 'te***@upi' }),
     failure_code: z.enum(failureCodes).nullable(),
     failure_message: z.string().nullable(),
-    needs_attention: z.boolean(),
+    needs_attention: z.boolean().openapi({
+      description:
+        'The provider has not said for an hour what became of it. An operator looks into it; it still ends',
+    }),
     description: z.string().nullable(),
     metadata: Metadata,
     created_at: Timestamp,
