@@ -49,7 +49,9 @@ test.each(jumps)(
       await clocks.set(hours)
     }
     await expectAllWell(`Clocks, ${name}`, shop, load, `${steps.length} jumps`)
-    expectFullWaits(shop)
+    // By a clock that has jumped ahead what waits is due, whenever the worker looks.
+    const neverAhead = steps.every(({ api, worker }) => api <= 0 && worker <= 0)
+    if (neverAhead) expectFullWaits(shop)
   },
   TIMEOUT_MS,
 )
