@@ -57,7 +57,7 @@ export const Payment = z
     failure_message: z.string().nullable(),
     needs_attention: z.boolean().openapi({
       description:
-        'The provider has not said for an hour what became of it. An operator looks into it; it still ends',
+        "An operator has to look into it, such as where the provider doesn't say what became of it",
     }),
     description: z.string().nullable(),
     metadata: Metadata,
