@@ -6,7 +6,6 @@ export type CommandKind = (typeof commandKinds)[number]
 
 /** `refused`: it came too late, and something else has happened to the resource. */
 export const commandStatuses = ['open', 'done', 'refused'] as const
-export type CommandStatus = (typeof commandStatuses)[number]
 
 /** A command on a payment: `capture` takes `amount`, in minor units; null is all of it. */
 export type PaymentCommand = { kind: 'capture'; amount: number | null } | { kind: 'cancel' }
