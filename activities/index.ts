@@ -1,13 +1,22 @@
 import { paymentActivities } from './payments.ts'
+import { payoutActivities } from './payouts.ts'
+import { refundActivities } from './refunds.ts'
 import { sweepActivities } from './sweep.ts'
 import { type WebhookDeps, webhookActivities } from './webhooks.ts'
 
 type Deps = Parameters<typeof paymentActivities>[0] &
+  Parameters<typeof payoutActivities>[0] &
   WebhookDeps &
   Parameters<typeof sweepActivities>[0]
 
 export function createActivities(deps: Deps) {
-  return { ...paymentActivities(deps), ...webhookActivities(deps), ...sweepActivities(deps) }
+  return {
+    ...paymentActivities(deps),
+    ...refundActivities(deps),
+    ...payoutActivities(deps),
+    ...webhookActivities(deps),
+    ...sweepActivities(deps),
+  }
 }
 
 export type Activities = ReturnType<typeof createActivities>

@@ -1,4 +1,4 @@
-import { ApplicationFailure, Context } from '@temporalio/activity'
+import { Context } from '@temporalio/activity'
 import type { Delivery } from '../core/delivery.ts'
 import { CAPTURE_WINDOW_MS, type Verdict } from '../core/payment.ts'
 import { pollDelay } from '../core/retry-schedule.ts'
@@ -6,19 +6,21 @@ import type { Db } from '../db/client.ts'
 import {
   authorizePayment,
   findPayment,
+  type LateRefund,
   markCaptureSent,
   markChargeSent,
   markNeedsAttention,
   nextCancelAttempt,
   type Recorded,
-  setProviderRef,
   settlePayment,
-  takeUpPayment,
 } from '../db/payment-steps.ts'
 import type { PaymentRow } from '../db/payments.ts'
+import { payments } from '../db/schema.ts'
+import { setProviderRef, takeUp } from '../db/transfer-steps.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { Charge } from '../providers/provider.ts'
 import type { Now } from './now.ts'
+import { sendOnce, stillDeciding, untilAnswered } from './provider-calls.ts'
 
 type Deps = { db: Db; providers: Providers; feeBps: number; now: Now }
 
@@ -27,7 +29,10 @@ type Deps = { db: Db; providers: Providers; feeBps: number; now: Now }
  * event that tells of it. Otherwise the provider decides later, and says perhaps when.
  */
 export type Progress = Settled | Authorized | Undecided
-export type Settled = Omit<Verdict, 'amountCaptured'> & { deliveries: Delivery[] }
+export type Settled = Omit<Verdict, 'amountCaptured'> & {
+  deliveries: Delivery[]
+  refund?: LateRefund // of a success that came too late
+}
 export type Authorized = {
   status: 'authorized'
   deliveries: Delivery[]
@@ -58,33 +63,28 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
   }
 
   return {
-    /**
-     * Charges once, however often it runs: it looks before it sends again. The number in the key
-     * rises only when the look-up proves that nothing happened (design §2.8).
-     */
+    /** One that has ended without money is looked up: there may be news of it. */
     async chargePayment(paymentId: string): Promise<Progress> {
-      const payment = await takeUpPayment(db, paymentId)
+      const payment = await takeUp(db, payments, paymentId)
       const verdict = settledVerdict(payment)
-      return record(paymentId, verdict ? { state: 'decided', verdict } : await charge(payment))
+      if (!verdict) return record(paymentId, await charge(payment))
+      return settle(paymentId, (await lateSuccess(payment)) ?? verdict)
     },
 
-    /**
-     * Fails until there is an answer: its retries leave no event in the history, timers would. The
-     * first look is put off to when the provider itself expects to know. With `toTheEnd` it is the
-     * last word that is waited for, and an authorization is none.
-     */
+    /** With `toTheEnd` it is the last word that is waited for, and an authorization is none. */
     async pollCharge(
       paymentId: string,
       checkInMs: number | null,
       toTheEnd = false,
     ): Promise<Settled | Authorized> {
-      const { attempt } = Context.current().info
-      if (attempt === 1 && checkInMs) throw stillDeciding(checkInMs)
-      const found = await ask(paymentId, (payment, ref) => providerOf(payment).retrieveCharge(ref))
-      const isAnswer = found.state === 'decided' || (found.state === 'authorized' && !toTheEnd)
-      const progress = isAnswer && (await record(paymentId, found))
-      if (progress && progress.status !== 'pending') return progress
-      throw stillDeciding(pollDelay(checkInMs ? attempt - 1 : attempt))
+      return untilAnswered(checkInMs, async () => {
+        const found = await ask(paymentId, (payment, ref) =>
+          providerOf(payment).retrieveCharge(ref),
+        )
+        const isAnswer = found.state === 'decided' || (found.state === 'authorized' && !toTheEnd)
+        const progress = isAnswer && (await record(paymentId, found))
+        return progress && progress.status !== 'pending' ? progress : null
+      })
     },
 
     /** Takes what is authorized, or `amount` of it, in minor units. As careful as the charge. */
@@ -117,33 +117,50 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
     },
   }
 
+  async function lateSuccess(payment: PaymentRow): Promise<Verdict | null> {
+    const { status, providerRef, chargeSentAt } = payment
+    if (status === 'succeeded' || !providerRef || !chargeSentAt) return null
+    const found = await providerOf(payment).retrieveCharge(providerRef)
+    return found.state === 'decided' && found.verdict.status === 'succeeded' ? found.verdict : null
+  }
+
   async function charge(payment: PaymentRow): Promise<Charge> {
-    const { id, chargeSentAt, chargeAttempt } = payment
+    const { id, chargeSentAt: at, chargeAttempt: attempt } = payment
     const provider = providerOf(payment)
     const { providerRef: ref } = payment.providerRef ? payment : await createCharge(payment)
     if (!ref) throw new Error(`Payment ${id} has no charge`)
-    if (chargeSentAt) {
-      const found = await provider.retrieveCharge(ref)
-      if (found.state !== 'unsent') return found
-      await waitOut(chargeSentAt, provider.consistencyWindowMs)
-    }
-    const number = chargeAttempt + 1
-    await markChargeSent(db, id, number, await now())
-    return provider.confirmCharge(ref, `${id}:charge:${number}`)
+    return sendOnce<Charge>({
+      sent: { attempt, at },
+      consistencyWindowMs: provider.consistencyWindowMs,
+      now,
+      async lookUp() {
+        const found = await provider.retrieveCharge(ref)
+        return found.state === 'unsent' ? null : found
+      },
+      async send(number) {
+        await markChargeSent(db, id, number, await now())
+        return provider.confirmCharge(ref, `${id}:charge:${number}`)
+      },
+    })
   }
 
   async function capture(payment: PaymentRow, ref: string, amount: number | null): Promise<Charge> {
-    const { id, captureSentAt, captureAttempt } = payment
+    const { id, captureSentAt: at, captureAttempt: attempt } = payment
     const provider = providerOf(payment)
-    if (captureSentAt) {
-      const found = await provider.retrieveCharge(ref)
-      if (found.state !== 'authorized') return found
-      await waitOut(captureSentAt, provider.consistencyWindowMs)
-    }
-    const number = captureAttempt + 1
-    const asked = { number, amount: amount ?? payment.amount }
-    const taken = await markCaptureSent(db, id, asked, await now())
-    return provider.captureCharge(ref, taken, `${id}:capture:${number}`)
+    return sendOnce<Charge>({
+      sent: { attempt, at },
+      consistencyWindowMs: provider.consistencyWindowMs,
+      now,
+      async lookUp() {
+        const found = await provider.retrieveCharge(ref)
+        return found.state === 'authorized' ? null : found
+      },
+      async send(number) {
+        const asked = { number, amount: amount ?? payment.amount }
+        const taken = await markCaptureSent(db, id, asked, await now())
+        return provider.captureCharge(ref, taken, `${id}:capture:${number}`)
+      },
+    })
   }
 
   async function record(paymentId: string, found: Charge): Promise<Progress> {
@@ -179,18 +196,7 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
       key: `${paymentId}:create:1`,
       ...{ paymentId, amount, currency, captureMethod, source },
     })
-    return setProviderRef(db, paymentId, ref)
-  }
-
-  /** A look-up right after the call may be older than the call. No longer, where a clock was set back. */
-  async function waitOut(sentAt: Date, windowMs: number): Promise<void> {
-    const leftMs = Math.min(sentAt.getTime() + windowMs - (await now()).getTime(), windowMs)
-    if (leftMs <= 0) return
-    throw ApplicationFailure.create({
-      type: 'NotKnownYet',
-      message: 'The provider may not know of the charge yet',
-      nextRetryDelay: leftMs,
-    })
+    return setProviderRef(db, payments, paymentId, ref)
   }
 }
 
@@ -202,13 +208,4 @@ function settledVerdict({ status, failureCode, amountCaptured }: PaymentRow): Ve
 function toSettled({ status, ...rest }: Recorded): Settled {
   if (status === 'pending' || status === 'authorized') throw new Error(`Not settled: ${status}`)
   return { status, ...rest }
-}
-
-function stillDeciding(inMs: number) {
-  return ApplicationFailure.create({
-    type: 'StillDeciding',
-    message: 'The provider is still deciding',
-    category: 'BENIGN',
-    nextRetryDelay: inMs,
-  })
 }

@@ -4,13 +4,25 @@ import {
   commandUpdate,
   deliveryStart,
   paymentStart,
+  payoutStart,
+  refundStart,
   type Start,
   type Update,
 } from '../core/starts.ts'
 import { RECONCILE_AFTER_MS } from '../core/sweep.ts'
 import type { Db } from '../db/client.ts'
-import { findTakenUp, type SweptKind, strand, sweptKinds, takeStranded } from '../db/sweep.ts'
+import {
+  findTakenUp,
+  markNewsRead,
+  newsReadUntil,
+  type SweptKind,
+  strand,
+  strandForNews,
+  sweptKinds,
+  takeStranded,
+} from '../db/sweep.ts'
 import type { Log } from '../log.ts'
+import type { Providers } from '../providers/index.ts'
 import type { Now } from './now.ts'
 import { sendUpdate, startAgain } from './start.ts'
 
@@ -18,19 +30,25 @@ const PAGE = 100
 const GRPC_DEADLINE_EXCEEDED = 4
 const GRPC_UNAVAILABLE = 14
 
+/** Providers list late, and the first time there was no other. */
+const NEWS_OVERLAP_MS = 60 * 60_000
+
 type Swept = { found: number; started: number; more: boolean }
 
-export function sweepActivities({ db, now, log }: { db: Db; now: Now; log: Log }) {
+type Deps = { db: Db; providers: Providers; now: Now; log: Log }
+
+export function sweepActivities({ db, providers, now, log }: Deps) {
   return {
     /** Starts one page of what no workflow has taken up in time. */
     async startStranded(): Promise<Swept> {
       const { client, cancellationSignal } = Context.current()
       const stranded = await takeStranded(db, await now(), PAGE)
-      const { payments, deliveries, commands } = stranded
+      const { payments, refunds, payouts, deliveries, commands } = stranded
       const starts: Start[] = [
         ...payments.map((payment) => paymentStart(payment, [])),
+        ...refunds.map((refund) => refundStart(refund, [])),
+        ...payouts.map((payout) => payoutStart(payout, [])),
         ...deliveries.map(deliveryStart),
-        ...commands.map(({ payment }) => paymentStart(payment, [])),
       ]
       let started = 0
       // One after the other: after an outage, those who come in now have the server first.
@@ -40,17 +58,17 @@ export function sweepActivities({ db, now, log }: { db: Db; now: Now; log: Log }
         Context.current().heartbeat()
       }
       // These wait for their workflows, so not for one another.
-      const tell = ({ payment, command }: (typeof commands)[number]) =>
-        sendOrLeave(client, payment.id, commandUpdate(command), log)
+      const tell = (command: (typeof commands)[number]) =>
+        sendOrLeave(client, command.resourceId, commandUpdate(command), log)
       await Promise.all(commands.map(tell))
-      const more = Object.values(stranded).some((page) => page.length === PAGE)
+      const more = Object.values(stranded).some((page) => page.length >= PAGE)
       return { found: starts.length, started, more }
     },
 
     /** Hands open rows whose workflow is closed or gone to the sweep. Returns how many there were. */
     async strandOrphans(): Promise<Record<SweptKind, number>> {
       const { client, cancellationSignal } = Context.current()
-      const found: Record<SweptKind, number> = { payments: 0, deliveries: 0 }
+      const found = { payments: 0, refunds: 0, payouts: 0, deliveries: 0 }
       const before = new Date((await now()).getTime() - RECONCILE_AFTER_MS)
       for (const kind of sweptKinds) {
         let after = ''
@@ -64,6 +82,25 @@ export function sweepActivities({ db, now, log }: { db: Db; now: Now; log: Log }
           if (ids.length < PAGE) break
           after = ids.at(-1) ?? ''
         }
+      }
+      return found
+    },
+
+    /**
+     * Reads what the providers have decided since the last time, and hands what is news of something
+     * that has ended to the sweep. Returns how many there were.
+     */
+    async readNews(): Promise<number> {
+      let found = 0
+      for (const [name, provider] of Object.entries(providers)) {
+        const startedAt = await now()
+        const readUntil = await newsReadUntil(db, name)
+        const since = new Date((readUntil ?? startedAt).getTime() - NEWS_OVERLAP_MS)
+        for await (const told of provider.listNews(since)) {
+          if (await strandForNews(db, told, startedAt)) found++
+          Context.current().heartbeat(found)
+        }
+        await markNewsRead(db, name, startedAt)
       }
       return found
     },

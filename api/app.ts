@@ -3,6 +3,7 @@ import { AppError } from '../core/errors.ts'
 import { accountRoutes } from './account.ts'
 import { apiKeyRoutes } from './api-keys.ts'
 import { authenticate } from './auth.ts'
+import { balanceRoutes } from './balance.ts'
 import { docsRoutes } from './docs.tsx'
 import { handleError } from './errors.ts'
 import { eventTypeRoutes } from './event-types.ts'
@@ -13,8 +14,10 @@ import { jobsStatusRoutes } from './jobs-status.ts'
 import { describeApi } from './openapi.ts'
 import { orderRoutes } from './orders.ts'
 import { paymentRoutes } from './payments.ts'
+import { payoutRoutes } from './payouts.ts'
 import { limitRate } from './rate-limit.ts'
 import { receiverRoutes } from './receiver.tsx'
+import { refundRoutes } from './refunds.ts'
 import { logRequests } from './request-log.ts'
 import { type Deps, type Env, newRouter } from './router.ts'
 import { testEventRoutes } from './test-events.ts'
@@ -39,6 +42,9 @@ export function createApp(deps: Deps & Options) {
   app.use('/api/v1/*', limitRate(deps.rateLimitPerSecond))
   app.use('/api/v1/*', checkInput)
   app.route('/api/v1', paymentRoutes(deps))
+  app.route('/api/v1', refundRoutes(deps))
+  app.route('/api/v1', payoutRoutes(deps))
+  app.route('/api/v1', balanceRoutes(deps))
   app.route('/api/v1', orderRoutes(deps))
   app.route('/api/v1', eventRoutes(deps))
   app.route('/api/v1', webhookEndpointRoutes(deps))

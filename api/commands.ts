@@ -1,11 +1,35 @@
+import type { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { AppError } from '../core/errors.ts'
+import { AppError, type ErrorCode } from '../core/errors.ts'
 import { commandUpdate, type Start } from '../core/starts.ts'
 import type { Tx } from '../db/client.ts'
 import { type CommandRow, findCommand } from '../db/commands.ts'
 import { lockKey, storeCommandAnswer, storeKey } from '../db/idempotency.ts'
 import { keyedRequest, openAnswer, sealAnswer } from './idempotency.ts'
-import type { Deps, Env } from './router.ts'
+import { type Deps, type Env, idempotencyKey, idParam, json, merchantRoute } from './router.ts'
+
+type Route<P extends string> = { path: P; operationId: string; description?: string }
+type Schemas<In extends z.ZodType, Out extends z.ZodType> = { input: In; output: Out }
+
+/** Commands are kept before they are done, and 202 says that they are not done yet. */
+export function commandRoute<P extends string, In extends z.ZodType, Out extends z.ZodType>(
+  route: Route<P>,
+  { input, output }: Schemas<In, Out>,
+  errors: ErrorCode[],
+) {
+  return merchantRoute(
+    {
+      method: 'post',
+      ...route,
+      request: { params: idParam, headers: idempotencyKey, body: json(input) },
+      responses: {
+        200: json(output, 'Done: the object as it is now'),
+        202: json(output, 'Accepted, and not done within 5 seconds: look again later'),
+      },
+    },
+    errors,
+  )
+}
 
 type Resource<Body> = { body: Body & { status: string }; start: Start }
 

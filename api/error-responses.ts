@@ -19,6 +19,8 @@ const meanings: Record<ErrorCode, string> = {
   unsupported_media_type: 'The body is not sent as `application/json`, or is compressed.',
   idempotency_key_reused: 'The `Idempotency-Key` was used with another request body.',
   capture_exceeds_authorized: 'Less than this is authorized.',
+  refund_exceeds_captured: 'Less than this is left to refund.',
+  insufficient_balance: 'The available balance does not cover it.',
   api_key_limit_reached: 'There are as many active API keys as there may be.',
   endpoint_limit_reached: 'There are as many webhook endpoints as there may be.',
   order_mismatch: "The order's amount or currency is another.",

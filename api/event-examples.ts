@@ -3,7 +3,9 @@ import type { EventType } from '../core/events.ts'
 import { Account } from './account.ts'
 import { Order } from './orders.ts'
 import { Payment } from './payments.ts'
-import { Dispute, Invoice, PaymentLink, Payout, Refund, Subscription } from './planned-resources.ts'
+import { Payout } from './payouts.ts'
+import { Dispute, Invoice, PaymentLink, Subscription } from './planned-resources.ts'
+import { Refund } from './refunds.ts'
 import { Endpoint } from './webhook-endpoints.ts'
 
 const money = { amount: 50_000, currency: 'INR' }
@@ -74,6 +76,7 @@ const payout = {
   ...money,
   destination: { type: 'vpa', vpa: 'se***@upi' },
   failure_code: null,
+  needs_attention: false,
   description: null,
   metadata: {},
   ...times,

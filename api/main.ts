@@ -1,7 +1,7 @@
 import { loadConfigOrExit } from '../config.ts'
 import { createCipher } from '../core/secrets.ts'
 import { openDb } from '../db/client.ts'
-import { sandboxStore } from '../db/sandbox-charges.ts'
+import { sandboxStore } from '../db/sandbox.ts'
 import { openLog } from '../log.ts'
 import { createProviders } from '../providers/index.ts'
 import { createApp } from './app.ts'

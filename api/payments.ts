@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { type Card, isExpired, passesLuhn } from '../core/card.ts'
 import type { PaymentCommand } from '../core/command.ts'
-import { AppError, type ErrorCode } from '../core/errors.ts'
+import { AppError } from '../core/errors.ts'
 import { withinLimit } from '../core/limit.ts'
 import {
   captureMethods,
@@ -20,14 +20,13 @@ import {
   toPayment,
 } from '../db/payments.ts'
 import { DEFAULT_PROVIDER, providerFor } from '../providers/index.ts'
-import { runCommand } from './commands.ts'
+import { commandRoute, runCommand } from './commands.ts'
 import { Amount, Currency, Id, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import {
   type Deps,
   type Env,
   idempotencyKey,
-  idParam,
   json,
   listRoute,
   merchantRoute,
@@ -142,36 +141,14 @@ const Capture = z
   })
   .openapi('CapturePayment')
 
-/** Commands: they are kept before they are done, and 202 says that they are not done yet. */
-function commandRoute<P extends string, S extends z.ZodType>(
-  path: P,
-  operationId: string,
-  input: S,
-  errors: ErrorCode[],
-) {
-  return merchantRoute(
-    {
-      method: 'post',
-      path,
-      operationId,
-      request: { params: idParam, headers: idempotencyKey, body: json(input) },
-      responses: {
-        200: json(Payment, 'Done: the payment in its final status'),
-        202: json(Payment, 'Accepted, and not done within 5 seconds: look again later'),
-      },
-    },
-    errors,
-  )
-}
-
-const capturePayment = commandRoute('/payments/{id}/capture', 'capturePayment', Capture, [
-  'conflict',
-  'capture_exceeds_authorized',
-])
+const capturePayment = commandRoute(
+  { path: '/payments/{id}/capture', operationId: 'capturePayment' },
+  { input: Capture, output: Payment },
+  ['conflict', 'capture_exceeds_authorized'],
+)
 const cancelPayment = commandRoute(
-  '/payments/{id}/cancel',
-  'cancelPayment',
-  z.strictObject({}).openapi('CancelPayment'),
+  { path: '/payments/{id}/cancel', operationId: 'cancelPayment' },
+  { input: z.strictObject({}).openapi('CancelPayment'), output: Payment },
   ['conflict'],
 )
 

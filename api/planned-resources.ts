@@ -9,18 +9,6 @@ const currency = z.string()
 const money = { amount: Amount, currency }
 const times = { created_at: Timestamp, updated_at: Timestamp }
 
-export const Refund = z.object({
-  id: z.string(),
-  object: z.literal('refund'),
-  payment_id: z.string(),
-  ...money,
-  status: z.enum(['pending', 'succeeded', 'failed']),
-  reason: z.string().nullable(),
-  failure_code: z.string().nullable(),
-  metadata: Metadata,
-  created_at: Timestamp,
-})
-
 export const PaymentLink = z.object({
   id: z.string(),
   object: z.literal('payment_link'),
@@ -29,26 +17,6 @@ export const PaymentLink = z.object({
   url: z.string(),
   description: z.string().nullable(),
   expires_at: Timestamp.nullable(),
-  metadata: Metadata,
-  ...times,
-})
-
-export const Payout = z.object({
-  id: z.string(),
-  object: z.literal('payout'),
-  status: z.enum(['pending', 'processing', 'completed', 'failed', 'canceled']),
-  ...money,
-  destination: z.discriminatedUnion('type', [
-    z.object({ type: z.literal('vpa'), vpa: z.string() }),
-    z.object({
-      type: z.literal('bank_account'),
-      account_number: z.string(),
-      bank_code: z.string(),
-      holder_name: z.string(),
-    }),
-  ]),
-  failure_code: z.string().nullable(),
-  description: z.string().nullable(),
   metadata: Metadata,
   ...times,
 })

@@ -132,7 +132,8 @@ export function listRoute<P extends string, S extends z.ZodType, F extends z.Zod
   schema: S,
   filters: F,
 ) {
-  const request = { query: ListQuery.extend(filters) }
+  const params = path.includes('{id}') ? { params: idParam } : {}
+  const request = { ...params, query: ListQuery.extend(filters) }
   const responses = { 200: json(listOf(schema)) }
   return merchantRoute({ method: 'get', path, operationId, request, responses })
 }

@@ -13,10 +13,10 @@ export type TryUpdate = (start: Start, update: Update) => Promise<void>
  * done, at most five seconds. One that gets lost on the way is sent again by the sweep.
  */
 export function createUpdater(temporal: Client, log: Log): TryUpdate {
-  return async ({ workflowType, ...options }, { id: updateId, name, args }) => {
+  return async ({ workflowType, ...options }, { id: updateId, name, args, again }) => {
     const startWorkflowOperation = new WithStartWorkflowOperation(workflowType, {
       ...options,
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      workflowIdReusePolicy: again ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE',
       workflowIdConflictPolicy: 'USE_EXISTING',
     })
     startWorkflowOperation.workflowHandle().catch(() => {}) // it fails as the update does

@@ -16,6 +16,8 @@ export const errorKinds = {
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
   idempotency_key_reused: { status: 422, type: 'idempotency_error' },
   capture_exceeds_authorized: { status: 422, type: 'invalid_request_error' },
+  refund_exceeds_captured: { status: 422, type: 'invalid_request_error' },
+  insufficient_balance: { status: 422, type: 'invalid_request_error' },
   api_key_limit_reached: { status: 422, type: 'invalid_request_error' },
   endpoint_limit_reached: { status: 422, type: 'invalid_request_error' },
   order_mismatch: { status: 422, type: 'invalid_request_error' },

@@ -1,3 +1,5 @@
+import type { Moves } from './transitions.ts'
+
 export const paymentStatuses = ['pending', 'authorized', 'succeeded', 'failed', 'canceled'] as const
 export type PaymentStatus = (typeof paymentStatuses)[number]
 
@@ -14,17 +16,12 @@ export type CaptureMethod = (typeof captureMethods)[number]
 /** An authorized payment that is not captured by then is canceled. */
 export const CAPTURE_WINDOW_MS = 7 * 24 * 60 * 60_000
 
-const next: Record<PaymentStatus, readonly PaymentStatus[]> = {
+export const paymentMoves: Moves<PaymentStatus> = {
   pending: ['authorized', 'succeeded', 'failed', 'canceled'],
   authorized: ['succeeded', 'failed', 'canceled'],
   succeeded: [],
   failed: [],
   canceled: [],
-}
-
-/** The statuses a payment may be in just before `to`. A guarded update matches on these. */
-export function statusesBefore(to: PaymentStatus): PaymentStatus[] {
-  return paymentStatuses.filter((from) => next[from].includes(to))
 }
 
 /** The messages that go with a failure's code. A provider's own words never reach a merchant. */

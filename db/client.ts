@@ -3,11 +3,13 @@ import { Pool, type PoolClient } from 'pg'
 import { sha256 } from '../core/secrets.ts'
 import type { Log } from '../log.ts'
 import * as ledger from './ledger-schema.ts'
+import * as sandbox from './sandbox-schema.ts'
 import * as core from './schema.ts'
+import * as transfers from './transfer-schema.ts'
 import * as webhooks from './webhook-schema.ts'
 
 /** Every table, by its name in the code. */
-export const schema = { ...core, ...webhooks, ...ledger }
+export const schema = { ...core, ...transfers, ...webhooks, ...ledger, ...sandbox }
 
 type Options = {
   poolMax?: number

@@ -21,7 +21,7 @@ export async function insertCommand(tx: Tx, values: NewCommand, now: Date): Prom
     .onConflictDoNothing({ target: commands.resourceId, where: sql`status = 'open'` })
     .returning()
   if (command) return command
-  throw new AppError('conflict', 'Another capture or cancel of it is in progress.')
+  throw new AppError('conflict', 'Another command on it is in progress.')
 }
 
 export async function findCommand(db: Db | Tx, id: string): Promise<CommandRow> {
@@ -50,4 +50,25 @@ export async function answerCommand(
     .update(commands)
     .set({ status, nextSweepAt: null, updatedAt: now })
     .where(and(eq(commands.resourceId, resourceId), isOpen))
+}
+
+/** Whether somebody has asked for this, and has no answer yet. */
+export async function isCommanded(db: Db, resourceId: string, kind: CommandKind) {
+  const isOpen = sql`${commands.status} = 'open'`
+  const asked = and(eq(commands.resourceId, resourceId), eq(commands.kind, kind), isOpen)
+  return (await db.select({ id: commands.id }).from(commands).where(asked)).length > 0
+}
+
+/** One that can no longer be done, although the resource has not ended yet. */
+export async function refuseCommand(
+  tx: Tx,
+  resourceId: string,
+  kind: CommandKind,
+  now: Date,
+): Promise<void> {
+  const isOpen = sql`${commands.status} = 'open'`
+  await tx
+    .update(commands)
+    .set({ status: 'refused', nextSweepAt: null, updatedAt: now })
+    .where(and(eq(commands.resourceId, resourceId), eq(commands.kind, kind), isOpen))
 }

@@ -5,6 +5,9 @@ const prefixes = {
   apiKey: 'ak',
   order: 'ord',
   payment: 'pay',
+  refund: 're',
+  payout: 'po',
+  topup: 'topup',
   command: 'cmd',
   lease: 'lease',
   event: 'evt',
@@ -13,6 +16,7 @@ const prefixes = {
   attempt: 'att',
   balanceTransaction: 'txn',
   sandboxCharge: 'sbc',
+  sandboxTransfer: 'sbt',
 } as const
 
 /** A TypeID: a prefix that says what it names, then a UUIDv7, so that ids sort by their time. */

@@ -1,79 +1,107 @@
-import { and, eq, sql } from 'drizzle-orm'
-import { isMerchantAccount, type Posting } from '../core/ledger.ts'
+import { and, eq, inArray, sql } from 'drizzle-orm'
+import {
+  type Balances,
+  type BalanceTransactionType,
+  type Booking,
+  balanceSign,
+  type MerchantAccount,
+  merchantAccounts,
+} from '../core/ledger.ts'
 import type { Db, Tx } from './client.ts'
 import { newId } from './ids.ts'
-import { balanceTransactions, ledgerAccounts, ledgerPostings } from './ledger-schema.ts'
+import { balanceTransactions, ledgerAccounts } from './ledger-schema.ts'
 
 type NewTransaction = Pick<
   typeof balanceTransactions.$inferInsert,
   'merchantId' | 'type' | 'sourceId' | 'currency'
-> & { postings: Posting[] }
+>
+type Owner = Pick<NewTransaction, 'merchantId' | 'currency'>
 
 /**
- * Posts a transaction, in the transaction of the change that it books. Accounts are always locked in
- * the same order. Throws when an account would fall below zero, or the postings don't sum to zero.
+ * Posts a transaction, in the transaction of the change that it books, and as its last query but one:
+ * it locks the merchant's accounts of the currency until that commits. Returns the transaction's id.
+ * Throws what `book` throws, and when an account would fall below zero, or the postings don't sum to
+ * zero.
  */
-export async function postTransaction(tx: Tx, values: NewTransaction, now: Date): Promise<void> {
-  const { postings, ...transaction } = values
+export async function postTransaction(
+  tx: Tx,
+  { merchantId, type, sourceId, currency }: NewTransaction,
+  book: Booking,
+  now: Date,
+): Promise<string> {
+  const balances = await lockBalances(tx, { merchantId, currency })
+  const postings = book(balances).filter(({ amount }) => amount !== 0)
   const id = newId('balanceTransaction')
-  const booked = tx.$with('booked').as(
-    tx
-      .insert(balanceTransactions)
-      .values({ id, ...transaction, createdAt: now })
-      .returning({ id: balanceTransactions.id }),
-  )
-  const transactionId = sql`(select id from ${booked})` // so it is there before its postings are
-  await tx
-    .with(booked)
-    .insert(ledgerPostings)
-    .values(postings.map((posting) => ({ transactionId, ...posting })))
-
-  const { merchantId, currency } = transaction
-  const moves = postings.flatMap(({ account, amount }) =>
-    isMerchantAccount(account) ? [{ merchantId, currency, account, balance: amount }] : [],
-  )
-  for (const move of moves.sort((a, b) => a.account.localeCompare(b.account))) {
-    await moveBalance(tx, move)
-  }
+  const accounts = sql.param(postings.map(({ account }) => account))
+  const amounts = sql.param(postings.map(({ amount }) => amount))
+  const signs = sql.param(postings.map(({ account }) => balanceSign(account)))
+  await tx.execute(sql`
+    with booked as (
+      insert into ${balanceTransactions} (id, merchant_id, type, source_id, currency, created_at)
+      values (${id}, ${merchantId}, ${type}, ${sourceId}, ${currency}, ${now.toISOString()})
+      returning id
+    ), posting as (
+      select * from unnest(${accounts}::text[], ${amounts}::bigint[], ${signs}::int[])
+        as p (account, amount, sign)
+    ), moved as (
+      update ${ledgerAccounts} owned set balance = owned.balance + posting.sign * posting.amount
+      from posting
+      where owned.merchant_id = ${merchantId} and owned.currency = ${currency}
+        and owned.account = posting.account
+    )
+    insert into ledger_postings (transaction_id, account, amount)
+    select booked.id, posting.account, posting.amount from booked, posting`)
+  return id
 }
 
-type Move = Omit<typeof ledgerAccounts.$inferInsert, 'balance'> & { balance: number }
+/** The accounts are always locked in the same order; those that are missing are made. */
+async function lockBalances(tx: Tx, { merchantId, currency }: Owner): Promise<Balances> {
+  const found = await tx
+    .select({ account: ledgerAccounts.account, balance: ledgerAccounts.balance })
+    .from(ledgerAccounts)
+    .where(and(eq(ledgerAccounts.merchantId, merchantId), eq(ledgerAccounts.currency, currency)))
+    .orderBy(ledgerAccounts.account)
+    .for('no key update')
+  const rows =
+    found.length === merchantAccounts.length ? found : await openAccounts(tx, merchantId, currency)
+  return Object.fromEntries(rows.map(({ account, balance }) => [account, balance])) as Balances
+}
 
-/** First as an update: a proposed row with a debit would fail the CHECK before it met its conflict. */
-async function moveBalance(tx: Tx, { balance, ...account }: Move): Promise<void> {
-  const moved = await tx
-    .update(ledgerAccounts)
-    .set({ balance: sql`${ledgerAccounts.balance} + ${balance}` })
-    .where(isAccount(account))
-    .returning({ account: ledgerAccounts.account })
-  if (moved.length > 0) return
-  await tx
+/** Whoever opened them meanwhile is waited for, and what was booked on them by then is told. */
+function openAccounts(tx: Tx, merchantId: string, currency: string) {
+  return tx
     .insert(ledgerAccounts)
-    .values({ ...account, balance })
+    .values(merchantAccounts.map((account) => ({ merchantId, currency, account })))
     .onConflictDoUpdate({
       target: [ledgerAccounts.merchantId, ledgerAccounts.account, ledgerAccounts.currency],
-      set: { balance: sql`${ledgerAccounts.balance} + excluded.balance` },
+      set: { balance: sql`${ledgerAccounts.balance}` },
     })
+    .returning({ account: ledgerAccounts.account, balance: ledgerAccounts.balance })
 }
 
-function isAccount({ merchantId, account, currency }: Omit<Move, 'balance'>) {
-  return and(
-    eq(ledgerAccounts.merchantId, merchantId),
-    eq(ledgerAccounts.account, account),
-    eq(ledgerAccounts.currency, currency),
-  )
+/** Whether one of these has been booked of a source, whose row the caller has locked. */
+export async function isPosted(tx: Tx, sourceId: string, types: BalanceTransactionType[]) {
+  const { id, type } = balanceTransactions
+  const ofSource = and(eq(balanceTransactions.sourceId, sourceId), inArray(type, types))
+  return (await tx.select({ id }).from(balanceTransactions).where(ofSource)).length > 0
 }
 
 /** A merchant's balance on one account, in minor units. */
 export async function balanceOf(
   db: Db,
   merchantId: string,
-  account: 'available' | 'held' | 'receivable',
+  account: MerchantAccount,
   currency: string,
 ): Promise<number> {
   const [row] = await db
     .select({ balance: ledgerAccounts.balance })
     .from(ledgerAccounts)
-    .where(isAccount({ merchantId, account, currency }))
+    .where(
+      and(
+        eq(ledgerAccounts.merchantId, merchantId),
+        eq(ledgerAccounts.account, account),
+        eq(ledgerAccounts.currency, currency),
+      ),
+    )
   return row?.balance ?? 0
 }

@@ -2,7 +2,9 @@ import { and, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import { AppError } from '../core/errors.ts'
 import type { Db } from './client.ts'
+import type { balanceTransactions } from './ledger-schema.ts'
 import type { apiKeys, orders, payments } from './schema.ts'
+import type { payouts, refunds } from './transfer-schema.ts'
 import type { deliveries, endpoints, events } from './webhook-schema.ts'
 
 export type Page = {
@@ -19,6 +21,9 @@ type Listed =
   | typeof endpoints
   | typeof deliveries
   | typeof apiKeys
+  | typeof refunds
+  | typeof payouts
+  | typeof balanceTransactions
 
 /** `data` is newest first. */
 export type List<T> = { data: T[]; hasMore: boolean }

@@ -2,42 +2,22 @@ import { and, eq, inArray, sql } from 'drizzle-orm'
 import { commandDoneBy } from '../core/command.ts'
 import type { Delivery } from '../core/delivery.ts'
 import { AppError } from '../core/errors.ts'
-import { paymentPostings } from '../core/ledger.ts'
+import { creditPayment, holdLatePayment } from '../core/ledger.ts'
 import { feeOf } from '../core/money.ts'
-import { type PaymentStatus, statusesBefore, type Verdict } from '../core/payment.ts'
+import { paymentMoves, type Verdict } from '../core/payment.ts'
+import { statusesBefore } from '../core/transitions.ts'
 import type { Db, Tx } from './client.ts'
 import { answerCommand } from './commands.ts'
 import { findEventDeliveries, insertEvent } from './events.ts'
 import { postTransaction } from './ledger.ts'
 import { markOrderPaid } from './orders.ts'
 import { type PaymentRow, toPayment } from './payments.ts'
+import { insertLateRefund, type RefundRow } from './refunds.ts'
 import { payments } from './schema.ts'
 
 /** For a workflow, which knows whose it is. */
 export async function findPayment(db: Db | Tx, id: string): Promise<PaymentRow> {
   const [row] = await db.select().from(payments).where(eq(payments.id, id))
-  if (!row) throw new AppError('not_found', `No such payment: ${id}`)
-  return row
-}
-
-/** For the workflow's first activity, which also tells the sweep that the payment needs no start. */
-export async function takeUpPayment(db: Db, id: string): Promise<PaymentRow> {
-  const [row] = await db
-    .update(payments)
-    .set({ nextSweepAt: null })
-    .where(eq(payments.id, id))
-    .returning()
-  if (!row) throw new AppError('not_found', `No such payment: ${id}`)
-  return row
-}
-
-/** The provider's own id, which is never replaced: what was created first is what is charged. */
-export async function setProviderRef(db: Db, id: string, ref: string): Promise<PaymentRow> {
-  const [row] = await db
-    .update(payments)
-    .set({ providerRef: sql`coalesce(${payments.providerRef}, ${ref})` })
-    .where(eq(payments.id, id))
-    .returning()
   if (!row) throw new AppError('not_found', `No such payment: ${id}`)
   return row
 }
@@ -106,8 +86,23 @@ export async function nextCancelAttempt(db: Db, id: string): Promise<number> {
   return sent.number
 }
 
-/** What a payment has become, and the deliveries of the event that told of it. */
-export type Recorded = Pick<PaymentRow, 'status' | 'failureCode'> & { deliveries: Delivery[] }
+/** A refund that is to be started, with the deliveries of the event that told of it. */
+export type LateRefund = Pick<
+  RefundRow,
+  'id' | 'merchantId' | 'paymentId' | 'amount' | 'currency'
+> & { deliveries: Delivery[] }
+
+/**
+ * What a payment has become, and the deliveries of the event that told of it. `refund` is that of a
+ * success that came too late.
+ */
+export type Recorded = Pick<PaymentRow, 'status' | 'failureCode'> & {
+  deliveries: Delivery[]
+  refund?: LateRefund
+}
+
+/** Who brings the news from outside doesn't say of how much a success was. */
+const asked = sql<number>`coalesce(${payments.captureAmount}, ${payments.amount})`
 
 /**
  * Records that the funds are reserved. A repeated call changes nothing and returns the first result
@@ -122,7 +117,12 @@ export async function authorizePayment(
     const [payment] = await tx
       .update(payments)
       .set({ status: 'authorized', authorizedAt: now, updatedAt: now })
-      .where(and(eq(payments.id, id), inArray(payments.status, statusesBefore('authorized'))))
+      .where(
+        and(
+          eq(payments.id, id),
+          inArray(payments.status, statusesBefore(paymentMoves, 'authorized')),
+        ),
+      )
       .returning()
     if (!payment) return recordedBefore(tx, id)
     const { merchantId, status, failureCode, authorizedAt, amount } = payment
@@ -135,7 +135,7 @@ export async function authorizePayment(
 /**
  * Settles a payment, books and records it, and answers its open command, all in one transaction. A
  * repeated call changes nothing and returns the first result again. A success that comes too late
- * reopens nothing: it is marked for an operator.
+ * reopens nothing: it is refunded, and marked for an operator.
  */
 export async function settlePayment(
   db: Db,
@@ -145,8 +145,6 @@ export async function settlePayment(
 ): Promise<Recorded> {
   const { status, failureCode, amountCaptured } = verdict
   const { now, feeBps } = options
-  // Who brings the news from outside doesn't say of how much the success was.
-  const asked = sql`coalesce(${payments.captureAmount}, ${payments.amount})`
   return db.transaction(async (tx) => {
     const [payment] = await tx
       .update(payments)
@@ -158,9 +156,11 @@ export async function settlePayment(
         nextSweepAt: null, // whoever settles it has taken it up, whatever the sweep thought meanwhile
         updatedAt: now,
       })
-      .where(and(eq(payments.id, id), inArray(payments.status, statusesBefore(status))))
+      .where(
+        and(eq(payments.id, id), inArray(payments.status, statusesBefore(paymentMoves, status))),
+      )
       .returning()
-    if (!payment) return settledBefore(tx, id, status, now)
+    if (!payment) return settledBefore(tx, id, verdict, now)
 
     const { amount: ofAmount, amountCaptured: amount } = payment
     await answerCommand(tx, id, { done: commandDoneBy[status], amount, ofAmount }, now)
@@ -177,15 +177,40 @@ export async function settlePayment(
 
 async function bookPayment(tx: Tx, payment: PaymentRow, feeBps: number, now: Date) {
   const { id: sourceId, merchantId, currency, amountCaptured } = payment
-  const postings = paymentPostings(amountCaptured, feeOf(amountCaptured, feeBps))
-  await postTransaction(tx, { type: 'payment', merchantId, sourceId, currency, postings }, now)
+  const book = creditPayment(amountCaptured, feeOf(amountCaptured, feeBps))
+  await postTransaction(tx, { type: 'payment', merchantId, sourceId, currency }, book, now)
 }
 
-async function settledBefore(tx: Tx, id: string, wanted: PaymentStatus, now: Date) {
+async function settledBefore(tx: Tx, id: string, verdict: Verdict, now: Date): Promise<Recorded> {
+  const refund = verdict.status === 'succeeded' ? await refundLate(tx, id, verdict, now) : null
   const { authorizedAt: _, amount: __, ...before } = await recordedBefore(tx, id)
-  const { status } = before
-  if (wanted === 'succeeded' && status !== 'succeeded') await markNeedsAttention(tx, id, now)
-  return before
+  return { ...before, ...(refund && { refund }) }
+}
+
+/**
+ * A success of a payment that has ended otherwise: the money came in, is held, and goes back. Null
+ * where that is on its way already.
+ */
+async function refundLate(tx: Tx, id: string, { amountCaptured }: Verdict, now: Date) {
+  const amount = amountCaptured ?? asked
+  const [late] = await tx
+    .update(payments)
+    .set({ amountCaptured: amount, amountRefunded: amount, needsAttention: true, updatedAt: now })
+    .where(
+      and(
+        eq(payments.id, id),
+        inArray(payments.status, ['failed', 'canceled']),
+        eq(payments.amountCaptured, 0),
+      ),
+    )
+    .returning()
+  if (!late) return null
+  const { refund, deliveries } = await insertLateRefund(tx, late, now)
+  const { merchantId, currency } = late
+  const transaction = { merchantId, type: 'late_payment' as const, sourceId: id, currency }
+  await postTransaction(tx, transaction, holdLatePayment(late.amountCaptured), now)
+  const { amount: ofRefund } = refund
+  return { id: refund.id, merchantId, paymentId: id, currency, amount: ofRefund, deliveries }
 }
 
 /** Nothing moved: either this is our own retry, or it was recorded another way. */

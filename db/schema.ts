@@ -19,7 +19,6 @@ import {
   paymentMethods,
   paymentStatuses,
 } from '../core/payment.ts'
-import { sandboxStatuses } from '../core/sandbox.ts'
 import {
   createdAt,
   currency,
@@ -136,7 +135,10 @@ export const payments = pgTable(
     check('payments_amount_positive', sql`${t.amount} > 0`),
     check('payments_captured_within', sql`${t.amountCaptured} between 0 and ${t.amount}`),
     check('payments_refunded_within', sql`${t.amountRefunded} between 0 and ${t.amountCaptured}`),
-    check('payments_captured', sql`(${t.status} = 'succeeded') = (${t.amountCaptured} > 0)`),
+    check(
+      'payments_captured', // one that succeeded too late is closed, and was captured all the same
+      sql`${t.status} in ('failed', 'canceled') or (${t.status} = 'succeeded') = (${t.amountCaptured} > 0)`,
+    ),
     check('payments_currency_upper', isUpper(t.currency)),
     check('payments_status_known', oneOf(t.status, paymentStatuses)),
     check('payments_method_upi', sql`(${t.method} = 'upi') = (${t.vpa} is not null)`),
@@ -196,30 +198,5 @@ export const idempotencyKeys = pgTable(
       'idempotency_keys_stands_for',
       sql`num_nonnulls(${t.responseStatus}, ${t.commandId}, ${t.leaseId}) > 0`,
     ),
-  ],
-)
-
-/** The sandbox provider's own table: it stands for a system that is not ours. */
-export const sandboxCharges = pgTable(
-  'sandbox_charges',
-  {
-    id: text().primaryKey(), // sbc_…
-    key: text().notNull(), // the idempotency key it was created with
-    paymentId: text().notNull(), // what the caller named it by
-    source: text().notNull(), // a vpa or a token
-    amount: money().notNull(),
-    currency: currency(),
-    captureMethod: text({ enum: captureMethods }).notNull().default('automatic'),
-    amountCaptured: money().notNull().default(0),
-    status: text({ enum: sandboxStatuses }).notNull().default('created'),
-    failureCode: text().$type<FailureCode>(),
-    failedKeys: text().array().notNull().default([]),
-    decidesAt: time(), // null: never by itself
-    createdAt: createdAt(),
-  },
-  (t) => [
-    unique('sandbox_charges_key_key').on(t.key),
-    index('sandbox_charges_payment_idx').on(t.paymentId),
-    check('sandbox_charges_status_known', oneOf(t.status, sandboxStatuses)),
   ],
 )

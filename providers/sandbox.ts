@@ -1,20 +1,16 @@
 import { randomInt } from 'node:crypto'
 import { brandOf, type Card } from '../core/card.ts'
 import type { FailureCode } from '../core/payment.ts'
-import type { SandboxCharge, SandboxStore } from '../core/sandbox.ts'
+import type { SandboxCharge } from '../core/sandbox.ts'
 import type { Charge, Provider } from './provider.ts'
-
-type Options = {
-  store: SandboxStore
-  delay: { minMs: number; maxMs: number }
-  now: () => Date | Promise<Date>
-}
+import { type SandboxOptions, sandboxTransfers, TIMES_DOWN } from './sandbox-transfers.ts'
 
 /** Test cards, and the tokens they become. Any other card that passes Luhn succeeds. */
 const tokens: Record<string, string> = {
   '4000000000000002': 'tok_declined',
   '4000000000009995': 'tok_insufficient_funds',
   '4000000000000259': 'tok_disputed',
+  '4000000000005126': 'tok_refund_returned',
 }
 
 /** What fails, and with what. Whatever is not here succeeds. */
@@ -24,13 +20,14 @@ const failures: Record<string, FailureCode> = {
   'fail@upi': 'upi_declined',
 }
 
-const TIMES_DOWN = 2
-
 /**
  * A provider that needs no account: it decides by what it is asked to charge, after a delay, and
  * keeps its charges where a crash can't reach them. Its tokens name a test card's behaviour.
  */
-export function sandbox({ store, delay, now }: Options): Provider {
+export function sandbox(options: SandboxOptions): Provider {
+  const { store, delay, now } = options
+  const transfers = sandboxTransfers(options)
+
   async function retrieve(ref: string): Promise<Charge> {
     const at = await now()
     return toCharge(found(await store.change(ref, (charge) => decided(charge, at)), ref), at)
@@ -88,6 +85,25 @@ export function sandbox({ store, delay, now }: Options): Provider {
         return undecided ? { status: 'canceled' } : decided(charge, at)
       })
       return retrieve(ref)
+    },
+
+    ...transfers,
+
+    async *listNews(since) {
+      const due = await store.findDue(since, await now())
+      for (const { id: ref, paymentId: id } of due.charges) {
+        const found = await retrieve(ref)
+        if (found.state === 'decided') yield { object: 'payment', id, verdict: found.verdict }
+      }
+      for (const { kind, objectId: id } of due.transfers) {
+        if (kind === 'refund') {
+          const found = await transfers.retrieveRefund(id, '')
+          if (found.state === 'decided') yield { object: kind, id, verdict: found.verdict }
+        } else {
+          const found = await transfers.retrievePayout(id)
+          if (found.state === 'decided') yield { object: kind, id, verdict: found.verdict }
+        }
+      }
     },
   }
 }

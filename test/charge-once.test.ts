@@ -153,17 +153,20 @@ describe('A payment that is settled', () => {
   })
 
   test.each(['failed', 'canceled'] as const)(
-    'is not reopened by a late success, but shown to an operator: %s',
+    'is not reopened by a late success, but refunded, and shown to an operator: %s',
     async (status: PaymentVerdict) => {
       const { id } = await addPayment('test@upi')
       const { settlePayment } = activitiesOf({})
       const failureCode = status === 'failed' ? 'expired' : null
       await settlePayment(id, { status, failureCode })
       const late = await settlePayment(id, { status: 'succeeded', failureCode: null })
-      expect(late.status).toBe(status)
-      const { row, booked } = await recorded(id)
-      expect(row).toMatchObject({ status, failureCode, needsAttention: true })
-      expect(booked).toBe(0)
+      expect(late).toMatchObject({ status, refund: { paymentId: id, amount: 50_000 } })
+      const again = await settlePayment(id, { status: 'succeeded', failureCode: null })
+      expect(again.refund).toBeUndefined()
+      const { row, booked, balance } = await recorded(id)
+      const amounts = { amountCaptured: 50_000, amountRefunded: 50_000 }
+      expect(row).toMatchObject({ status, failureCode, needsAttention: true, ...amounts })
+      expect([booked, balance]).toEqual([1, 0])
     },
   )
 })

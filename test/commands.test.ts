@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { balanceOf } from '../db/ledger.ts'
-import { commands, idempotencyKeys, payments, sandboxCharges } from '../db/schema.ts'
+import { sandboxCharges } from '../db/sandbox-schema.ts'
+import { commands, idempotencyKeys, payments } from '../db/schema.ts'
 import { events } from '../db/webhook-schema.ts'
 import { callAs, testApp } from './app.ts'
 import { addMerchant, type Merchant, testDb } from './db.ts'

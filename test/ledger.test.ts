@@ -1,5 +1,5 @@
 import { eq, sql } from 'drizzle-orm'
-import type { Account } from '../core/ledger.ts'
+import { type Account, topUp } from '../core/ledger.ts'
 import type { Tx } from '../db/client.ts'
 import { newId } from '../db/ids.ts'
 import { balanceOf, postTransaction } from '../db/ledger.ts'
@@ -22,9 +22,9 @@ function post(merchantId: string, postings: Postings) {
     type: 'payment' as const,
     sourceId: newId('payment'),
     currency: 'INR',
-    postings: postings.map(([account, amount]) => ({ account, amount })),
   }
-  return db.transaction((tx) => postTransaction(tx, values, new Date()))
+  const book = () => postings.map(([account, amount]) => ({ account, amount }))
+  return db.transaction((tx) => postTransaction(tx, values, book, new Date()))
 }
 
 async function insertTransaction(tx: Tx, merchantId: string): Promise<string> {
@@ -220,7 +220,7 @@ describe('settling a payment', () => {
   })
 
   test.each(['failed', 'canceled'] as const)(
-    'as succeeded when it is %s already reopens nothing, and asks for attention',
+    'as succeeded when it is %s already reopens nothing, holds the money to refund it, and asks for attention',
     async (status) => {
       const { id, merchantId, call } = await newPayment()
       const failureCode = status === 'failed' ? 'expired' : null
@@ -228,10 +228,12 @@ describe('settling a payment', () => {
       const told = await db.select().from(events).where(eq(events.resourceId, id))
       expect((await succeed(db, id)).status).toBe(status)
       const { body } = await call('GET', `/api/v1/payments/${id}`)
-      const expected = { status, amount_captured: 0, failure_code: failureCode }
+      const amounts = { amount_captured: 50_000, amount_refunded: 50_000 }
+      const expected = { status, failure_code: failureCode, ...amounts }
       expect(body).toMatchObject({ ...expected, needs_attention: true })
-      expect(await postingsOf(id)).toEqual({})
+      expect(await postingsOf(id)).toEqual({ clearing: -50_000, held: 50_000 })
       expect(await available(merchantId)).toBe(0)
+      expect(await balanceOf(db, merchantId, 'held', 'INR')).toBe(50_000)
       expect(await db.select().from(events).where(eq(events.resourceId, id))).toEqual(told)
     },
   )
@@ -243,12 +245,9 @@ describe('settling a payment', () => {
     const { body } = await call('POST', '/api/v1/payments', paid)
     // Something else took the place of its booking: nothing of the settlement may remain.
     await db.transaction(async (tx) => {
-      const values = { merchantId: merchant.id, type: 'payment' as const, sourceId: body.id }
-      const postings = [
-        { account: 'clearing' as const, amount: -1 },
-        { account: 'available' as const, amount: 1 },
-      ]
-      await postTransaction(tx, { ...values, currency: 'INR', postings }, new Date())
+      const owner = { merchantId: merchant.id, currency: 'INR' }
+      const values = { ...owner, type: 'payment' as const, sourceId: body.id }
+      await postTransaction(tx, values, topUp(1), new Date())
     })
     const before = await contents(db)
     await expect(succeed(db, body.id)).rejects.toMatchObject({

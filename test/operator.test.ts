@@ -1,6 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client'
 import { eq } from 'drizzle-orm'
-import { payments, sandboxCharges } from '../db/schema.ts'
+import { sandboxCharges } from '../db/sandbox-schema.ts'
+import { payments } from '../db/schema.ts'
 import { attempts, deliveries, endpoints, events } from '../db/webhook-schema.ts'
 import type { Provider } from '../providers/provider.ts'
 import { callAs, testApp, testProviders } from './app.ts'

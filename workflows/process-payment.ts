@@ -1,65 +1,64 @@
-import { ActivityFailure, TimeoutFailure } from '@temporalio/common'
-import {
-  allHandlersFinished,
-  CancellationScope,
-  condition,
-  proxyActivities,
-  setCurrentDetails,
-  sleep,
-} from '@temporalio/workflow'
+import { CancellationScope, condition, proxyActivities, sleep } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
 import type { Authorized, Progress, Settled } from '../activities/payments.ts'
 import type { Delivery } from '../core/delivery.ts'
 import type { PaymentStatus, Verdict } from '../core/payment.ts'
-import { type Inbox, openInbox } from './payment-inbox.ts'
-import { startDeliveries } from './start-deliveries.ts'
+import { refundStart } from '../core/starts.ts'
+import type { LateRefund } from '../db/payment-steps.ts'
+import {
+  type Announce,
+  activityOptions,
+  ask,
+  describeVerdict,
+  PROVIDER_WINDOW_MS,
+  runLifecycle,
+  untilWindowEnds,
+  windowEnd,
+} from './lifecycle.ts'
+import { openPaymentInbox, type PaymentInbox } from './payment-inbox.ts'
+import { startAbandoned } from './start-deliveries.ts'
 
-const SETTLEMENT_WINDOW_MS = 7 * 24 * 60 * 60_000
-
-const options = {
-  startToCloseTimeout: '30 seconds',
-  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
-} as const
-
-const { pollCharge, settlePayment, parkPayment } = proxyActivities<Activities>(options)
+const { pollCharge, settlePayment, parkPayment } = proxyActivities<Activities>(activityOptions)
 
 /** A provider that can't be reached must not keep a payment, and its order, open for ever. */
 const { chargePayment, captureCharge } = proxyActivities<Activities>({
-  ...options,
-  scheduleToCloseTimeout: SETTLEMENT_WINDOW_MS,
+  ...activityOptions,
+  scheduleToCloseTimeout: PROVIDER_WINDOW_MS,
 })
 const { cancelCharge } = proxyActivities<Activities>({
-  ...options,
+  ...activityOptions,
   scheduleToCloseTimeout: '1 hour',
 })
 
-type Payment = { id: string; inbox: Inbox; announce: (made: Delivery[]) => void }
+type Payment = { id: string; inbox: PaymentInbox; announce: Announce }
 
 /** `created` are the deliveries of the event that the payment was committed with. */
 export async function processPayment(
   paymentId: string,
   created: Delivery[],
 ): Promise<PaymentStatus> {
-  const inbox = openInbox()
-  const deliveries: Delivery[] = []
-  const starting: Promise<void>[] = []
-  function announce(made: Delivery[]): void {
-    deliveries.push(...made)
-    starting.push(startDeliveries(made))
-  }
+  const inbox = openPaymentInbox()
+  inbox.enter('charging', '**Charging** at the provider.')
+  return runLifecycle(
+    inbox,
+    created,
+    async (announce) => {
+      const settled = await untilSettled({ id: paymentId, inbox, announce })
+      if (settled.refund) await startRefund(settled.refund)
+      return settled
+    },
+    describeEnd,
+  )
+}
 
-  return CancellationScope.nonCancellable(async () => {
-    inbox.enter('charging', '**Charging** at the provider.')
-    announce(created)
-    const final = await untilSettled({ id: paymentId, inbox, announce })
-    announce(final.deliveries)
-    await Promise.all(starting)
-    inbox.state = { stage: 'done', status: final.status }
-    setCurrentDetails(summarize(final, deliveries))
-    await condition(allHandlersFinished)
-    return final.status
-  })
+/** Where another run, or the sweep, was first, it is on its way already. */
+async function startRefund({ deliveries, ...refund }: LateRefund): Promise<void> {
+  await startAbandoned(refundStart(refund, deliveries))
+}
+
+function describeEnd({ refund, ...verdict }: Settled): string {
+  const ending = describeVerdict(verdict)
+  return refund ? `${ending}. It succeeded too late: refunded in workflow \`${refund.id}\`` : ending
 }
 
 async function untilSettled(payment: Payment): Promise<Settled> {
@@ -72,7 +71,7 @@ async function untilSettled(payment: Payment): Promise<Settled> {
   const captured = found?.status === 'authorized' ? await untilCaptured(payment, found) : found
   const final = captured ?? inbox.told ?? (await lastWord(payment))
   if ('deliveries' in final) return final
-  inbox.enter('settling', `**Settling**: the provider says ${describe(final)}.`)
+  inbox.enter('settling', `**Settling**: the provider says ${describeVerdict(final)}.`)
   return settle(id, final)
 }
 
@@ -87,7 +86,7 @@ function toProgress(
 /** The provider's webhook, the window's end and any cancel all end the wait, no more. */
 function untilDecided({ id, inbox }: Payment, checkInMs: number | null) {
   inbox.enter('waiting', waitingDetails())
-  return ask(inbox.waiting, () => pollUntilWindowEnds(id, checkInMs))
+  return ask(inbox.waiting, () => untilWindowEnds(() => poll(id, checkInMs)))
 }
 
 /** Null when it is to be canceled: that was asked for, or nobody has captured it in time. */
@@ -120,31 +119,16 @@ async function lastWord({ id, inbox }: Payment): Promise<Settled | Verdict> {
 }
 
 /** A verdict from outside ends it, an operator's Cancel does not: that has been heard already. */
-async function askUnlessTold<T>(inbox: Inbox, question: () => Promise<T>): Promise<T | null> {
+async function askUnlessTold<T>(
+  inbox: PaymentInbox,
+  question: () => Promise<T>,
+): Promise<T | null> {
   const scope = new CancellationScope()
   condition(() => inbox.told !== null).then(
     () => scope.cancel(),
     () => {},
   )
   return ask(scope, question)
-}
-
-/**
- * Null when the scope was canceled, however the activity then ended, or when its time was up: what
- * the provider did is unknown, and has to be found out in another way.
- */
-async function ask<T>(scope: CancellationScope, question: () => Promise<T>): Promise<T | null> {
-  try {
-    return await scope.run(question)
-  } catch (error) {
-    if (scope.consideredCancelled || isOutOfTime(error)) return null
-    throw error
-  }
-}
-
-function isOutOfTime(error: unknown): boolean {
-  if (!(error instanceof ActivityFailure)) return false
-  return error.retryState === 'TIMEOUT' || error.cause instanceof TimeoutFailure
 }
 
 const charge = (id: string) =>
@@ -160,37 +144,16 @@ const take = (id: string, amount: number | null) =>
 const release = (id: string) =>
   cancelCharge.executeWithOptions({ summary: 'Cancel at the provider' }, [id])
 const settle = (id: string, verdict: Verdict) =>
-  settlePayment.executeWithOptions({ summary: `Record: ${describe(verdict)}` }, [id, verdict])
-
-/** In a scope of its own: whoever is first, the verdict or the end of the window, ends the other. */
-function pollUntilWindowEnds(id: string, checkInMs: number | null) {
-  return CancellationScope.cancellable(async () => {
-    const windowEnds = sleep(SETTLEMENT_WINDOW_MS, { summary: 'Give up waiting for the provider' })
-    try {
-      return await Promise.race([poll(id, checkInMs), windowEnds.then(() => null)])
-    } finally {
-      CancellationScope.current().cancel()
-    }
-  })
-}
+  settlePayment.executeWithOptions({ summary: `Record: ${describeVerdict(verdict)}` }, [
+    id,
+    verdict,
+  ])
 
 function waitingDetails(): string {
-  const until = new Date(Date.now() + SETTLEMENT_WINDOW_MS).toISOString().slice(0, 10)
-  return `**Waiting** for the provider, which is asked again and again until ${until}. Its own webhook ends the wait at once.`
+  return `**Waiting** for the provider, which is asked again and again until ${windowEnd()}. Its own webhook ends the wait at once.`
 }
 
 function authorizedDetails(captureInMs: number): string {
   const until = new Date(Date.now() + captureInMs).toISOString().slice(0, 16).replace('T', ' ')
   return `**Authorized**: waits for the merchant to capture or cancel it. Canceled at ${until} UTC otherwise.`
-}
-
-function describe({ status, failureCode }: Omit<Verdict, 'amountCaptured'>): string {
-  return failureCode ? `${status}, ${failureCode}` : status
-}
-
-function summarize(final: Settled, deliveries: Delivery[]): string {
-  const lines = deliveries.map(
-    ({ id, eventType, host }) => `- ${eventType} → ${host} in workflow \`${id}\``,
-  )
-  return [`**Done**: ${describe(final)}.`, '', 'Webhooks:', '', ...lines].join('\n')
 }

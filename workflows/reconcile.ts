@@ -1,13 +1,19 @@
-import { proxyActivities } from '@temporalio/workflow'
+import { patched, proxyActivities } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
 
-const { strandOrphans } = proxyActivities<Activities>({
+const { strandOrphans, readNews } = proxyActivities<Activities>({
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '1 minute',
   retry: { maximumAttempts: 3 },
 })
 
-/** Started by its schedule: what lost its workflow (terminated, say) is handed to the sweep. */
-export async function reconcile(): Promise<{ payments: number; deliveries: number }> {
-  return strandOrphans()
+type Found = Awaited<ReturnType<Activities['strandOrphans']>> & { news?: number }
+
+/**
+ * Started by its schedule: what lost its workflow (terminated, say) is handed to the sweep, and what
+ * its provider says something else of than we have recorded.
+ */
+export async function reconcile(): Promise<Found> {
+  const orphans = await strandOrphans()
+  return patched('news') ? { ...orphans, news: await readNews() } : orphans
 }

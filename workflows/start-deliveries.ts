@@ -1,16 +1,15 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
 import { startChild } from '@temporalio/workflow'
 import type { Delivery } from '../core/delivery.ts'
-import { deliveryStart } from '../core/starts.ts'
+import { deliveryStart, type Start } from '../core/starts.ts'
 
 /** Resolves when each delivery has its workflow: the sweep, or an earlier run, may have been first. */
 export async function startDeliveries(deliveries: Delivery[]): Promise<void> {
-  await Promise.all(deliveries.map(startDelivery))
+  await Promise.all(deliveries.map((delivery) => startAbandoned(deliveryStart(delivery))))
 }
 
-/** Abandoned, because a delivery can take hours and its parent has nothing left to wait for. */
-async function startDelivery(delivery: Delivery): Promise<void> {
-  const { workflowType, ...options } = deliveryStart(delivery)
+/** Abandoned, because it can take hours and its parent has nothing left to wait for. */
+export async function startAbandoned({ workflowType, ...options }: Start): Promise<void> {
   try {
     await startChild(workflowType, {
       ...options,

@@ -1,0 +1,66 @@
+import { ApplicationFailure, Context } from '@temporalio/activity'
+import { pollDelay } from '../core/retry-schedule.ts'
+import type { Now } from './now.ts'
+
+/** What is known here of a call that must have its effect once: its attempts, and the last one's time. */
+type Sent = { attempt: number; at: Date | null }
+
+type Steps<Answer> = {
+  sent: Sent
+  consistencyWindowMs: number
+  /** What the provider knows of it; null: nothing. */
+  lookUp: () => Promise<Answer | null>
+  /** Stores the attempt's number, which goes into its key, and then sends it. */
+  send: (number: number) => Promise<Answer>
+  now: Now
+}
+
+/**
+ * Sends once, however often it runs: it looks before it sends again. The number in the key rises only
+ * when the look-up proves that nothing happened (design §2.8).
+ */
+export async function sendOnce<Answer>(steps: Steps<Answer>): Promise<Answer> {
+  const { sent, consistencyWindowMs, lookUp, send, now } = steps
+  if (sent.at) {
+    const found = await lookUp()
+    if (found) return found
+    await waitOut(sent.at, consistencyWindowMs, now)
+  }
+  return send(sent.attempt + 1)
+}
+
+/** A look-up right after the call may be older than the call. No longer, where a clock was set back. */
+export async function waitOut(sentAt: Date, windowMs: number, now: Now): Promise<void> {
+  const leftMs = Math.min(sentAt.getTime() + windowMs - (await now()).getTime(), windowMs)
+  if (leftMs <= 0) return
+  throw ApplicationFailure.create({
+    type: 'NotKnownYet',
+    message: 'The provider may not know of it yet',
+    nextRetryDelay: leftMs,
+  })
+}
+
+/**
+ * For an activity that fails until the provider has an answer: its retries leave no event in the
+ * history, timers would. The first look is put off to when the provider itself expects to know. Null
+ * from `look` is no answer yet.
+ */
+export async function untilAnswered<Answer>(
+  checkInMs: number | null,
+  look: () => Promise<Answer | null>,
+): Promise<Answer> {
+  const { attempt } = Context.current().info
+  if (attempt === 1 && checkInMs) throw stillDeciding(checkInMs)
+  const answer = await look()
+  if (answer) return answer
+  throw stillDeciding(pollDelay(checkInMs ? attempt - 1 : attempt))
+}
+
+export function stillDeciding(inMs: number) {
+  return ApplicationFailure.create({
+    type: 'StillDeciding',
+    message: 'The provider is still deciding',
+    category: 'BENIGN',
+    nextRetryDelay: inMs,
+  })
+}

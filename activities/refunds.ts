@@ -1,0 +1,97 @@
+import type { Delivery } from '../core/delivery.ts'
+import type { RefundVerdict } from '../core/refund.ts'
+import type { Db } from '../db/client.ts'
+import { findPayment, markNeedsAttention } from '../db/payment-steps.ts'
+import { findRefund, recordedRefund, settleRefund } from '../db/refund-steps.ts'
+import type { RefundRow } from '../db/refunds.ts'
+import { refunds } from '../db/transfer-schema.ts'
+import { markSent, setProviderRef, takeUp } from '../db/transfer-steps.ts'
+import { type Providers, providerFor } from '../providers/index.ts'
+import type { ProviderRefund } from '../providers/provider.ts'
+import type { Now } from './now.ts'
+import { sendOnce, untilAnswered } from './provider-calls.ts'
+
+type Deps = { db: Db; providers: Providers; now: Now }
+
+/** What became of a refund. It is recorded already, unless it is undecided. */
+export type RefundProgress = RefundSettled | { status: 'pending'; checkInMs: number | null }
+export type RefundSettled = RefundVerdict & { deliveries: Delivery[] }
+
+/**
+ * Each asks the provider and records its answer at once. Run twice, they find it recorded, and
+ * return the first result again.
+ */
+export function refundActivities({ db, providers, now }: Deps) {
+  return {
+    /** One that has ended is looked up: there may be news of it. */
+    async sendRefund(refundId: string): Promise<RefundProgress> {
+      const refund = await takeUp(db, refunds, refundId)
+      return record(refund, refund.status === 'pending' ? await send(refund) : await look(refund))
+    },
+
+    async pollRefund(refundId: string, checkInMs: number | null): Promise<RefundSettled> {
+      return untilAnswered(checkInMs, async () => {
+        const refund = await findRefund(db, refundId)
+        const progress = await record(refund, await look(refund))
+        return progress.status === 'pending' ? null : progress
+      })
+    },
+
+    /** For what an operator has found out. */
+    async settleRefund(refundId: string, verdict: RefundVerdict): Promise<RefundSettled> {
+      return toSettled(await settleRefund(db, refundId, { ...verdict, ref: null }, await now()))
+    },
+
+    async parkRefund(refundId: string): Promise<void> {
+      const { paymentId } = await findRefund(db, refundId)
+      await markNeedsAttention(db, paymentId, await now())
+    },
+  }
+
+  async function send(refund: RefundRow): Promise<ProviderRefund> {
+    const { id: refundId, sendAttempt: attempt, sentAt: at, amount, currency } = refund
+    const { provider, chargeRef } = await chargeOf(refund)
+    return sendOnce<ProviderRefund>({
+      sent: { attempt, at },
+      consistencyWindowMs: provider.consistencyWindowMs,
+      now,
+      async lookUp() {
+        const found = await provider.retrieveRefund(refundId, chargeRef)
+        return found.state === 'unsent' ? null : found
+      },
+      async send(number) {
+        await markSent(db, refunds, refundId, number, await now())
+        const key = `${refundId}:refund:${number}`
+        return provider.createRefund({ key, refundId, chargeRef, amount, currency })
+      },
+    })
+  }
+
+  async function look(refund: RefundRow): Promise<ProviderRefund> {
+    const { provider, chargeRef } = await chargeOf(refund)
+    return provider.retrieveRefund(refund.id, chargeRef)
+  }
+
+  async function chargeOf({ id, paymentId, provider }: RefundRow) {
+    const { providerRef: chargeRef } = await findPayment(db, paymentId)
+    if (!chargeRef) throw new Error(`Refund ${id} is of a payment that was never charged`)
+    return { provider: providerFor(providers, provider), chargeRef }
+  }
+
+  async function record(refund: RefundRow, found: ProviderRefund): Promise<RefundProgress> {
+    const { id, status, providerRef } = refund
+    if (found.state === 'decided') {
+      const { verdict, ref } = found
+      return toSettled(await settleRefund(db, id, { ...verdict, ref }, await now()))
+    }
+    if (status !== 'pending') return toSettled(await recordedRefund(db, id))
+    if (found.state === 'unsent') return { status, checkInMs: null }
+    if (!providerRef) await setProviderRef(db, refunds, id, found.ref)
+    return { status, checkInMs: found.checkInMs }
+  }
+}
+
+function toSettled({ status, ...rest }: Awaited<ReturnType<typeof settleRefund>>): RefundSettled {
+  if (status === 'pending') throw new Error('Not settled')
+  return { status, ...rest }
+}

@@ -1,0 +1,183 @@
+import { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import type { PayoutCommand } from '../core/command.ts'
+import { payoutFailureCodes, payoutStatuses } from '../core/payout.ts'
+import { payoutStart } from '../core/starts.ts'
+import { vpaPattern } from '../core/vpa.ts'
+import { getPayout, insertPayout, listPayouts, openPayoutCommand, toPayout } from '../db/payouts.ts'
+import { DEFAULT_PROVIDER } from '../providers/index.ts'
+import { commandRoute, runCommand } from './commands.ts'
+import { Amount, Currency, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
+import { createOnce } from './idempotency.ts'
+import {
+  type Deps,
+  type Env,
+  idempotencyKey,
+  json,
+  listRoute,
+  merchantRoute,
+  newRouter,
+  retrieveRoute,
+} from './router.ts'
+
+const MaskedDestination = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('vpa'), vpa: z.string().openapi({ example: 'se***@upi' }) }),
+  z.object({
+    type: z.literal('bank_account'),
+    account_number: z.string().openapi({ example: '***6789' }),
+    bank_code: z.string(),
+    holder_name: z.string().openapi({ example: 'A*** R***' }),
+  }),
+])
+
+export const Payout = z
+  .object({
+    id: z.string().openapi({ example: 'po_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
+    object: z.literal('payout'),
+    status: z.enum(payoutStatuses),
+    amount: Amount,
+    currency: z.string().openapi({ example: 'INR' }),
+    destination: MaskedDestination.openapi({ description: 'Masked' }),
+    failure_code: z.enum(payoutFailureCodes).nullable(),
+    needs_attention: z.boolean().openapi({
+      description:
+        "An operator has to look into it, such as where the provider doesn't say what became of it",
+    }),
+    description: z.string().nullable(),
+    metadata: Metadata,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+  })
+  .openapi('Payout')
+
+const Destination = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('vpa'),
+    vpa: z.string().regex(vpaPattern, 'not a UPI address').openapi({ example: 'seller@upi' }),
+  }),
+  z.strictObject({
+    type: z.literal('bank_account'),
+    account_number: z
+      .string()
+      .transform((number) => number.replace(/[ -]/g, '').toUpperCase())
+      .refine((number) => /^[A-Z0-9]{6,34}$/.test(number), 'not an account number or IBAN')
+      .openapi({ type: 'string', example: '000123456789' }),
+    bank_code: z
+      .string()
+      .regex(/^[A-Za-z0-9]{4,11}$/, 'not an IFSC, BIC, routing number or sort code')
+      .transform((code) => code.toUpperCase())
+      .openapi({ type: 'string', pattern: '^[A-Za-z0-9]{4,11}$', example: 'HDFC0000123' }),
+    holder_name: z.string().trim().min(1).max(140).openapi({ example: 'Asha Rao' }),
+  }),
+])
+
+const CreatePayout = z
+  .strictObject({
+    amount: Amount,
+    currency: Currency,
+    destination: Destination,
+    description: Text.optional(),
+    metadata: Metadata.default({}),
+  })
+  .openapi('CreatePayout', {
+    example: {
+      amount: 20000,
+      currency: 'INR',
+      destination: { type: 'vpa', vpa: 'seller@upi' },
+    },
+  })
+
+const createPayout = merchantRoute(
+  {
+    method: 'post',
+    path: '/payouts',
+    operationId: 'createPayout',
+    description: 'Its amount is held of your balance until it has arrived.',
+    request: { headers: idempotencyKey, body: { required: true, ...json(CreatePayout) } },
+    responses: { 201: json(Payout, 'The payout, pending: its workflow submits it') },
+  },
+  ['insufficient_balance'],
+)
+
+const Nothing = z.strictObject({})
+
+const cancelPayout = commandRoute(
+  { path: '/payouts/{id}/cancel', operationId: 'cancelPayout' },
+  { input: Nothing.openapi('CancelPayout'), output: Payout },
+  ['conflict'],
+)
+const completePayout = commandRoute(
+  {
+    path: '/test/payouts/{id}/complete',
+    operationId: 'completeTestPayout',
+    description: 'Tells the sandbox that a payout, pending or processing, has arrived.',
+  },
+  { input: Nothing.openapi('CompleteTestPayout'), output: Payout },
+  ['conflict'],
+)
+const failPayout = commandRoute(
+  {
+    path: '/test/payouts/{id}/fail',
+    operationId: 'failTestPayout',
+    description:
+      'Tells the sandbox that a payout, pending or processing, has failed, or that a completed one has been returned.',
+  },
+  { input: Nothing.openapi('FailTestPayout'), output: Payout },
+  ['conflict'],
+)
+
+const retrievePayout = retrieveRoute('/payouts/{id}', 'retrievePayout', Payout)
+
+const listPayoutsRoute = listRoute('/payouts', 'listPayouts', Payout, {
+  status: z.enum(payoutStatuses).optional(),
+})
+
+export function payoutRoutes(deps: Deps) {
+  const { db, cipher } = deps
+  return newRouter()
+    .openapi(createPayout, async (c) => {
+      const { merchantId } = c.var.caller
+      const { description = null, ...input } = c.req.valid('json')
+      const values = { merchantId, provider: DEFAULT_PROVIDER, description, ...input }
+      const body = await createOnce(c, deps, c.req.valid('json'), {
+        write: async (tx) => {
+          const { payout, deliveries } = await insertPayout(tx, cipher, values, new Date())
+          return { body: toPayout(payout), start: payoutStart(payout, deliveries) }
+        },
+      })
+      return c.json(body, 201)
+    })
+    .openapi(cancelPayout, async (c) => {
+      const { status, body } = await command(c, { kind: 'cancel' })
+      return c.json(body, status)
+    })
+    .openapi(completePayout, async (c) => {
+      const { status, body } = await command(c, { kind: 'complete' })
+      return c.json(body, status)
+    })
+    .openapi(failPayout, async (c) => {
+      const { status, body } = await command(c, { kind: 'fail' })
+      return c.json(body, status)
+    })
+    .openapi(retrievePayout, async (c) => {
+      const { id } = c.req.valid('param')
+      return c.json(toPayout(await getPayout(db, c.var.caller.merchantId, id)), 200)
+    })
+    .openapi(listPayoutsRoute, async (c) => {
+      const { status, ...query } = c.req.valid('query')
+      const list = await listPayouts(db, c.var.caller.merchantId, { ...toPage(query), status })
+      return c.json(toListBody(list, toPayout), 200)
+    })
+
+  function command(c: Context<Env>, asked: PayoutCommand) {
+    const { merchantId } = c.var.caller
+    const id = c.req.param('id') ?? ''
+    return runCommand(c, deps, asked, {
+      open: (tx) => openPayoutCommand(tx, merchantId, id, asked, new Date()),
+      async read() {
+        const payout = await getPayout(db, merchantId, id)
+        return { body: toPayout(payout), start: payoutStart(payout, []) }
+      },
+    })
+  }
+}

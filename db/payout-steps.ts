@@ -1,0 +1,132 @@
+import { eq, sql } from 'drizzle-orm'
+import { payoutCommandDoneBy } from '../core/command.ts'
+import type { Delivery } from '../core/delivery.ts'
+import { AppError } from '../core/errors.ts'
+import {
+  type BalanceTransactionType,
+  type Booking,
+  creditReturn,
+  debitLate,
+  releaseHold,
+  settleHold,
+} from '../core/ledger.ts'
+import { type PayoutStatus, type PayoutVerdict, payoutMoves } from '../core/payout.ts'
+import type { Db, Tx } from './client.ts'
+import { answerCommand, refuseCommand } from './commands.ts'
+import { findEventDeliveries, insertEvent } from './events.ts'
+import { isPosted, postTransaction } from './ledger.ts'
+import { moveStatus } from './moves.ts'
+import { type PayoutRow, toPayout } from './payouts.ts'
+import { payouts } from './transfer-schema.ts'
+
+/** For a workflow, which knows whose it is. */
+export async function findPayout(db: Db | Tx, id: string): Promise<PayoutRow> {
+  const [row] = await db.select().from(payouts).where(eq(payouts.id, id))
+  if (!row) throw new AppError('not_found', `No such payout: ${id}`)
+  return row
+}
+
+/** What a payout has become, and the deliveries of the event that told of it. */
+export type PayoutRecorded = Pick<PayoutRow, 'status' | 'failureCode'> & { deliveries: Delivery[] }
+
+/** Records that it is on its way, and that it is too late to cancel it. */
+export async function startPayout(
+  db: Db,
+  id: string,
+  ref: string,
+  now: Date,
+): Promise<PayoutRecorded> {
+  const change = { status: 'processing' as const, providerRef: refOf(ref), updatedAt: now }
+  return db.transaction(async (tx) => {
+    const moved = await moveStatus(tx, payouts, payoutMoves, id, change)
+    if (!moved) return recordedPayout(tx, id)
+    await refuseCommand(tx, id, 'cancel', now)
+    return told(tx, moved.row, now)
+  })
+}
+
+/**
+ * Settles a payout, books and records it, and answers its open command, all in one transaction. A
+ * repeated call changes nothing and returns the first result again. A completion that comes too late
+ * reopens nothing: it is booked, and the payout marked for an operator.
+ */
+export async function settlePayout(
+  db: Db,
+  id: string,
+  { status, failureCode, ref }: PayoutVerdict & { ref: string | null },
+  now: Date,
+): Promise<PayoutRecorded> {
+  const settled = { needsAttention: false, nextSweepAt: null, updatedAt: now }
+  const change = { status, failureCode, providerRef: refOf(ref), ...settled }
+  return db.transaction(async (tx) => {
+    const moved = await moveStatus(tx, payouts, payoutMoves, id, change)
+    if (!moved) return settledBefore(tx, id, status, now)
+    const { from, row: payout } = moved
+    const done = payoutCommandDoneBy[status]
+    await answerCommand(tx, id, { done, amount: payout.amount, ofAmount: payout.amount }, now)
+    const recorded = await told(tx, payout, now)
+    const release = from === 'completed' ? creditReturn : releaseHold
+    if (status === 'completed') await book(tx, payout, 'payout_settlement', settleHold, now)
+    else
+      await book(tx, payout, status === 'failed' ? 'payout_failure' : 'payout_cancel', release, now)
+    return recorded
+  })
+}
+
+/** What was known first stays. */
+function refOf(ref: string | null) {
+  return sql<string>`coalesce(${payouts.providerRef}, ${ref})`
+}
+
+async function told(tx: Tx, payout: PayoutRow, now: Date): Promise<PayoutRecorded> {
+  const { merchantId, status, failureCode } = payout
+  if (status === 'pending') throw new Error(`Payout ${payout.id} has not moved`)
+  const event = { type: `payout.${status}` as const, merchantId, object: toPayout(payout) }
+  return { status, failureCode, deliveries: (await insertEvent(tx, event, now)).deliveries }
+}
+
+/** Nothing moved: either this is our own retry, or it was recorded another way. */
+async function settledBefore(tx: Tx, id: string, wanted: PayoutStatus, now: Date) {
+  const payout = await findPayout(tx, id)
+  const { status } = payout
+  const isLate = wanted === 'completed' && (status === 'failed' || status === 'canceled')
+  if (isLate && !(await isPosted(tx, id, ['payout_settlement', 'late_payout']))) {
+    await markPayoutNeedsAttention(tx, id, now)
+    await book(tx, payout, 'late_payout', debitLate, now)
+  }
+  return recordedPayout(tx, id)
+}
+
+/** Of a payout that has moved. */
+export async function recordedPayout(tx: Db | Tx, id: string): Promise<PayoutRecorded> {
+  const { status, failureCode } = await findPayout(tx, id)
+  if (status === 'pending') throw new Error(`Payout ${id} should have moved`)
+  const deliveries = (await findEventDeliveries(tx, `payout.${status}`, id)) ?? []
+  return { status, failureCode, deliveries }
+}
+
+/** For an operator to find: it waits for one, or something happened that should not. */
+export async function markPayoutNeedsAttention(db: Db | Tx, id: string, now: Date): Promise<void> {
+  await db.update(payouts).set({ needsAttention: true, updatedAt: now }).where(eq(payouts.id, id))
+}
+
+async function book(
+  tx: Tx,
+  { id: sourceId, merchantId, currency, amount }: PayoutRow,
+  type: BalanceTransactionType,
+  booking: (amount: number) => Booking,
+  now: Date,
+): Promise<void> {
+  await postTransaction(tx, { merchantId, type, sourceId, currency }, booking(amount), now)
+}
+
+/** The number of the next attempt to cancel: a stored 5xx would replay for the key of an earlier one. */
+export async function nextPayoutCancelAttempt(db: Db, id: string): Promise<number> {
+  const [sent] = await db
+    .update(payouts)
+    .set({ cancelAttempt: sql`${payouts.cancelAttempt} + 1` })
+    .where(eq(payouts.id, id))
+    .returning({ number: payouts.cancelAttempt })
+  if (!sent) throw new AppError('not_found', `No such payout: ${id}`)
+  return sent.number
+}

@@ -1,0 +1,114 @@
+import { and, eq, sql } from 'drizzle-orm'
+import { AppError } from '../core/errors.ts'
+import { hold } from '../core/ledger.ts'
+import type { RefundStatus } from '../core/refund.ts'
+import { firstSweepAt } from '../core/sweep.ts'
+import type { Db, Tx } from './client.ts'
+import { insertEvent } from './events.ts'
+import { newId } from './ids.ts'
+import { postTransaction } from './ledger.ts'
+import { equals, type List, listRows, type Page } from './lists.ts'
+import type { PaymentRow } from './payments.ts'
+import { payments } from './schema.ts'
+import { refunds } from './transfer-schema.ts'
+
+export type RefundRow = typeof refunds.$inferSelect
+type NewRefund = Pick<RefundRow, 'merchantId' | 'paymentId' | 'amount' | 'reason' | 'metadata'>
+
+/** A refund as the API and its events show it. */
+export function toRefund(row: RefundRow) {
+  return {
+    id: row.id,
+    object: 'refund' as const,
+    payment_id: row.paymentId,
+    amount: row.amount,
+    currency: row.currency,
+    status: row.status,
+    reason: row.reason,
+    failure_code: row.failureCode,
+    metadata: row.metadata,
+    created_at: row.createdAt.toISOString(),
+  }
+}
+
+/**
+ * Inserts a refund and its event, and holds its amount. Throws AppError when the payment has not that
+ * much left, was never paid, or the merchant's balance does not cover it.
+ */
+export async function insertRefund(tx: Tx, values: NewRefund, now: Date) {
+  const payment = await takeFromPayment(tx, values, now)
+  const made = await insertRow(tx, payment, values, now)
+  await bookRefund(tx, made.refund, now)
+  return made
+}
+
+async function bookRefund(tx: Tx, { id, merchantId, currency, amount }: RefundRow, now: Date) {
+  const transaction = { merchantId, type: 'refund' as const, sourceId: id, currency }
+  await postTransaction(tx, transaction, hold(amount), now)
+}
+
+/** A refund that nobody asked for, of money that its payment no longer wants and that is held already. */
+export function insertLateRefund(tx: Tx, payment: PaymentRow, now: Date) {
+  const { id: paymentId, merchantId, amountCaptured: amount } = payment
+  const reason = 'The payment succeeded after it was closed'
+  return insertRow(tx, payment, { merchantId, paymentId, amount, reason, metadata: {} }, now)
+}
+
+async function insertRow(tx: Tx, payment: PaymentRow, values: NewRefund, now: Date) {
+  const [refund] = await tx
+    .insert(refunds)
+    .values({
+      id: newId('refund'),
+      ...values,
+      currency: payment.currency,
+      provider: payment.provider,
+      createdAt: now,
+      updatedAt: now,
+      nextSweepAt: firstSweepAt('lifecycle', now),
+    })
+    .returning()
+  if (!refund) throw new Error('The refund was not inserted')
+  const { merchantId } = refund
+  const event = { type: 'refund.created' as const, merchantId, object: toRefund(refund) }
+  return { refund, deliveries: (await insertEvent(tx, event, now)).deliveries }
+}
+
+/** Locks the payment, so that no two refunds take the same money. */
+async function takeFromPayment(tx: Tx, { merchantId, paymentId, amount }: NewRefund, now: Date) {
+  const theirs = and(eq(payments.id, paymentId), eq(payments.merchantId, merchantId))
+  const left = sql`${payments.amountCaptured} - ${payments.amountRefunded}`
+  const [taken] = await tx
+    .update(payments)
+    .set({ amountRefunded: sql`${payments.amountRefunded} + ${amount}`, updatedAt: now })
+    .where(and(theirs, sql`${left} >= ${amount}`))
+    .returning()
+  if (taken) return taken
+  const [payment] = await tx.select().from(payments).where(theirs)
+  if (!payment) throw new AppError('not_found', `No such payment: ${paymentId}`)
+  const { status, amountCaptured, amountRefunded } = payment
+  if (amountCaptured === 0)
+    throw new AppError('conflict', `A payment that is ${status} can't be refunded.`)
+  const message = `Only ${amountCaptured - amountRefunded} is left to refund.`
+  throw new AppError('refund_exceeds_captured', message, { param: 'amount' })
+}
+
+/** For the API, which must never read another merchant's rows. */
+export async function getRefund(db: Db, merchantId: string, id: string): Promise<RefundRow> {
+  const [row] = await db
+    .select()
+    .from(refunds)
+    .where(and(eq(refunds.id, id), eq(refunds.merchantId, merchantId)))
+  if (!row) throw new AppError('not_found', `No such refund: ${id}`)
+  return row
+}
+
+type Filter = Page & { status?: RefundStatus | undefined; paymentId?: string | undefined }
+
+export function listRefunds(
+  db: Db,
+  merchantId: string,
+  { status, paymentId, ...page }: Filter,
+): Promise<List<RefundRow>> {
+  const filters = [equals(refunds.status, status), equals(refunds.paymentId, paymentId)]
+  return listRows(db, refunds, merchantId, page, filters)
+}

@@ -1,0 +1,58 @@
+import { check, index, pgTable, text, unique } from 'drizzle-orm/pg-core'
+import { captureMethods, type FailureCode } from '../core/payment.ts'
+import { sandboxStatuses, transferKinds, transferStatuses } from '../core/sandbox.ts'
+import { createdAt, currency, money, oneOf, time } from './columns.ts'
+
+// The sandbox provider's own tables: they stand for a system that is not ours.
+
+export const sandboxCharges = pgTable(
+  'sandbox_charges',
+  {
+    id: text().primaryKey(), // sbc_…
+    key: text().notNull(), // the idempotency key it was created with
+    paymentId: text().notNull(), // what the caller named it by
+    source: text().notNull(), // a vpa or a token
+    amount: money().notNull(),
+    currency: currency(),
+    captureMethod: text({ enum: captureMethods }).notNull().default('automatic'),
+    amountCaptured: money().notNull().default(0),
+    status: text({ enum: sandboxStatuses }).notNull().default('created'),
+    failureCode: text().$type<FailureCode>(),
+    failedKeys: text().array().notNull().default([]),
+    decidesAt: time(), // null: never by itself
+    createdAt: createdAt(),
+  },
+  (t) => [
+    unique('sandbox_charges_key_key').on(t.key),
+    index('sandbox_charges_payment_idx').on(t.paymentId),
+    check('sandbox_charges_status_known', oneOf(t.status, sandboxStatuses)),
+  ],
+)
+
+/** Refunds and payouts: what leaves. */
+export const sandboxTransfers = pgTable(
+  'sandbox_transfers',
+  {
+    id: text().primaryKey(), // sbt_…
+    key: text().notNull(), // the idempotency key it was sent with
+    kind: text({ enum: transferKinds }).notNull(),
+    objectId: text().notNull(), // what the caller named it by
+    chargeId: text(), // of a refund
+    target: text().notNull(), // a vpa, a token or an account number
+    amount: money().notNull(),
+    currency: currency(),
+    status: text({ enum: transferStatuses }).notNull(),
+    failureCode: text(),
+    startsAt: time(), // from then on it can't be canceled
+    decidesAt: time(), // null: never by itself
+    returnsAt: time(), // null: what has arrived stays
+    createdAt: createdAt(),
+  },
+  (t) => [
+    unique('sandbox_transfers_key_key').on(t.key),
+    index('sandbox_transfers_object_idx').on(t.objectId),
+    index('sandbox_transfers_charge_idx').on(t.chargeId),
+    check('sandbox_transfers_kind_known', oneOf(t.kind, transferKinds)),
+    check('sandbox_transfers_status_known', oneOf(t.status, transferStatuses)),
+  ],
+)

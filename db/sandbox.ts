@@ -1,0 +1,125 @@
+import { and, desc, eq, getTableColumns, gte, lte, ne, notInArray, or, sql } from 'drizzle-orm'
+import type { SandboxStore } from '../core/sandbox.ts'
+import type { Db, Tx } from './client.ts'
+import { newId } from './ids.ts'
+import { sandboxCharges, sandboxTransfers } from './sandbox-schema.ts'
+
+type Table = typeof sandboxCharges | typeof sandboxTransfers
+
+/** What the sandbox provider keeps its charges in: tables of its own, as if on its own server. */
+export function sandboxStore(db: Db): SandboxStore {
+  /** Decides on what it has read, and again where that has changed meanwhile. */
+  async function changeRow<T extends Table>(
+    table: T,
+    id: string,
+    decide: (row: T['$inferSelect']) => object | null,
+  ): Promise<T['$inferSelect'] | null> {
+    const anyTable: typeof sandboxCharges = table as never
+    const theRow = eq(table.id, id)
+    for (;;) {
+      const [read] = await db
+        .select({ ...getTableColumns(anyTable), version: sql<string>`xmin::text` })
+        .from(anyTable)
+        .where(theRow)
+      if (!read) return null
+      const { version, ...row } = read
+      const change = decide(row as T['$inferSelect'])
+      if (!change) return row as T['$inferSelect']
+      const [changed] = await db
+        .update(anyTable)
+        .set(change)
+        .where(and(theRow, sql`xmin::text = ${version}`))
+        .returning()
+      if (changed) return changed as T['$inferSelect']
+    }
+  }
+
+  return {
+    async create(charge) {
+      const [made] = await db
+        .insert(sandboxCharges)
+        .values({ id: newId('sandboxCharge'), ...charge })
+        .onConflictDoUpdate({ target: sandboxCharges.key, set: { key: charge.key } })
+        .returning()
+      if (!made) throw new Error(`The sandbox lost the charge ${charge.key}`)
+      return made
+    },
+
+    change: (id, decide) => changeRow(sandboxCharges, id, decide),
+
+    createTransfer({ target, ...transfer }, begin) {
+      return db.transaction(async (tx) => {
+        const charge = transfer.chargeId === null ? null : await lockCharge(tx, transfer.chargeId)
+        const { key, objectId } = transfer
+        const sameKey = eq(sandboxTransfers.key, key)
+        const [known] = await tx.select().from(sandboxTransfers).where(sameKey)
+        if (known) return known
+        const sameObject = eq(sandboxTransfers.objectId, objectId)
+        const circumstances = {
+          target: charge?.source ?? target ?? '',
+          refundable: charge ? charge.amountCaptured - (await refundedOf(tx, charge.id)) : 0,
+          earlier: await tx.select().from(sandboxTransfers).where(sameObject),
+        }
+        const row = { id: newId('sandboxTransfer'), ...transfer, target: circumstances.target }
+        const [made] = await tx
+          .insert(sandboxTransfers)
+          .values({ ...row, ...begin(circumstances) })
+          .onConflictDoUpdate({ target: sandboxTransfers.key, set: { key } })
+          .returning()
+        if (!made) throw new Error(`The sandbox lost the transfer ${key}`)
+        return made
+      })
+    },
+
+    async findTransfer(objectId) {
+      const { objectId: object, status, id } = sandboxTransfers
+      const [found] = await db
+        .select()
+        .from(sandboxTransfers)
+        .where(and(eq(object, objectId), ne(status, 'unavailable')))
+        .orderBy(desc(id))
+        .limit(1)
+      return found ?? null
+    },
+
+    changeTransfer: (id, decide) => changeRow(sandboxTransfers, id, decide),
+
+    async findDue(since, until) {
+      const { decidesAt, returnsAt, objectId, kind } = sandboxTransfers
+      const charges = await db
+        .select({ id: sandboxCharges.id, paymentId: sandboxCharges.paymentId })
+        .from(sandboxCharges)
+        .where(and(gte(sandboxCharges.decidesAt, since), lte(sandboxCharges.decidesAt, until)))
+      const transfers = await db
+        .selectDistinct({ kind, objectId })
+        .from(sandboxTransfers)
+        .where(
+          or(
+            and(gte(decidesAt, since), lte(decidesAt, until)),
+            and(gte(returnsAt, since), lte(returnsAt, until)),
+          ),
+        )
+      return { charges, transfers }
+    },
+  }
+}
+
+/** So that no two refunds share what is left of it. */
+async function lockCharge(tx: Tx, id: string) {
+  const [charge] = await tx
+    .select()
+    .from(sandboxCharges)
+    .where(eq(sandboxCharges.id, id))
+    .for('update')
+  if (!charge) throw new Error(`Sandbox: no such charge: ${id}`)
+  return charge
+}
+
+async function refundedOf(tx: Tx, chargeId: string): Promise<number> {
+  const gone = notInArray(sandboxTransfers.status, ['unavailable', 'failed'])
+  const [{ sum } = { sum: 0 }] = await tx
+    .select({ sum: sql<number>`coalesce(sum(${sandboxTransfers.amount}), 0)`.mapWith(Number) })
+    .from(sandboxTransfers)
+    .where(and(eq(sandboxTransfers.chargeId, chargeId), gone))
+  return sum
+}

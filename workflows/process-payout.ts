@@ -1,0 +1,117 @@
+import { proxyActivities } from '@temporalio/workflow'
+import type { Activities } from '../activities/index.ts'
+import type { PayoutProgress, PayoutSettled } from '../activities/payouts.ts'
+import type { PayoutCommand } from '../core/command.ts'
+import type { Delivery } from '../core/delivery.ts'
+import type { PayoutStatus } from '../core/payout.ts'
+import {
+  type Announce,
+  activityOptions,
+  ask,
+  describeVerdict,
+  PROVIDER_WINDOW_MS,
+  runLifecycle,
+  untilWindowEnds,
+  windowEnd,
+} from './lifecycle.ts'
+import { openPayoutInbox, type PayoutInbox } from './payout-inbox.ts'
+
+const { sendPayout, pollPayout, cancelPayout, simulatePayout, settlePayout, parkPayout } =
+  proxyActivities<Activities>(activityOptions)
+const { sendPayout: sendPayoutInTime } = proxyActivities<Activities>({
+  ...activityOptions,
+  scheduleToCloseTimeout: PROVIDER_WINDOW_MS,
+})
+
+type Payout = { id: string; inbox: PayoutInbox; announce: Announce }
+
+/** `created` are the deliveries of the event that the payout was committed with. */
+export async function processPayout(payoutId: string, created: Delivery[]): Promise<PayoutStatus> {
+  const inbox = openPayoutInbox()
+  inbox.enter('submitting', '**Submitting** to the provider.')
+  return runLifecycle(
+    inbox,
+    created,
+    (announce) => untilSettled({ id: payoutId, inbox, announce }),
+    describeVerdict,
+  )
+}
+
+/** Null is what nobody knows: something has ended the waiting, or its time is over. */
+async function untilSettled(payout: Payout): Promise<PayoutSettled> {
+  const { id, inbox, announce } = payout
+  let progress: PayoutProgress | null = await ask(inbox.waiting, () => sendInTime(id))
+  for (;;) {
+    if (progress && isOpen(progress)) announce(progress.deliveries)
+    if (progress) inbox.state = { ...inbox.state, status: progress.status }
+    const command = inbox.takeCommand()
+    if (command) progress = await obey(payout, command)
+    else if (progress && !isOpen(progress)) return progress
+    else if (inbox.told) progress = await record(payout)
+    else progress = progress ? await untilMoved(payout, progress) : await parked(payout)
+  }
+}
+
+type Open = Extract<PayoutProgress, { checkInMs: number | null }>
+
+function isOpen(progress: PayoutProgress): progress is Open {
+  return progress.status === 'pending' || progress.status === 'processing'
+}
+
+function untilMoved({ id, inbox }: Payout, { status, checkInMs }: Open) {
+  const until = `It is asked again and again until ${windowEnd()}; its own webhook ends the wait at once.`
+  const where =
+    status === 'pending'
+      ? '**Accepted** by the provider, not on its way yet: it can be canceled.'
+      : '**Processing**: on its way, and waits for the provider to say that it arrived.'
+  inbox.enter('waiting', `${where} ${until}`)
+  return ask(inbox.waiting, () => untilWindowEnds(() => poll(id, status, checkInMs)))
+}
+
+/** The money stays held: either the provider decides after all, or an operator finds out. */
+async function parked({ id, inbox }: Payout): Promise<PayoutProgress | null> {
+  await parkPayout(id)
+  inbox.enter('parked', '**Parked**: the provider does not decide. An operator has to find out.')
+  return ask(inbox.waiting, async () => {
+    const sent = await send(id)
+    return isOpen(sent) ? poll(id, sent.status, sent.checkInMs) : sent
+  })
+}
+
+async function obey({ id, inbox }: Payout, { kind }: PayoutCommand): Promise<PayoutProgress> {
+  const progress = await (kind === 'cancel' ? cancel(id, inbox) : simulate(id, inbox, kind))
+  inbox.answered()
+  return progress
+}
+
+function cancel(id: string, inbox: PayoutInbox): Promise<PayoutProgress> {
+  inbox.enter('canceling', '**Canceling** at the provider, whose last word decides.')
+  return cancelPayout.executeWithOptions({ summary: 'Cancel at the provider' }, [id])
+}
+
+function simulate(id: string, inbox: PayoutInbox, kind: 'complete' | 'fail') {
+  inbox.enter('simulating', `**Told to ${kind}**: the sandbox does as it is told.`)
+  const summary = `Tell the sandbox to ${kind} it`
+  return simulatePayout.executeWithOptions({ summary }, [id, kind])
+}
+
+/** What can't be, such as the cancel of a payout that is on its way, changes nothing. */
+async function record({ id, inbox }: Payout): Promise<PayoutProgress | null> {
+  const { told } = inbox
+  inbox.told = null
+  if (!told) return null
+  inbox.enter('settling', `**Settling**: told that it is ${describeVerdict(told)}.`)
+  const summary = `Record: ${describeVerdict(told)}`
+  return settlePayout.executeWithOptions({ summary }, [id, told])
+}
+
+const send = (id: string) =>
+  sendPayout.executeWithOptions({ summary: 'Submit to the provider' }, [id])
+const sendInTime = (id: string) =>
+  sendPayoutInTime.executeWithOptions({ summary: 'Submit to the provider' }, [id])
+const poll = (id: string, known: PayoutStatus, checkInMs: number | null) =>
+  pollPayout.executeWithOptions({ summary: 'Ask the provider how far it is' }, [
+    id,
+    known,
+    checkInMs,
+  ])
