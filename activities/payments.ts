@@ -4,19 +4,22 @@ import { CAPTURE_WINDOW_MS, type Verdict } from '../core/payment.ts'
 import { pollDelay } from '../core/retry-schedule.ts'
 import type { Db } from '../db/client.ts'
 import {
+  findRow,
+  markNeedsAttention,
+  nextCancelAttempt,
+  setProviderRef,
+  takeUp,
+} from '../db/lifecycle-steps.ts'
+import {
   authorizePayment,
-  findPayment,
   type LateRefund,
   markCaptureSent,
   markChargeSent,
-  markNeedsAttention,
-  nextCancelAttempt,
   type Recorded,
   settlePayment,
 } from '../db/payment-steps.ts'
 import type { PaymentRow } from '../db/payments.ts'
 import { payments } from '../db/schema.ts'
-import { setProviderRef, takeUp } from '../db/transfer-steps.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { Charge } from '../providers/provider.ts'
 import type { Now } from './now.ts'
@@ -56,7 +59,7 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
     question: (payment: PaymentRow, ref: string) => Promise<Charge>,
     withoutCharge = async (_: PaymentRow): Promise<Charge> => unsent,
   ): Promise<Charge> {
-    const payment = await findPayment(db, paymentId)
+    const payment = await findRow(db, payments, paymentId)
     const verdict = settledVerdict(payment)
     if (verdict) return { state: 'decided', verdict }
     return payment.providerRef ? question(payment, payment.providerRef) : withoutCharge(payment)
@@ -99,7 +102,7 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
       const found = await ask(
         paymentId,
         async (payment, ref) => {
-          const number = await nextCancelAttempt(db, paymentId)
+          const number = await nextCancelAttempt(db, payments, paymentId)
           return providerOf(payment).cancelCharge(ref, `${paymentId}:cancel:${number}`)
         },
         neverSent,
@@ -113,7 +116,7 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
     settlePayment: settle,
 
     async parkPayment(paymentId: string): Promise<void> {
-      await markNeedsAttention(db, paymentId, await now())
+      await markNeedsAttention(db, payments, paymentId, await now())
     },
   }
 

@@ -6,9 +6,14 @@ import type { Cipher } from '../core/secrets.ts'
 import type { Db } from '../db/client.ts'
 import { isCommanded, refuseCommand } from '../db/commands.ts'
 import {
-  findPayout,
-  markPayoutNeedsAttention,
-  nextPayoutCancelAttempt,
+  findRow,
+  markNeedsAttention,
+  markSent,
+  nextCancelAttempt,
+  setProviderRef,
+  takeUp,
+} from '../db/lifecycle-steps.ts'
+import {
   type PayoutRecorded,
   recordedPayout,
   settlePayout,
@@ -16,7 +21,6 @@ import {
 } from '../db/payout-steps.ts'
 import { openDestination, type PayoutRow } from '../db/payouts.ts'
 import { payouts } from '../db/transfer-schema.ts'
-import { markSent, setProviderRef, takeUp } from '../db/transfer-steps.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { ProviderPayout } from '../providers/provider.ts'
 import type { Now } from './now.ts'
@@ -54,7 +58,7 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
       checkInMs: number | null,
     ): Promise<PayoutProgress> {
       return untilAnswered(checkInMs, async () => {
-        const payout = await findPayout(db, payoutId)
+        const payout = await findRow(db, payouts, payoutId)
         const progress = await record(payout, await look(payout))
         return progress.status === known ? null : progress
       })
@@ -62,7 +66,7 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
 
     /** Canceled only if it has not left yet: otherwise it goes on. */
     async cancelPayout(payoutId: string): Promise<PayoutProgress> {
-      const payout = await findPayout(db, payoutId)
+      const payout = await findRow(db, payouts, payoutId)
       if (payout.status !== 'pending') return record(payout, await look(payout))
       const found = payout.sentAt ? await cancel(payout) : ({ state: 'unsent' } as const)
       if (found.state !== 'unsent') return record(payout, found)
@@ -79,7 +83,7 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
       payoutId: string,
       kind: Exclude<PayoutCommand['kind'], 'cancel'>,
     ): Promise<PayoutProgress> {
-      const payout = await findPayout(db, payoutId)
+      const payout = await findRow(db, payouts, payoutId)
       if (!(await isCommanded(db, payoutId, kind))) return record(payout, await look(payout))
       const provider = providerOf(payout)
       if (!provider.simulatePayout) throw new AppError('conflict', 'It is not of a sandbox')
@@ -99,7 +103,7 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     },
 
     async parkPayout(payoutId: string): Promise<void> {
-      await markPayoutNeedsAttention(db, payoutId, await now())
+      await markNeedsAttention(db, payouts, payoutId, await now())
     },
   }
 
@@ -128,7 +132,7 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
   }
 
   async function cancel(payout: PayoutRow): Promise<ProviderPayout> {
-    const number = await nextPayoutCancelAttempt(db, payout.id)
+    const number = await nextCancelAttempt(db, payouts, payout.id)
     return providerOf(payout).cancelPayout(payout.id, `${payout.id}:cancel:${number}`)
   }
 

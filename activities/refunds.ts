@@ -1,11 +1,17 @@
 import type { Delivery } from '../core/delivery.ts'
 import type { RefundVerdict } from '../core/refund.ts'
 import type { Db } from '../db/client.ts'
-import { findPayment, markNeedsAttention } from '../db/payment-steps.ts'
-import { findRefund, recordedRefund, settleRefund } from '../db/refund-steps.ts'
+import {
+  findRow,
+  markNeedsAttention,
+  markSent,
+  setProviderRef,
+  takeUp,
+} from '../db/lifecycle-steps.ts'
+import { recordedRefund, settleRefund } from '../db/refund-steps.ts'
 import type { RefundRow } from '../db/refunds.ts'
+import { payments } from '../db/schema.ts'
 import { refunds } from '../db/transfer-schema.ts'
-import { markSent, setProviderRef, takeUp } from '../db/transfer-steps.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { ProviderRefund } from '../providers/provider.ts'
 import type { Now } from './now.ts'
@@ -31,7 +37,7 @@ export function refundActivities({ db, providers, now }: Deps) {
 
     async pollRefund(refundId: string, checkInMs: number | null): Promise<RefundSettled> {
       return untilAnswered(checkInMs, async () => {
-        const refund = await findRefund(db, refundId)
+        const refund = await findRow(db, refunds, refundId)
         const progress = await record(refund, await look(refund))
         return progress.status === 'pending' ? null : progress
       })
@@ -43,8 +49,8 @@ export function refundActivities({ db, providers, now }: Deps) {
     },
 
     async parkRefund(refundId: string): Promise<void> {
-      const { paymentId } = await findRefund(db, refundId)
-      await markNeedsAttention(db, paymentId, await now())
+      const { paymentId } = await findRow(db, refunds, refundId)
+      await markNeedsAttention(db, payments, paymentId, await now())
     },
   }
 
@@ -73,7 +79,7 @@ export function refundActivities({ db, providers, now }: Deps) {
   }
 
   async function chargeOf({ id, paymentId, provider }: RefundRow) {
-    const { providerRef: chargeRef } = await findPayment(db, paymentId)
+    const { providerRef: chargeRef } = await findRow(db, payments, paymentId)
     if (!chargeRef) throw new Error(`Refund ${id} is of a payment that was never charged`)
     return { provider: providerFor(providers, provider), chargeRef }
   }

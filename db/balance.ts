@@ -97,7 +97,6 @@ type NewTopup = { merchantId: string; amount: number; currency: string }
 /** Money of the sandbox. All that is kept of it is how it was booked. */
 export async function insertTopup(tx: Tx, { merchantId, amount, currency }: NewTopup, now: Date) {
   const id = newId('topup')
-  const transaction = { merchantId, type: 'topup' as const, sourceId: id, currency }
-  await postTransaction(tx, transaction, topUp(amount), now)
+  await postTransaction(tx, { id, merchantId, currency }, 'topup', topUp(amount), now)
   return { id, object: 'balance_topup' as const, amount, currency, created_at: now.toISOString() }
 }

@@ -11,11 +11,8 @@ import type { Db, Tx } from './client.ts'
 import { newId } from './ids.ts'
 import { balanceTransactions, ledgerAccounts } from './ledger-schema.ts'
 
-type NewTransaction = Pick<
-  typeof balanceTransactions.$inferInsert,
-  'merchantId' | 'type' | 'sourceId' | 'currency'
->
-type Owner = Pick<NewTransaction, 'merchantId' | 'currency'>
+/** What a transaction books: a payment, a refund and the like. */
+type Source = { id: string; merchantId: string; currency: string }
 
 /**
  * Posts a transaction, in the transaction of the change that it books, and as its last query but one:
@@ -25,11 +22,12 @@ type Owner = Pick<NewTransaction, 'merchantId' | 'currency'>
  */
 export async function postTransaction(
   tx: Tx,
-  { merchantId, type, sourceId, currency }: NewTransaction,
+  { id: sourceId, merchantId, currency }: Source,
+  type: BalanceTransactionType,
   book: Booking,
   now: Date,
 ): Promise<string> {
-  const balances = await lockBalances(tx, { merchantId, currency })
+  const balances = await lockBalances(tx, merchantId, currency)
   const postings = book(balances).filter(({ amount }) => amount !== 0)
   const id = newId('balanceTransaction')
   const accounts = sql.param(postings.map(({ account }) => account))
@@ -55,7 +53,7 @@ export async function postTransaction(
 }
 
 /** The accounts are always locked in the same order; those that are missing are made. */
-async function lockBalances(tx: Tx, { merchantId, currency }: Owner): Promise<Balances> {
+async function lockBalances(tx: Tx, merchantId: string, currency: string): Promise<Balances> {
   const found = await tx
     .select({ account: ledgerAccounts.account, balance: ledgerAccounts.balance })
     .from(ledgerAccounts)

@@ -1,7 +1,6 @@
 import { and, eq, inArray, sql } from 'drizzle-orm'
 import { commandDoneBy } from '../core/command.ts'
 import type { Delivery } from '../core/delivery.ts'
-import { AppError } from '../core/errors.ts'
 import { creditPayment, holdLatePayment } from '../core/ledger.ts'
 import { feeOf } from '../core/money.ts'
 import { paymentMoves, type Verdict } from '../core/payment.ts'
@@ -10,17 +9,11 @@ import type { Db, Tx } from './client.ts'
 import { answerCommand } from './commands.ts'
 import { findEventDeliveries, insertEvent } from './events.ts'
 import { postTransaction } from './ledger.ts'
+import { findRow, markNeedsAttention } from './lifecycle-steps.ts'
 import { markOrderPaid } from './orders.ts'
 import { type PaymentRow, toPayment } from './payments.ts'
 import { insertLateRefund, type RefundRow } from './refunds.ts'
 import { payments } from './schema.ts'
-
-/** For a workflow, which knows whose it is. */
-export async function findPayment(db: Db | Tx, id: string): Promise<PaymentRow> {
-  const [row] = await db.select().from(payments).where(eq(payments.id, id))
-  if (!row) throw new AppError('not_found', `No such payment: ${id}`)
-  return row
-}
 
 /**
  * Stores that attempt `number` of the charge is about to be sent, so that whoever comes after a
@@ -39,11 +32,6 @@ export async function markChargeSent(db: Db, id: string, number: number, now: Da
     )
     .returning({ id: payments.id })
   if (sent.length === 0) throw new Error(`Attempt ${number} to charge ${id} was sent already`)
-}
-
-/** For an operator to find: it waits for one, or something happened that should not. */
-export async function markNeedsAttention(db: Db | Tx, id: string, now: Date): Promise<void> {
-  await db.update(payments).set({ needsAttention: true, updatedAt: now }).where(eq(payments.id, id))
 }
 
 /**
@@ -73,17 +61,6 @@ export async function markCaptureSent(
     .returning({ amount: payments.captureAmount })
   if (!sent?.amount) throw new Error(`Attempt ${number} to capture ${id} was sent already`)
   return sent.amount
-}
-
-/** The number of the next attempt to cancel: a stored 5xx would replay for the key of an earlier one. */
-export async function nextCancelAttempt(db: Db, id: string): Promise<number> {
-  const [sent] = await db
-    .update(payments)
-    .set({ cancelAttempt: sql`${payments.cancelAttempt} + 1` })
-    .where(eq(payments.id, id))
-    .returning({ number: payments.cancelAttempt })
-  if (!sent) throw new AppError('not_found', `No such payment: ${id}`)
-  return sent.number
 }
 
 /** A refund that is to be started, with the deliveries of the event that told of it. */
@@ -169,16 +146,16 @@ export async function settlePayment(
     const { deliveries } = await insertEvent(tx, event, now)
     if (status !== 'succeeded') return { status, failureCode, deliveries }
     const paid = payment.orderId ? await markOrderPaid(tx, payment.orderId, now) : []
-    if (!paid) await markNeedsAttention(tx, id, now) // money for an order that wants none any more
+    if (!paid) await markNeedsAttention(tx, payments, id, now) // money for an order that wants none any more
     await bookPayment(tx, payment, feeBps, now) // last, as it locks the merchant's account
     return { status, failureCode, deliveries: [...deliveries, ...(paid ?? [])] }
   })
 }
 
 async function bookPayment(tx: Tx, payment: PaymentRow, feeBps: number, now: Date) {
-  const { id: sourceId, merchantId, currency, amountCaptured } = payment
+  const { amountCaptured } = payment
   const book = creditPayment(amountCaptured, feeOf(amountCaptured, feeBps))
-  await postTransaction(tx, { type: 'payment', merchantId, sourceId, currency }, book, now)
+  await postTransaction(tx, payment, 'payment', book, now)
 }
 
 async function settledBefore(tx: Tx, id: string, verdict: Verdict, now: Date): Promise<Recorded> {
@@ -206,16 +183,14 @@ async function refundLate(tx: Tx, id: string, { amountCaptured }: Verdict, now: 
     .returning()
   if (!late) return null
   const { refund, deliveries } = await insertLateRefund(tx, late, now)
-  const { merchantId, currency } = late
-  const transaction = { merchantId, type: 'late_payment' as const, sourceId: id, currency }
-  await postTransaction(tx, transaction, holdLatePayment(late.amountCaptured), now)
-  const { amount: ofRefund } = refund
-  return { id: refund.id, merchantId, paymentId: id, currency, amount: ofRefund, deliveries }
+  await postTransaction(tx, late, 'late_payment', holdLatePayment(refund.amount), now)
+  const { id: refundId, merchantId, paymentId, amount: ofRefund, currency } = refund
+  return { id: refundId, merchantId, paymentId, amount: ofRefund, currency, deliveries }
 }
 
 /** Nothing moved: either this is our own retry, or it was recorded another way. */
 async function recordedBefore(tx: Tx, id: string) {
-  const { status, failureCode, orderId, authorizedAt, amount } = await findPayment(tx, id)
+  const { status, failureCode, orderId, authorizedAt, amount } = await findRow(tx, payments, id)
   if (status === 'pending') throw new Error(`Payment ${id} should have moved`)
   const deliveries = (await findEventDeliveries(tx, `payment.${status}`, id)) ?? []
   const isPaid = status === 'succeeded' && orderId

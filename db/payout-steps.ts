@@ -1,30 +1,14 @@
-import { eq, sql } from 'drizzle-orm'
 import { payoutCommandDoneBy } from '../core/command.ts'
 import type { Delivery } from '../core/delivery.ts'
-import { AppError } from '../core/errors.ts'
-import {
-  type BalanceTransactionType,
-  type Booking,
-  creditReturn,
-  debitLate,
-  releaseHold,
-  settleHold,
-} from '../core/ledger.ts'
+import { creditReturn, debitLate, releaseHold, settleHold } from '../core/ledger.ts'
 import { type PayoutStatus, type PayoutVerdict, payoutMoves } from '../core/payout.ts'
 import type { Db, Tx } from './client.ts'
 import { answerCommand, refuseCommand } from './commands.ts'
 import { findEventDeliveries, insertEvent } from './events.ts'
 import { isPosted, postTransaction } from './ledger.ts'
-import { moveStatus } from './moves.ts'
+import { findRow, firstRef, markNeedsAttention, moveStatus } from './lifecycle-steps.ts'
 import { type PayoutRow, toPayout } from './payouts.ts'
 import { payouts } from './transfer-schema.ts'
-
-/** For a workflow, which knows whose it is. */
-export async function findPayout(db: Db | Tx, id: string): Promise<PayoutRow> {
-  const [row] = await db.select().from(payouts).where(eq(payouts.id, id))
-  if (!row) throw new AppError('not_found', `No such payout: ${id}`)
-  return row
-}
 
 /** What a payout has become, and the deliveries of the event that told of it. */
 export type PayoutRecorded = Pick<PayoutRow, 'status' | 'failureCode'> & { deliveries: Delivery[] }
@@ -36,7 +20,11 @@ export async function startPayout(
   ref: string,
   now: Date,
 ): Promise<PayoutRecorded> {
-  const change = { status: 'processing' as const, providerRef: refOf(ref), updatedAt: now }
+  const change = {
+    status: 'processing' as const,
+    providerRef: firstRef(payouts, ref),
+    updatedAt: now,
+  }
   return db.transaction(async (tx) => {
     const moved = await moveStatus(tx, payouts, payoutMoves, id, change)
     if (!moved) return recordedPayout(tx, id)
@@ -57,7 +45,7 @@ export async function settlePayout(
   now: Date,
 ): Promise<PayoutRecorded> {
   const settled = { needsAttention: false, nextSweepAt: null, updatedAt: now }
-  const change = { status, failureCode, providerRef: refOf(ref), ...settled }
+  const change = { status, failureCode, providerRef: firstRef(payouts, ref), ...settled }
   return db.transaction(async (tx) => {
     const moved = await moveStatus(tx, payouts, payoutMoves, id, change)
     if (!moved) return settledBefore(tx, id, status, now)
@@ -66,16 +54,14 @@ export async function settlePayout(
     await answerCommand(tx, id, { done, amount: payout.amount, ofAmount: payout.amount }, now)
     const recorded = await told(tx, payout, now)
     const release = from === 'completed' ? creditReturn : releaseHold
-    if (status === 'completed') await book(tx, payout, 'payout_settlement', settleHold, now)
-    else
-      await book(tx, payout, status === 'failed' ? 'payout_failure' : 'payout_cancel', release, now)
+    const [type, book] = {
+      completed: ['payout_settlement', settleHold] as const,
+      failed: ['payout_failure', release] as const,
+      canceled: ['payout_cancel', release] as const,
+    }[status]
+    await postTransaction(tx, payout, type, book(payout.amount), now)
     return recorded
   })
-}
-
-/** What was known first stays. */
-function refOf(ref: string | null) {
-  return sql<string>`coalesce(${payouts.providerRef}, ${ref})`
 }
 
 async function told(tx: Tx, payout: PayoutRow, now: Date): Promise<PayoutRecorded> {
@@ -87,46 +73,20 @@ async function told(tx: Tx, payout: PayoutRow, now: Date): Promise<PayoutRecorde
 
 /** Nothing moved: either this is our own retry, or it was recorded another way. */
 async function settledBefore(tx: Tx, id: string, wanted: PayoutStatus, now: Date) {
-  const payout = await findPayout(tx, id)
+  const payout = await findRow(tx, payouts, id)
   const { status } = payout
   const isLate = wanted === 'completed' && (status === 'failed' || status === 'canceled')
   if (isLate && !(await isPosted(tx, id, ['payout_settlement', 'late_payout']))) {
-    await markPayoutNeedsAttention(tx, id, now)
-    await book(tx, payout, 'late_payout', debitLate, now)
+    await markNeedsAttention(tx, payouts, id, now)
+    await postTransaction(tx, payout, 'late_payout', debitLate(payout.amount), now)
   }
   return recordedPayout(tx, id)
 }
 
 /** Of a payout that has moved. */
 export async function recordedPayout(tx: Db | Tx, id: string): Promise<PayoutRecorded> {
-  const { status, failureCode } = await findPayout(tx, id)
+  const { status, failureCode } = await findRow(tx, payouts, id)
   if (status === 'pending') throw new Error(`Payout ${id} should have moved`)
   const deliveries = (await findEventDeliveries(tx, `payout.${status}`, id)) ?? []
   return { status, failureCode, deliveries }
-}
-
-/** For an operator to find: it waits for one, or something happened that should not. */
-export async function markPayoutNeedsAttention(db: Db | Tx, id: string, now: Date): Promise<void> {
-  await db.update(payouts).set({ needsAttention: true, updatedAt: now }).where(eq(payouts.id, id))
-}
-
-async function book(
-  tx: Tx,
-  { id: sourceId, merchantId, currency, amount }: PayoutRow,
-  type: BalanceTransactionType,
-  booking: (amount: number) => Booking,
-  now: Date,
-): Promise<void> {
-  await postTransaction(tx, { merchantId, type, sourceId, currency }, booking(amount), now)
-}
-
-/** The number of the next attempt to cancel: a stored 5xx would replay for the key of an earlier one. */
-export async function nextPayoutCancelAttempt(db: Db, id: string): Promise<number> {
-  const [sent] = await db
-    .update(payouts)
-    .set({ cancelAttempt: sql`${payouts.cancelAttempt} + 1` })
-    .where(eq(payouts.id, id))
-    .returning({ number: payouts.cancelAttempt })
-  if (!sent) throw new AppError('not_found', `No such payout: ${id}`)
-  return sent.number
 }

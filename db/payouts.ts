@@ -57,11 +57,10 @@ export async function insertPayout(tx: Tx, cipher: Cipher, values: NewPayout, no
     })
     .returning()
   if (!payout) throw new Error('The payout was not inserted')
-  const { merchantId, currency, amount } = payout
+  const { merchantId, amount } = payout
   const event = { type: 'payout.created' as const, merchantId, object: toPayout(payout) }
   const { deliveries } = await insertEvent(tx, event, now)
-  const transaction = { merchantId, type: 'payout' as const, sourceId: id, currency }
-  await postTransaction(tx, transaction, hold(amount), now)
+  await postTransaction(tx, payout, 'payout', hold(amount), now)
   return { payout, deliveries }
 }
 

@@ -38,13 +38,8 @@ export function toRefund(row: RefundRow) {
 export async function insertRefund(tx: Tx, values: NewRefund, now: Date) {
   const payment = await takeFromPayment(tx, values, now)
   const made = await insertRow(tx, payment, values, now)
-  await bookRefund(tx, made.refund, now)
+  await postTransaction(tx, made.refund, 'refund', hold(values.amount), now)
   return made
-}
-
-async function bookRefund(tx: Tx, { id, merchantId, currency, amount }: RefundRow, now: Date) {
-  const transaction = { merchantId, type: 'refund' as const, sourceId: id, currency }
-  await postTransaction(tx, transaction, hold(amount), now)
 }
 
 /** A refund that nobody asked for, of money that its payment no longer wants and that is held already. */

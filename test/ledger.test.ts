@@ -17,14 +17,9 @@ async function newMerchant() {
 }
 
 function post(merchantId: string, postings: Postings) {
-  const values = {
-    merchantId,
-    type: 'payment' as const,
-    sourceId: newId('payment'),
-    currency: 'INR',
-  }
+  const source = { id: newId('payment'), merchantId, currency: 'INR' }
   const book = () => postings.map(([account, amount]) => ({ account, amount }))
-  return db.transaction((tx) => postTransaction(tx, values, book, new Date()))
+  return db.transaction((tx) => postTransaction(tx, source, 'payment', book, new Date()))
 }
 
 async function insertTransaction(tx: Tx, merchantId: string): Promise<string> {
@@ -245,9 +240,8 @@ describe('settling a payment', () => {
     const { body } = await call('POST', '/api/v1/payments', paid)
     // Something else took the place of its booking: nothing of the settlement may remain.
     await db.transaction(async (tx) => {
-      const owner = { merchantId: merchant.id, currency: 'INR' }
-      const values = { ...owner, type: 'payment' as const, sourceId: body.id }
-      await postTransaction(tx, values, topUp(1), new Date())
+      const source = { id: body.id, merchantId: merchant.id, currency: 'INR' }
+      await postTransaction(tx, source, 'payment', topUp(1), new Date())
     })
     const before = await contents(db)
     await expect(succeed(db, body.id)).rejects.toMatchObject({

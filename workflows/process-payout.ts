@@ -110,8 +110,7 @@ const send = (id: string) =>
 const sendInTime = (id: string) =>
   sendPayoutInTime.executeWithOptions({ summary: 'Submit to the provider' }, [id])
 const poll = (id: string, known: PayoutStatus, checkInMs: number | null) =>
-  pollPayout.executeWithOptions({ summary: 'Ask the provider how far it is' }, [
-    id,
-    known,
-    checkInMs,
-  ])
+  pollPayout.executeWithOptions(
+    { summary: known === 'pending' ? 'Wait until it is on its way' : 'Wait until it has arrived' },
+    [id, known, checkInMs],
+  )

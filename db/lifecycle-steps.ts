@@ -1,0 +1,111 @@
+import { and, eq, type SQL, sql } from 'drizzle-orm'
+import { AppError } from '../core/errors.ts'
+import { type Moves, statusesBefore } from '../core/transitions.ts'
+import type { Db, Tx } from './client.ts'
+import type { payments } from './schema.ts'
+import type { payouts, refunds } from './transfer-schema.ts'
+
+// The steps that the workflows of several tables take. Each knows its row, and so whose it is.
+
+type Transfer = typeof refunds | typeof payouts
+type Cancelable = typeof payments | typeof payouts
+type Lifecycle = typeof payments | Transfer
+type Row<T extends Lifecycle> = T['$inferSelect']
+type Values<Of> = { [Name in keyof Of]?: Of[Name] | SQL }
+
+/** Throws AppError when there is no such row. */
+export async function findRow<T extends Lifecycle>(db: Db | Tx, table: T, id: string) {
+  const anyTable: typeof payments = table as never
+  const [row] = await db.select().from(anyTable).where(eq(anyTable.id, id))
+  return found<T>(row, id)
+}
+
+/** For the workflow's first activity, which also tells the sweep that the row needs no start. */
+export function takeUp<T extends Lifecycle>(db: Db, table: T, id: string): Promise<Row<T>> {
+  return change(db, table, id, { nextSweepAt: null })
+}
+
+/** The provider's own id, which is never replaced: what was created first is what is settled. */
+export function setProviderRef<T extends Lifecycle>(db: Db, table: T, id: string, ref: string) {
+  return change(db, table, id, { providerRef: firstRef(table, ref) })
+}
+
+export function firstRef(table: Lifecycle, ref: string | null): SQL<string> {
+  return sql`coalesce(${table.providerRef}, ${ref})`
+}
+
+/** The number of the next attempt to cancel: a stored 5xx would replay for the key of an earlier one. */
+export async function nextCancelAttempt(db: Db, table: Cancelable, id: string): Promise<number> {
+  const next = { cancelAttempt: sql`${table.cancelAttempt} + 1` }
+  return (await change(db, table, id, next)).cancelAttempt
+}
+
+/** For an operator to find: it waits for one, or something happened that should not. */
+export async function markNeedsAttention(db: Db | Tx, table: Cancelable, id: string, now: Date) {
+  await change(db, table, id, { needsAttention: true, updatedAt: now })
+}
+
+/**
+ * Stores that attempt `number` to send it is about to be made, so that whoever comes after a crash
+ * looks first. Throws when it is not the next one: somebody else has just sent it.
+ */
+export async function markSent(
+  db: Db,
+  table: Transfer,
+  id: string,
+  number: number,
+  now: Date,
+): Promise<void> {
+  const anyTable: typeof payouts = table as never
+  const next = and(eq(anyTable.status, 'pending'), eq(anyTable.sendAttempt, number - 1))
+  const sent = await db
+    .update(anyTable)
+    .set({ sendAttempt: number, sentAt: now })
+    .where(and(eq(anyTable.id, id), next))
+    .returning({ id: anyTable.id })
+  if (sent.length === 0) throw new Error(`Attempt ${number} to send ${id} was made already`)
+}
+
+/**
+ * Locks a row and moves it, where its state machine has that move: null otherwise. `from` is what it
+ * was, which says what has been booked so far. Throws AppError when there is no such row.
+ */
+export async function moveStatus<T extends Transfer>(
+  tx: Tx,
+  table: T,
+  moves: Moves<Row<T>['status']>,
+  id: string,
+  to: Values<Row<T>> & Pick<Row<T>, 'status'>,
+): Promise<{ from: Row<T>['status']; row: Row<T> } | null> {
+  const anyTable: typeof payouts = table as never
+  const theRow = eq(anyTable.id, id)
+  const [before] = await tx
+    .select({ status: anyTable.status })
+    .from(anyTable)
+    .where(theRow)
+    .for('no key update')
+  if (!before) throw noSuchRow(id)
+  const from = before.status as Row<T>['status']
+  if (!statusesBefore(moves, to.status).includes(from)) return null
+  const [row] = await tx
+    .update(anyTable)
+    .set(to as object)
+    .where(and(theRow, eq(anyTable.status, before.status)))
+    .returning()
+  return { from, row: found<T>(row, id) }
+}
+
+async function change<T extends Lifecycle>(db: Db | Tx, table: T, id: string, values: object) {
+  const anyTable: typeof payments = table as never
+  const [row] = await db.update(anyTable).set(values).where(eq(anyTable.id, id)).returning()
+  return found<T>(row, id)
+}
+
+function found<T extends Lifecycle>(row: unknown, id: string): Row<T> {
+  if (!row) throw noSuchRow(id)
+  return row as Row<T>
+}
+
+function noSuchRow(id: string): AppError {
+  return new AppError('not_found', `No such object: ${id}`)
+}
