@@ -13,8 +13,11 @@ import { RECONCILE_AFTER_MS } from '../core/sweep.ts'
 import type { Db } from '../db/client.ts'
 import {
   findTakenUp,
+  type LifecycleKind,
+  lifecycleKinds,
   markNewsRead,
   newsReadUntil,
+  type Stranded,
   type SweptKind,
   strand,
   strandForNews,
@@ -35,6 +38,22 @@ const NEWS_OVERLAP_MS = 60 * 60_000
 
 type Swept = { found: number; started: number; more: boolean }
 
+type Found = Record<SweptKind, number>
+
+/** How each lifecycle is started when nobody else has. */
+const startOf: { [K in LifecycleKind]: (row: Stranded[K][number]) => Start } = {
+  payments: (payment) => paymentStart(payment, []),
+  refunds: (refund) => refundStart(refund, []),
+  payouts: (payout) => payoutStart(payout, []),
+}
+
+function startsOf(stranded: Stranded): Start[] {
+  const starts = lifecycleKinds.flatMap((kind) =>
+    (stranded[kind] as never[]).map((row) => startOf[kind](row)),
+  )
+  return [...starts, ...stranded.deliveries.map(deliveryStart)]
+}
+
 type Deps = { db: Db; providers: Providers; now: Now; log: Log }
 
 export function sweepActivities({ db, providers, now, log }: Deps) {
@@ -43,13 +62,7 @@ export function sweepActivities({ db, providers, now, log }: Deps) {
     async startStranded(): Promise<Swept> {
       const { client, cancellationSignal } = Context.current()
       const stranded = await takeStranded(db, await now(), PAGE)
-      const { payments, refunds, payouts, deliveries, commands } = stranded
-      const starts: Start[] = [
-        ...payments.map((payment) => paymentStart(payment, [])),
-        ...refunds.map((refund) => refundStart(refund, [])),
-        ...payouts.map((payout) => payoutStart(payout, [])),
-        ...deliveries.map(deliveryStart),
-      ]
+      const starts = startsOf(stranded)
       let started = 0
       // One after the other: after an outage, those who come in now have the server first.
       for (const start of starts) {
@@ -58,6 +71,7 @@ export function sweepActivities({ db, providers, now, log }: Deps) {
         Context.current().heartbeat()
       }
       // These wait for their workflows, so not for one another.
+      const { commands } = stranded
       const tell = (command: (typeof commands)[number]) =>
         sendOrLeave(client, command.resourceId, commandUpdate(command), log)
       await Promise.all(commands.map(tell))
@@ -66,9 +80,9 @@ export function sweepActivities({ db, providers, now, log }: Deps) {
     },
 
     /** Hands open rows whose workflow is closed or gone to the sweep. Returns how many there were. */
-    async strandOrphans(): Promise<Record<SweptKind, number>> {
+    async strandOrphans(): Promise<Found> {
       const { client, cancellationSignal } = Context.current()
-      const found = { payments: 0, refunds: 0, payouts: 0, deliveries: 0 }
+      const found = Object.fromEntries(sweptKinds.map((kind) => [kind, 0])) as Found
       const before = new Date((await now()).getTime() - RECONCILE_AFTER_MS)
       for (const kind of sweptKinds) {
         let after = ''

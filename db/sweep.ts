@@ -1,4 +1,5 @@
 import { eq, inArray, type SQL, sql } from 'drizzle-orm'
+import type { Delivery } from '../core/delivery.ts'
 import type { News } from '../providers/provider.ts'
 import type { Db, Tx } from './client.ts'
 import { findDeliveries } from './deliveries.ts'
@@ -6,38 +7,41 @@ import { commands, payments } from './schema.ts'
 import { payouts, providerNews, refunds } from './transfer-schema.ts'
 import { deliveries } from './webhook-schema.ts'
 
-export const sweptKinds = ['payments', 'refunds', 'payouts', 'deliveries'] as const
-export type SweptKind = (typeof sweptKinds)[number]
-
 const swept = {
   payments: { table: payments, open: sql`status in ('pending', 'authorized')` },
   refunds: { table: refunds, open: sql`status = 'pending'` },
   payouts: { table: payouts, open: sql`status in ('pending', 'processing')` },
   deliveries: { table: deliveries, open: sql`status = 'pending'` },
 }
+export type SweptKind = keyof typeof swept
+export const sweptKinds = Object.keys(swept) as SweptKind[]
+
+/** What has a workflow of its own that can be commanded. */
+export type LifecycleKind = Exclude<SweptKind, 'deliveries'>
+export const lifecycleKinds = sweptKinds.filter((kind) => kind !== 'deliveries')
+
+type Lifecycles = { [K in LifecycleKind]: (typeof swept)[K]['table']['$inferSelect'][] }
+type CommandRow = typeof commands.$inferSelect
+export type Stranded = Lifecycles & { deliveries: Delivery[]; commands: CommandRow[] }
 
 /**
  * What no workflow has taken up in time, at most `limit` of each, for the sweep to start; and the
  * commands that no workflow has answered in time, with what they are of.
  */
-export function takeStranded(db: Db, now: Date, limit: number) {
+export function takeStranded(db: Db, now: Date, limit: number): Promise<Stranded> {
   return db.transaction(async (tx) => {
     const take = (table: Due) => takeDue(tx, table, now, limit)
-    const commandIds = await take(commands)
-    const told = await tx.select().from(commands).where(inArray(commands.id, commandIds))
-    const resources = told.map(({ resourceId }) => resourceId)
-    const paymentIds = [...(await take(payments)), ...resources]
-    const payoutIds = [...(await take(payouts)), ...resources]
-    return {
-      payments: await tx.select().from(payments).where(inArray(payments.id, paymentIds)),
-      refunds: await tx
-        .select()
-        .from(refunds)
-        .where(inArray(refunds.id, await take(refunds))),
-      payouts: await tx.select().from(payouts).where(inArray(payouts.id, payoutIds)),
-      deliveries: await findDeliveries(tx, inArray(deliveries.id, await take(deliveries))),
-      commands: told,
+    const told = inArray(commands.id, await take(commands))
+    const stranded = { commands: await tx.select().from(commands).where(told) } as Stranded
+    const commanded = stranded.commands.map(({ resourceId }) => resourceId)
+    for (const kind of lifecycleKinds) {
+      const table = swept[kind].table as typeof payments
+      const ids = [...(await take(table)), ...commanded]
+      const rows = await tx.select().from(table).where(inArray(table.id, ids))
+      Object.assign(stranded, { [kind]: rows })
     }
+    const due = inArray(deliveries.id, await take(deliveries))
+    return { ...stranded, deliveries: await findDeliveries(tx, due) }
   })
 }
 
