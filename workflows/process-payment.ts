@@ -132,7 +132,7 @@ async function askUnlessTold<T>(
 }
 
 const charge = (id: string) =>
-  chargePayment.executeWithOptions({ summary: 'Charge at the provider' }, [id])
+  chargePayment.executeWithOptions({ summary: 'Charge at the provider, or look it up' }, [id])
 const poll = (id: string, checkInMs: number | null, toTheEnd = false) =>
   pollCharge.executeWithOptions({ summary: 'Ask the provider for its verdict' }, [
     id,

@@ -106,9 +106,9 @@ async function record({ id, inbox }: Payout): Promise<PayoutProgress | null> {
 }
 
 const send = (id: string) =>
-  sendPayout.executeWithOptions({ summary: 'Submit to the provider' }, [id])
+  sendPayout.executeWithOptions({ summary: 'Submit to the provider, or look it up' }, [id])
 const sendInTime = (id: string) =>
-  sendPayoutInTime.executeWithOptions({ summary: 'Submit to the provider' }, [id])
+  sendPayoutInTime.executeWithOptions({ summary: 'Submit to the provider, or look it up' }, [id])
 const poll = (id: string, known: PayoutStatus, checkInMs: number | null) =>
   pollPayout.executeWithOptions(
     { summary: known === 'pending' ? 'Wait until it is on its way' : 'Wait until it has arrived' },

@@ -80,9 +80,9 @@ function openRefundInbox() {
 }
 
 const send = (id: string) =>
-  sendRefund.executeWithOptions({ summary: 'Refund at the provider' }, [id])
+  sendRefund.executeWithOptions({ summary: 'Refund at the provider, or look it up' }, [id])
 const sendInTime = (id: string) =>
-  sendRefundInTime.executeWithOptions({ summary: 'Refund at the provider' }, [id])
+  sendRefundInTime.executeWithOptions({ summary: 'Refund at the provider, or look it up' }, [id])
 const poll = (id: string, checkInMs: number | null) =>
   pollRefund.executeWithOptions({ summary: 'Ask the provider for its verdict' }, [id, checkInMs])
 const settle = (id: string, verdict: RefundVerdict) =>
