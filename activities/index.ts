@@ -1,3 +1,4 @@
+import { newsActivities } from './news.ts'
 import { paymentActivities } from './payments.ts'
 import { payoutActivities } from './payouts.ts'
 import { refundActivities } from './refunds.ts'
@@ -16,6 +17,7 @@ export function createActivities(deps: Deps) {
     ...payoutActivities(deps),
     ...webhookActivities(deps),
     ...sweepActivities(deps),
+    ...newsActivities(deps),
   }
 }
 

@@ -1,6 +1,5 @@
 import type { PayoutCommand } from '../core/command.ts'
 import type { Delivery } from '../core/delivery.ts'
-import { AppError } from '../core/errors.ts'
 import type { PayoutStatus, PayoutVerdict } from '../core/payout.ts'
 import type { Cipher } from '../core/secrets.ts'
 import type { Db } from '../db/client.ts'
@@ -84,9 +83,9 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
       kind: Exclude<PayoutCommand['kind'], 'cancel'>,
     ): Promise<PayoutProgress> {
       const payout = await findRow(db, payouts, payoutId)
-      if (!(await isCommanded(db, payoutId, kind))) return record(payout, await look(payout))
       const provider = providerOf(payout)
-      if (!provider.simulatePayout) throw new AppError('conflict', 'It is not of a sandbox')
+      if (!provider.simulatePayout || !(await isCommanded(db, payoutId, kind)))
+        return record(payout, await look(payout))
       const verdict: PayoutVerdict =
         kind === 'complete'
           ? { status: 'completed', failureCode: null }

@@ -15,26 +15,19 @@ import {
   findTakenUp,
   type LifecycleKind,
   lifecycleKinds,
-  markNewsRead,
-  newsReadUntil,
   type Stranded,
   type SweptKind,
   strand,
-  strandForNews,
   sweptKinds,
   takeStranded,
 } from '../db/sweep.ts'
 import type { Log } from '../log.ts'
-import type { Providers } from '../providers/index.ts'
 import type { Now } from './now.ts'
 import { sendUpdate, startAgain } from './start.ts'
 
 const PAGE = 100
 const GRPC_DEADLINE_EXCEEDED = 4
 const GRPC_UNAVAILABLE = 14
-
-/** Providers list late, and the first time there was no other. */
-const NEWS_OVERLAP_MS = 60 * 60_000
 
 type Swept = { found: number; started: number; more: boolean }
 
@@ -54,9 +47,9 @@ function startsOf(stranded: Stranded): Start[] {
   return [...starts, ...stranded.deliveries.map(deliveryStart)]
 }
 
-type Deps = { db: Db; providers: Providers; now: Now; log: Log }
+type Deps = { db: Db; now: Now; log: Log }
 
-export function sweepActivities({ db, providers, now, log }: Deps) {
+export function sweepActivities({ db, now, log }: Deps) {
   return {
     /** Starts one page of what no workflow has taken up in time. */
     async startStranded(): Promise<Swept> {
@@ -96,25 +89,6 @@ export function sweepActivities({ db, providers, now, log }: Deps) {
           if (ids.length < PAGE) break
           after = ids.at(-1) ?? ''
         }
-      }
-      return found
-    },
-
-    /**
-     * Reads what the providers have decided since the last time, and hands what is news of something
-     * that has ended to the sweep. Returns how many there were.
-     */
-    async readNews(): Promise<number> {
-      let found = 0
-      for (const [name, provider] of Object.entries(providers)) {
-        const startedAt = await now()
-        const readUntil = await newsReadUntil(db, name)
-        const since = new Date((readUntil ?? startedAt).getTime() - NEWS_OVERLAP_MS)
-        for await (const told of provider.listNews(since)) {
-          if (await strandForNews(db, told, startedAt)) found++
-          Context.current().heartbeat(found)
-        }
-        await markNewsRead(db, name, startedAt)
       }
       return found
     },

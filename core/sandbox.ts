@@ -1,5 +1,8 @@
 import type { CaptureMethod, FailureCode } from './payment.ts'
 
+/** The name that the sandbox goes by in rows. */
+export const SANDBOX = 'sandbox'
+
 /** A charge as the sandbox provider keeps it: `created` has not taken any money yet. */
 export const sandboxStatuses = [
   'created',

@@ -3,6 +3,7 @@ import type { PayoutCommand } from '../core/command.ts'
 import { AppError } from '../core/errors.ts'
 import { hold } from '../core/ledger.ts'
 import { type Destination, maskDestination, type PayoutStatus } from '../core/payout.ts'
+import { SANDBOX } from '../core/sandbox.ts'
 import type { Cipher } from '../core/secrets.ts'
 import { firstSweepAt } from '../core/sweep.ts'
 import type { Db, Tx } from './client.ts'
@@ -117,5 +118,7 @@ export async function openPayoutCommand(
   const { from, done } = commandable[kind]
   if (!(from as readonly PayoutStatus[]).includes(payout.status))
     throw new AppError('conflict', `A payout that is ${payout.status} can't be ${done}.`)
+  if (kind !== 'cancel' && payout.provider !== SANDBOX)
+    throw new AppError('conflict', 'Only a payout of the sandbox can be told what becomes of it.')
   return insertCommand(tx, { merchantId, resourceId: id, kind, amount: null }, now)
 }

@@ -1,10 +1,9 @@
 import { eq, inArray, type SQL, sql } from 'drizzle-orm'
 import type { Delivery } from '../core/delivery.ts'
-import type { News } from '../providers/provider.ts'
 import type { Db, Tx } from './client.ts'
 import { findDeliveries } from './deliveries.ts'
 import { commands, payments } from './schema.ts'
-import { payouts, providerNews, refunds } from './transfer-schema.ts'
+import { payouts, refunds } from './transfer-schema.ts'
 import { deliveries } from './webhook-schema.ts'
 
 const swept = {
@@ -89,48 +88,4 @@ export async function strand(db: Db, kind: SweptKind, ids: string[], now: Date):
   await db.execute(sql`
     update ${table} set next_sweep_at = ${now.toISOString()}
     where ${inArray(table.id, ids)} and ${open} and next_sweep_at is null`)
-}
-
-/** What a provider can say that is not what we have recorded of something that has ended. */
-const news: { [O in News['object']]: { table: Due; differs: (status: string) => SQL } } = {
-  payment: {
-    table: payments,
-    differs: (status) =>
-      sql`${status} = 'succeeded' and status in ('failed', 'canceled') and amount_captured = 0`,
-  },
-  refund: {
-    table: refunds,
-    differs: (status) => sql`status in ('succeeded', 'failed') and status <> ${status}`,
-  },
-  payout: {
-    table: payouts,
-    differs: (status) => sql`
-      (${status} = 'failed' and status = 'completed')
-      or (${status} = 'completed' and status in ('failed', 'canceled'))`,
-  },
-}
-
-/**
- * Hands something that has ended to the sweep, because there is news of it: another run asks the
- * provider once more. Returns whether it was news.
- */
-export async function strandForNews(db: Db, told: News, now: Date): Promise<boolean> {
-  const { table, differs } = news[told.object]
-  const { rowCount } = await db.execute(sql`
-    update ${table} set next_sweep_at = ${now.toISOString()}
-    where id = ${told.id} and next_sweep_at is null and (${differs(told.verdict.status)})`)
-  return (rowCount ?? 0) > 0
-}
-
-/** Until when a provider's news have been read; null: never. */
-export async function newsReadUntil(db: Db, provider: string): Promise<Date | null> {
-  const [row] = await db.select().from(providerNews).where(eq(providerNews.provider, provider))
-  return row?.readUntil ?? null
-}
-
-export async function markNewsRead(db: Db, provider: string, readUntil: Date): Promise<void> {
-  await db
-    .insert(providerNews)
-    .values({ provider, readUntil })
-    .onConflictDoUpdate({ target: providerNews.provider, set: { readUntil } })
 }

@@ -1,11 +1,11 @@
-import type { SandboxStore } from '../core/sandbox.ts'
+import { SANDBOX, type SandboxStore } from '../core/sandbox.ts'
 import type { Provider } from './provider.ts'
 import { sandbox } from './sandbox.ts'
 
 export type Providers = Record<string, Provider>
 
 /** The provider of new payments. */
-export const DEFAULT_PROVIDER = 'sandbox'
+export const DEFAULT_PROVIDER = SANDBOX
 
 type ProviderDeps = {
   sandboxStore: SandboxStore

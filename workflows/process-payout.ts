@@ -22,6 +22,10 @@ const { sendPayout: sendPayoutInTime } = proxyActivities<Activities>({
   ...activityOptions,
   scheduleToCloseTimeout: PROVIDER_WINDOW_MS,
 })
+const { cancelPayout: cancelPayoutInTime } = proxyActivities<Activities>({
+  ...activityOptions,
+  scheduleToCloseTimeout: '1 hour',
+})
 
 type Payout = { id: string; inbox: PayoutInbox; announce: Announce }
 
@@ -69,24 +73,38 @@ function untilMoved({ id, inbox }: Payout, { status, checkInMs }: Open) {
 }
 
 /** The money stays held: either the provider decides after all, or an operator finds out. */
-async function parked({ id, inbox }: Payout): Promise<PayoutProgress | null> {
+async function park(id: string, inbox: PayoutInbox): Promise<void> {
   await parkPayout(id)
   inbox.enter('parked', '**Parked**: the provider does not decide. An operator has to find out.')
+}
+
+async function parked({ id, inbox }: Payout): Promise<PayoutProgress | null> {
+  await park(id, inbox)
   return ask(inbox.waiting, async () => {
     const sent = await send(id)
     return isOpen(sent) ? poll(id, sent.status, sent.checkInMs) : sent
   })
 }
 
-async function obey({ id, inbox }: Payout, { kind }: PayoutCommand): Promise<PayoutProgress> {
+async function obey(
+  { id, inbox }: Payout,
+  { kind }: PayoutCommand,
+): Promise<PayoutProgress | null> {
   const progress = await (kind === 'cancel' ? cancel(id, inbox) : simulate(id, inbox, kind))
   inbox.answered()
   return progress
 }
 
-function cancel(id: string, inbox: PayoutInbox): Promise<PayoutProgress> {
+/** Once it was asked for nothing is sent any more, however long the provider is away. */
+async function cancel(id: string, inbox: PayoutInbox): Promise<PayoutProgress | null> {
   inbox.enter('canceling', '**Canceling** at the provider, whose last word decides.')
-  return cancelPayout.executeWithOptions({ summary: 'Cancel at the provider' }, [id])
+  const summary = 'Cancel at the provider'
+  const canceled = await ask(inbox.waiting, () =>
+    cancelPayoutInTime.executeWithOptions({ summary }, [id]),
+  )
+  if (canceled || inbox.waiting.consideredCancelled) return canceled
+  await park(id, inbox)
+  return ask(inbox.waiting, () => cancelPayout.executeWithOptions({ summary }, [id]))
 }
 
 function simulate(id: string, inbox: PayoutInbox, kind: 'complete' | 'fail') {

@@ -1,0 +1,44 @@
+import { Context } from '@temporalio/activity'
+import type { Db } from '../db/client.ts'
+import { markNewsRead, newsReadUntil, strandForNews } from '../db/news.ts'
+import type { Providers } from '../providers/index.ts'
+import type { Now } from './now.ts'
+
+const PAGE = 100
+/** Providers list late, and clocks differ. */
+const NEWS_OVERLAP_MS = 10 * 60_000
+
+type Deps = { db: Db; providers: Providers; now: Now }
+
+export function newsActivities({ db, providers, now }: Deps) {
+  return {
+    /**
+     * Reads what the providers have decided since the last time, and hands what is news of something
+     * that has ended to the sweep. Returns how many there were.
+     */
+    async readNews(): Promise<number> {
+      let found = 0
+      for (const [name, provider] of Object.entries(providers)) {
+        const startedAt = await now()
+        const readUntil = await newsReadUntil(db, name)
+        const since = new Date((readUntil ?? startedAt).getTime() - NEWS_OVERLAP_MS)
+        for await (const page of pagesOf(provider.listNews(since))) {
+          found += await strandForNews(db, page, startedAt)
+          Context.current().heartbeat(found)
+        }
+        await markNewsRead(db, name, startedAt)
+      }
+      return found
+    },
+  }
+}
+
+async function* pagesOf<T>(all: AsyncIterable<T>): AsyncIterable<T[]> {
+  let page: T[] = []
+  for await (const one of all) {
+    if (page.push(one) < PAGE) continue
+    yield page
+    page = []
+  }
+  yield page
+}
