@@ -1,4 +1,4 @@
-import { eq, inArray, type SQL, sql } from 'drizzle-orm'
+import { inArray, sql } from 'drizzle-orm'
 import type { Delivery } from '../core/delivery.ts'
 import type { Db, Tx } from './client.ts'
 import { findDeliveries } from './deliveries.ts'
