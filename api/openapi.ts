@@ -37,6 +37,10 @@ takes longer, and is charged once), at \`down@upi\` the provider answers 503 twi
 
 const tags = [
   { name: 'Payments', description: 'Money from a payer, by UPI or card.' },
+  { name: 'Refunds', description: 'Money of a payment on its way back.' },
+  { name: 'Payouts', description: 'Money on its way out: to a UPI address or a bank account.' },
+  { name: 'Balance', description: 'What you have, what is on its way, what you owe.' },
+  { name: 'Balance transactions', description: 'What changed the balance, and how it was booked.' },
   { name: 'Orders', description: 'What a payment is for. It is paid once.' },
   { name: 'Events', description: 'What happened, each with its resource as it was then.' },
   { name: 'Event types', description: 'The catalog: what each event looks like.' },
@@ -103,9 +107,11 @@ function generate(app: OpenAPIHono<Env>) {
     servers: [{ url: '/', description: 'This server' }],
     tags,
   })
-  const { payment, order, account, webhook_endpoint } = eventResources
+  const { payment, refund, payout, order, account, webhook_endpoint } = eventResources
   const examples = {
     Payment: payment.examples.created,
+    Refund: refund.examples.created,
+    Payout: payout.examples.created,
     Order: order.examples.created,
     Account: account.examples.updated,
     WebhookEndpoint: webhook_endpoint.examples.disabled,

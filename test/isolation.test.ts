@@ -3,12 +3,14 @@ import { deliveries } from '../db/webhook-schema.ts'
 import { callAs, routesOf, testApp } from './app.ts'
 import type { Merchant } from './db.ts'
 import { addMerchant, testDb } from './db.ts'
-import { contents, expectRefusal, upi } from './http.ts'
+import { contents, expectRefusal, succeed, upi } from './http.ts'
+import { toVpa } from './till.ts'
 
 const db = testDb()
 const { app } = testApp(db)
 const root = '/api/v1'
 const url = 'https://shop.example/hooks'
+const payout = { amount: 1_000, currency: 'INR', destination: toVpa }
 const kinds = [
   'payments',
   'orders',
@@ -16,6 +18,9 @@ const kinds = [
   'webhook_endpoints',
   'webhook_deliveries',
   'api_keys',
+  'refunds',
+  'payouts',
+  'balance_transactions',
 ] as const
 type Kind = (typeof kinds)[number]
 
@@ -39,6 +44,20 @@ const fixtures: Record<string, Fixture> = {
   'GET /payments/:id': { of: 'payments' },
   'POST /payments/:id/capture': { of: 'payments', body: { amount: 1 } },
   'POST /payments/:id/cancel': { of: 'payments' },
+  'POST /payments/:id/refunds': { of: 'payments', body: { amount: 1 } },
+  'GET /payments/:id/refunds': { of: 'payments' },
+  'GET /refunds': { list: 'refunds', filters: { payment_id: 'payments' } },
+  'GET /refunds/:id': { of: 'refunds' },
+  'POST /payouts': { create: payout },
+  'GET /payouts': { list: 'payouts' },
+  'GET /payouts/:id': { of: 'payouts' },
+  'POST /payouts/:id/cancel': { of: 'payouts' },
+  'POST /test/payouts/:id/complete': { of: 'payouts' },
+  'POST /test/payouts/:id/fail': { of: 'payouts' },
+  'GET /balance': { own: true },
+  'GET /balance_transactions': { list: 'balance_transactions', filters: { source: 'refunds' } },
+  'GET /balance_transactions/:id': { of: 'balance_transactions' },
+  'POST /test/balance_topups': { own: true, body: { amount: 1_000, currency: 'INR' } },
   'POST /orders': { create: { amount: 50_000, currency: 'INR', reference: 'ORDER_1' } },
   'GET /orders': { list: 'orders', filters: { reference: 'reference' } },
   'GET /orders/:id': { of: 'orders' },
@@ -89,7 +108,12 @@ async function fill(merchant: Merchant, reference: string): Promise<Owned> {
   const order = { amount: 50_000, currency: 'INR', reference }
   const { body } = await call('POST', `${root}/orders`, order)
   await call('POST', `${root}/payments`, upi)
-  await call('POST', `${root}/payments`, { ...upi, order_id: body.id })
+  const paid = await call('POST', `${root}/payments`, { ...upi, order_id: body.id })
+  await succeed(db, paid.body.id)
+  for (const amount of [1_000, 2_000]) {
+    await call('POST', `${root}/payments/${paid.body.id}/refunds`, { amount })
+    await call('POST', `${root}/payouts`, { ...payout, amount })
+  }
   await call('POST', `${root}/api_keys`, {})
   await db.update(deliveries).set({ status: 'failed', nextSweepAt: null })
   const newest = async (kind: Kind) => {
@@ -178,6 +202,16 @@ test('the account is that of who asks, and so is what it changes', async () => {
   expect(renamed.body.id).not.toBe(before.id)
   expect((await stranger('GET', `${root}/account`)).body).toEqual(renamed.body)
   expect((await owner('GET', `${root}/account`)).body).toEqual(before)
+})
+
+test('the balance is that of who asks, and so is what is added to it', async () => {
+  const before = (await owner('GET', `${root}/balance`)).body
+  const [{ amount }] = (await stranger('GET', `${root}/balance`)).body.available
+  const topup = { amount: 1_234, currency: 'INR' }
+  expect((await stranger('POST', `${root}/test/balance_topups`, topup)).status).toBe(201)
+  const { body } = await stranger('GET', `${root}/balance`)
+  expect(body.available).toEqual([{ amount: amount + 1_234, currency: 'INR' }])
+  expect((await owner('GET', `${root}/balance`)).body).toEqual(before)
 })
 
 test("a payment can not be for another merchant's order", async () => {

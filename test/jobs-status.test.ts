@@ -23,7 +23,13 @@ const nothing = {
   object: 'jobs_status',
   workflows: {
     ...none,
-    by_type: { processPayment: none, publishEvent: none, deliverWebhook: none },
+    by_type: {
+      processPayment: none,
+      processRefund: none,
+      processPayout: none,
+      publishEvent: none,
+      deliverWebhook: none,
+    },
   },
   deliveries: { pending: 0, failed: 0 },
 }
@@ -49,9 +55,9 @@ test("it counts the merchant's workflows by type, and deliveries, and nobody els
       running: 3,
       failed: 0,
       by_type: {
+        ...nothing.workflows.by_type,
         processPayment: { running: 2, failed: 0 },
         publishEvent: { running: 1, failed: 0 },
-        deliverWebhook: none,
       },
     },
     deliveries: { pending: 1, failed: 0 },
@@ -66,8 +72,7 @@ test("it counts the merchant's workflows by type, and deliveries, and nobody els
     }, 'the delivery to fail'),
   )
   expect(failed.workflows.by_type).toEqual({
-    processPayment: none,
-    publishEvent: none,
+    ...nothing.workflows.by_type,
     deliverWebhook: { running: 0, failed: 1 },
   })
   expect(failed.deliveries).toEqual({ pending: 0, failed: 1 })

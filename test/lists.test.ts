@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { testDb } from './db.ts'
 import { expectRefusal, fail, succeed, testShop, upi } from './http.ts'
+import { settlePayoutAs, settleRefundAs, testTill } from './till.ts'
 
 const db = testDb()
 const COUNT = 8
@@ -14,6 +15,9 @@ const kinds = [
   'webhook_endpoints',
   'webhook_deliveries',
   'api_keys',
+  'refunds',
+  'payouts',
+  'balance_transactions',
 ] as const
 type Kind = (typeof kinds)[number]
 
@@ -28,6 +32,9 @@ const made: Record<Kind, string[]> = {
   webhook_endpoints: [],
   webhook_deliveries: [],
   api_keys: [],
+  refunds: [],
+  payouts: [],
+  balance_transactions: [],
 }
 
 /** Three objects share each moment, so that a page ends amid equals. */
@@ -44,7 +51,8 @@ const newestFirst = (a: Item, b: Item) =>
 
 /** COUNT of each kind, at moments of their own. The first endpoint hears of every order. */
 beforeAll(async () => {
-  call = (await testShop(db)).call
+  const till = await testTill(db)
+  call = till.call
   const post = async (path: string, body: object) => {
     const { status, body: answer } = await call('POST', `/api/v1/${path}`, body)
     expect(status).toBe(201)
@@ -60,26 +68,42 @@ beforeAll(async () => {
     made.orders.push(await post('orders', { ...order, reference: `R-${n}` }))
   for (let n = 0; n < COUNT; n++) made.payments.push(await post('payments', upi))
   for (let n = 1; n < COUNT; n++) await post('api_keys', {}) // one is there
+  const [paid = ''] = made.payments
+  await succeed(db, paid)
+  for (let n = 0; n < COUNT; n++) {
+    made.refunds.push(await till.refund(paid, 1_000))
+    made.payouts.push(await till.payOut(1_000))
+  }
 
   const { rows: found } = await db.execute<{ id: string; kind: Kind }>(sql`
     select id, 'events' as kind from events union all
     select id, 'webhook_deliveries' from webhook_deliveries union all
+    select id, 'balance_transactions' from balance_transactions union all
     select id, 'api_keys' from api_keys order by id`)
   for (const { id, kind } of found) made[kind].push(id)
-  for (const kind of kinds)
-    for (const [n, id] of made[kind].entries())
-      await db.execute(
-        sql`update ${sql.identifier(kind)} set created_at = ${moment(n).toISOString()}
-          where id = ${id}`,
-      )
+  await db.transaction(async (tx) => {
+    await tx.execute(sql`set local session_replication_role = replica`) // what is posted stays
+    for (const kind of kinds)
+      for (const [n, id] of made[kind].entries())
+        await tx.execute(
+          sql`update ${sql.identifier(kind)} set created_at = ${moment(n).toISOString()}
+            where id = ${id}`,
+        )
+  })
 })
+
+/** All have an event when they are created, and one payment succeeded; of each move one is booked. */
+const lengths: Partial<Record<Kind, number>> = {
+  events: 4 * COUNT + 1,
+  balance_transactions: 2 * COUNT + 1,
+}
 
 describe.each(kinds)('the list of %s', (kind) => {
   const length = () => made[kind].length
 
   test('holds each one, newest first', async () => {
     const all = await list(kind, '?limit=100')
-    expect(length()).toBe(kind === 'events' ? 2 * COUNT : COUNT)
+    expect(length()).toBe(lengths[kind] ?? COUNT)
     expect([...idsOf(all)].sort()).toEqual([...made[kind]].sort())
     expect(idsOf(all)).toEqual([...all.data].sort(newestFirst).map(({ id }) => id))
     expect(all.has_more).toBe(false)
@@ -138,7 +162,7 @@ describe.each(kinds)('the list of %s', (kind) => {
 
   test('has no more than twenty on a page unless it is asked for', async () => {
     const { data, has_more } = await list(kind)
-    expect([data.length, has_more]).toEqual([Math.min(length(), 20), false])
+    expect([data.length, has_more]).toEqual([Math.min(length(), 20), length() > 20])
     expectRefusal(await call('GET', `/api/v1/${kind}?limit=101`), 400, 'invalid_request', 'limit')
   })
 })
@@ -190,11 +214,57 @@ describe('filters', () => {
     expect((await list('orders', '?status=paid')).data).toEqual([])
   })
 
+  test('refunds by status and by payment, which is its own list, too', async () => {
+    const { call, paid, refund } = await testTill(db)
+    const [one, other] = [await paid(), await paid()]
+    const ids = [await refund(one, 1), await refund(one, 2), await refund(other, 3)]
+    const [first = '', second, third = ''] = ids
+    await settleRefundAs(db, first, 'succeeded')
+    await settleRefundAs(db, third, 'failed')
+    const query = async (path: string) =>
+      (await call('GET', `/api/v1/${path}`)).body.data.map(({ id }: Item) => id)
+    expect(await query('refunds?status=succeeded')).toEqual([first])
+    expect(await query('refunds?status=pending')).toEqual([second])
+    expect(await query('refunds?status=failed')).toEqual([third])
+    expect(await query(`refunds?payment_id=${one}`)).toEqual([second, first])
+    expect(await query(`refunds?payment_id=${one}&status=failed`)).toEqual([])
+    expect(await query('refunds?payment_id=pay_404')).toEqual([])
+    expect(await query(`payments/${one}/refunds`)).toEqual([second, first])
+    expect(await query(`payments/${one}/refunds?status=succeeded`)).toEqual([first])
+    expect(await query(`payments/${one}/refunds?starting_after=${second}`)).toEqual([first])
+    expect(await query(`payments/${other}/refunds`)).toEqual([third])
+    const nowhere = await call('GET', '/api/v1/payments/pay_404/refunds')
+    expectRefusal(nowhere, 404, 'not_found')
+  })
+
+  test('payouts by status', async () => {
+    const [canceled = ''] = made.payouts
+    expect((await list('payouts', '?status=pending')).data).toHaveLength(COUNT)
+    await settlePayoutAs(db, canceled, 'canceled')
+    expect(idsOf(await list('payouts', '?status=canceled'))).toEqual([canceled])
+    expect((await list('payouts', '?status=pending')).data).toHaveLength(COUNT - 1)
+    expect((await list('payouts', '?status=completed')).data).toEqual([])
+  })
+
+  test('balance transactions by type and by source', async () => {
+    const [refund, payout] = [made.refunds[1], made.payouts[1]]
+    const sources = async (query: string) =>
+      (await list('balance_transactions', query)).data.map(({ type, source }) => [type, source])
+    expect(await sources('?type=payment')).toEqual([['payment', made.payments[0]]])
+    expect(await sources('?type=refund')).toHaveLength(COUNT)
+    expect(await sources('?type=late_payout')).toEqual([])
+    expect(await sources(`?source=${refund}`)).toEqual([['refund', refund]])
+    expect(await sources(`?source=${payout}&type=payout`)).toEqual([['payout', payout]])
+    expect(await sources(`?source=${payout}&type=refund`)).toEqual([])
+    expect(await sources('?source=po_404')).toEqual([])
+  })
+
   test('events by type', async () => {
     const ofOrders = await list('events', '?type=order.created')
     expect(ofOrders.data.map(({ type }) => type)).toEqual(Array(COUNT).fill('order.created'))
     expect((await list('events', '?type=payment.created')).data).toHaveLength(COUNT)
     expect((await list('events', '?type=payment.failed')).data).toEqual([])
+    expect((await list('events', '?type=refund.created')).data).toHaveLength(COUNT)
   })
 
   test('deliveries by endpoint, event and status', async () => {

@@ -2,7 +2,8 @@ import { z } from '@hono/zod-openapi'
 import { type ErrorCode, errorKinds } from '../core/errors.ts'
 import { callAs, routesOf, testApp } from './app.ts'
 import { testDb } from './db.ts'
-import { testShop, upi } from './http.ts'
+import { upi } from './http.ts'
+import { testTill, toBank } from './till.ts'
 
 const db = testDb()
 const { app } = testApp(db, { receiverSecret: 'whsec_eA==' })
@@ -148,7 +149,8 @@ test('the headers that come with an answer are named', () => {
 })
 
 test('the examples of bodies can be sent as they are', async () => {
-  const { call } = await testShop(db)
+  const { call, topUp } = await testTill(db)
+  await topUp(100_000)
   const sent = []
   for (const { route, operation } of operations) {
     const schema = operation.requestBody?.content['application/json'].schema
@@ -171,7 +173,7 @@ function exampleOf(schema: Json): Json {
 }
 
 test('answers are as the document says, whether good or bad', async () => {
-  const { call } = await testShop(db)
+  const { call, topUp, paid, refund, payOut } = await testTill(db)
   const api = '/api/v1'
   const made: Record<string, string> = {}
   const create = async (path: string, body: object) => {
@@ -181,7 +183,12 @@ test('answers are as the document says, whether good or bad', async () => {
   await create('orders', { amount: 100, currency: 'INR', metadata: { a: 'b' } })
   await create('payments', upi)
   await create('api_keys', { name: 'Second' })
-  for (const path of ['events', 'webhook_deliveries'])
+  await topUp(100_000)
+  made.payouts = await payOut(1_000)
+  await create('payouts', { amount: 1_000, currency: 'INR', destination: toBank })
+  made.payments = await paid()
+  made.refunds = await refund(made.payments, 1_000)
+  for (const path of ['events', 'webhook_deliveries', 'balance_transactions'])
     made[path] = (await call('GET', `${api}/${path}?limit=1`)).body.data[0].id
 
   const gets = operations.filter(({ method, route }) => method === 'get' && !route.includes('jobs'))

@@ -6,7 +6,8 @@ import { releaseKey } from '../db/idempotency.ts'
 import { commands } from '../db/schema.ts'
 import { findTakenUp, sweptKinds, takeStranded } from '../db/sweep.ts'
 import { testDb } from './db.ts'
-import { testShop, upi } from './http.ts'
+import { upi } from './http.ts'
+import { testTill } from './till.ts'
 
 const db = testDb()
 const COPIES = 3_000
@@ -18,20 +19,26 @@ let logged: Query[] = []
 const logger = { logQuery: (text: string, params: unknown[]) => logged.push({ text, params }) }
 const watched: Db = drizzle({ client: db.$client, schema, casing: 'snake_case', logger })
 
-let call: Awaited<ReturnType<typeof testShop>>['call']
-const ids = { endpoint: '', event: '', payment: '', order: '' }
+let call: Awaited<ReturnType<typeof testTill>>['call']
+const ids = { endpoint: '', event: '', payment: '', order: '', paid: '', refund: '', topup: '' }
 
-/** Copies a row of a merchant's many times, each a second older than the last. */
+/** Copies a row of a merchant's many times, each a second older than the last, past any trigger. */
 async function copy(table: string, id: string, changes: string) {
-  await db.execute(
-    sql.raw(`insert into ${table} select (jsonb_populate_record(row, jsonb_build_object(
+  await db.transaction(async (tx) => {
+    await tx.execute(sql`set local session_replication_role = replica`)
+    await tx.execute(sql.raw(copying(table, id, changes)))
+  })
+}
+
+function copying(table: string, id: string, changes: string): string {
+  return `insert into ${table} select (jsonb_populate_record(row, jsonb_build_object(
         'id', row.id || n, 'created_at', row.created_at - n * interval '1 s', ${changes}))).*
-      from ${table} row, generate_series(1, ${COPIES}) n where row.id = '${id}'`),
-  )
+      from ${table} row, generate_series(1, ${COPIES}) n where row.id = '${id}'`
 }
 
 beforeAll(async () => {
-  call = (await testShop(watched)).call
+  const till = await testTill(watched)
+  call = till.call
   const post = async (path: string, body: object) =>
     (await call('POST', `/api/v1/${path}`, body)).body.id as string
   ids.endpoint = await post('webhook_endpoints', { url: 'https://shop.example/hooks' })
@@ -50,6 +57,17 @@ beforeAll(async () => {
   const target = `'endpoint_id', row.endpoint_id || case when n % 8 = 0 then '' else n::text end`
   const rest = `'next_sweep_at', null, 'event_id', row.event_id || n, ${target}`
   await copy('webhook_deliveries', body.data[0].id, `${status('pending', 'delivered')}, ${rest}`)
+  ids.topup = await till.topUp(10_000)
+  ids.paid = await till.paid()
+  ids.refund = await till.refund(ids.paid, 1_000)
+  const payout = await till.payOut(1_000)
+  const newest = (await call('GET', '/api/v1/balance_transactions?limit=1')).body.data[0].id
+  const ofPayment = `'payment_id', row.payment_id || case when n % 8 = 0 then '' else n::text end`
+  const failure = `'failure_code', ${half('null', "'declined'")}, 'next_sweep_at', null`
+  await copy('refunds', ids.refund, `${status('pending', 'failed')}, ${failure}, ${ofPayment}`)
+  await copy('payouts', payout, `${status('pending', 'failed')}, ${failure}`)
+  const booked = `'type', ${half(`'payout'`, `'payment'`)}, 'source_id', row.source_id || n`
+  await copy('balance_transactions', newest, booked)
   await db.execute(sql`analyze`)
 })
 
@@ -102,11 +120,19 @@ const lists: [path: string, index: string][] = [
   ['webhook_deliveries?endpoint_id=:endpoint', 'webhook_deliveries_endpoint_idx'],
   ['webhook_endpoints', 'webhook_endpoints_list_idx'],
   ['api_keys', 'api_keys_list_idx'],
+  ['refunds', 'refunds_list_idx'],
+  ['refunds?status=pending', 'refunds_status_idx'],
+  ['refunds?payment_id=:paid', 'refunds_payment_idx'],
+  ['payments/:paid/refunds', 'refunds_payment_idx'],
+  ['payouts', 'payouts_list_idx'],
+  ['payouts?status=pending', 'payouts_status_idx'],
+  ['balance_transactions', 'balance_transactions_list_idx'],
 ]
 
 test.each(lists)('the list %s is read in the order of %s', async (path, index) => {
   const plans = await plansOf(async () => {
-    const { status } = await call('GET', `/api/v1/${path.replace(':endpoint', ids.endpoint)}`)
+    const real = path.replace(':endpoint', ids.endpoint).replace(':paid', ids.paid)
+    const { status } = await call('GET', `/api/v1/${real}`)
     expect(status).toBe(200)
   }, /order by .* desc/)
   expect(plans).toHaveLength(1)
@@ -125,11 +151,9 @@ test.each([
 test('what the sweep looks for is found by its index, in its order', async () => {
   const longAfter = new Date(Date.now() + 3_600_000)
   const plans = await plansOf(() => takeStranded(watched, longAfter, 100), /^\s*with due/)
-  expect(plans).toHaveLength(3)
-  const [payments = [], deliveries = [], commands = []] = plans
-  expectIndex([payments], 'payments_sweep_idx')
-  expectIndex([commands], 'commands_sweep_idx')
-  expectIndex([deliveries], 'webhook_deliveries_sweep_idx')
+  const tables = ['commands', 'payments', 'payouts', 'refunds', 'webhook_deliveries']
+  expect(plans).toHaveLength(tables.length)
+  for (const [n, table] of tables.entries()) expectIndex([plans[n] ?? []], `${table}_sweep_idx`)
 })
 
 test('the open command of a resource, and the key of a request, are found by their indexes', async () => {
@@ -157,6 +181,20 @@ test.each(sweptKinds)(
   async (kind) => {
     const page = { after: '', before: new Date(), limit: 100 }
     const plans = await plansOf(() => findTakenUp(watched, kind, page), /order by id limit/)
-    expectIndex(plans, kind === 'payments' ? 'payments_open_idx' : 'webhook_deliveries_open_idx')
+    expectIndex(plans, kind === 'deliveries' ? 'webhook_deliveries_open_idx' : `${kind}_open_idx`)
   },
 )
+
+test('what was booked of one source is found by its index, and so is how', async () => {
+  const query = `/api/v1/balance_transactions?source=${ids.refund}`
+  const plans = await plansOf(() => call('GET', query), /^select .* from "(balance|ledger_p)/)
+  const [transactions = [], postings = []] = plans
+  const used = transactions.map((node) => node['Index Name'])
+  expect(used).toContain('balance_transactions_source_key')
+  expect(used).not.toContain('balance_transactions_list_idx')
+  const nodes = postings.map((node) => node['Node Type'])
+  expect(nodes).not.toContain('Seq Scan')
+  expect(postings.map((node) => node['Index Name'])).toContain(
+    'ledger_postings_transaction_id_account_pk',
+  )
+})
