@@ -69,7 +69,8 @@ async function insertRow(tx: Tx, payment: PaymentRow, values: NewRefund, now: Da
 }
 
 /** Locks the payment, so that no two refunds take the same money. */
-async function takeFromPayment(tx: Tx, { merchantId, paymentId, amount }: NewRefund, now: Date) {
+async function takeFromPayment(tx: Tx, values: NewRefund, now: Date): Promise<PaymentRow> {
+  const { merchantId, paymentId, amount } = values
   const theirs = and(eq(payments.id, paymentId), eq(payments.merchantId, merchantId))
   const left = sql`${payments.amountCaptured} - ${payments.amountRefunded}`
   const [taken] = await tx
@@ -81,6 +82,8 @@ async function takeFromPayment(tx: Tx, { merchantId, paymentId, amount }: NewRef
   const [payment] = await tx.select().from(payments).where(theirs)
   if (!payment) throw new AppError('not_found', `No such payment: ${paymentId}`)
   const { status, amountCaptured, amountRefunded } = payment
+  const isThereNow = amountCaptured - amountRefunded >= amount // captured since we tried
+  if (isThereNow) return takeFromPayment(tx, values, now)
   if (amountCaptured === 0)
     throw new AppError('conflict', `A payment that is ${status} can't be refunded.`)
   const message = `Only ${amountCaptured - amountRefunded} is left to refund.`
