@@ -220,3 +220,22 @@ export async function untilStage(handle: RefundHandle | PayoutHandle, stage: str
 export function tookMs({ createdAt, updatedAt }: { createdAt: Date; updatedAt: Date }): number {
   return updatedAt.getTime() - createdAt.getTime()
 }
+
+type Paid = Awaited<ReturnType<ReturnType<typeof testTransfers>['payout']>>
+
+/** Of a payout: the merchant had 500.00, and pays out 200.00. */
+export function expectPaid({ outcome, row, transfers, events, booked, ...rest }: Paid) {
+  expect(outcome).toBe('completed')
+  expect(row).toMatchObject({ status: 'completed', failureCode: null, nextSweepAt: null })
+  const sent = transfers.filter(({ status }) => status !== 'unavailable')
+  expect(sent).toMatchObject([{ id: row.providerRef, amount: 20_000 }])
+  expect(events).toEqual(['payout.created', 'payout.processing', 'payout.completed'])
+  expect(booked).toEqual(['payout', 'payout_settlement'])
+  expect(rest).toMatchObject({ available: 30_000, held: 0, owed: 0, out: -30_000 })
+}
+
+export function expectKept({ outcome, row, booked, ...rest }: Paid, status: 'failed' | 'canceled') {
+  expect([outcome, row.status, row.needsAttention]).toEqual([status, status, false])
+  expect(booked).toEqual(['payout', status === 'failed' ? 'payout_failure' : 'payout_cancel'])
+  expect(rest).toMatchObject({ available: 50_000, held: 0, owed: 0, out: -50_000 })
+}
