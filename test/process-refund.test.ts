@@ -1,6 +1,8 @@
 import type { Provider, ProviderRefund } from '../providers/provider.ts'
 import { refundState, resolveRefund } from '../workflows/index.ts'
 import {
+  expectGivenBack,
+  expectRefunded,
   type RefundHandle,
   testTransfers,
   tookMs,
@@ -10,30 +12,8 @@ import {
 
 const { temporal, refund, refundOf } = testTransfers()
 
-type Refunded = Awaited<ReturnType<typeof refund>>
-
 const DAY = 86_400_000
 const HOUR = 3_600_000
-
-/** The payment was of 500.00, the refund of 200.00. */
-function expectRefunded({ outcome, row, payment, transfers, events, booked, ...rest }: Refunded) {
-  expect(outcome).toBe('succeeded')
-  expect(row).toMatchObject({ status: 'succeeded', failureCode: null, nextSweepAt: null })
-  expect(payment).toMatchObject({ status: 'succeeded', amountRefunded: 20_000 })
-  const sent = transfers.filter(({ status }) => status !== 'unavailable')
-  expect(sent).toMatchObject([{ id: row.providerRef, status: 'succeeded', amount: 20_000 }])
-  expect(events).toEqual(['refund.created', 'refund.succeeded'])
-  expect(booked).toEqual(['refund', 'refund_settlement'])
-  expect(rest).toMatchObject({ available: 30_000, held: 0, owed: 0, out: -30_000 })
-}
-
-function expectGivenBack({ row, payment, events, booked, ...rest }: Refunded) {
-  expect(row.status).toBe('failed')
-  expect(payment).toMatchObject({ status: 'succeeded', amountRefunded: 0 })
-  expect(events).toEqual(['refund.created', 'refund.failed'])
-  expect(booked).toEqual(['refund', 'refund_failure'])
-  expect(rest).toMatchObject({ available: 50_000, held: 0, owed: 0, out: -50_000 })
-}
 
 describe('The sandbox', () => {
   test('refunds at once, and the held money has gone', async () => {

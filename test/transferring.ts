@@ -36,6 +36,7 @@ export type TransferOptions<Handle = unknown> = {
   delayMs?: number
   wrap?: (provider: Provider) => Partial<Provider>
   activities?: (real: TransferActivities) => Partial<TransferActivities>
+  activitiesDb?: Db // as a worker sees it
   before?: (id: string) => Promise<unknown>
   use?: (handle: Handle) => Promise<unknown>
 }
@@ -80,9 +81,14 @@ export function testTransfers(server: () => TestTemporal = timeSkippingEnv) {
 
   /** The activities alone, for a test that calls them as Temporal would. */
   function activitiesOf<H>(options: TransferOptions<H>): TransferActivities {
-    const { activities = () => ({}) } = options
+    const { activities = () => ({}), activitiesDb = db } = options
     const { use: _, ...rest } = options
-    const deps = { db, providers: { sandbox: provider(rest) }, cipher: testCipher, now }
+    const deps = {
+      db: activitiesDb,
+      providers: { sandbox: provider(rest) },
+      cipher: testCipher,
+      now,
+    }
     const real = { ...refundActivities(deps), ...payoutActivities(deps) }
     return { ...real, ...activities(real) }
   }
@@ -237,5 +243,35 @@ export function expectPaid({ outcome, row, transfers, events, booked, ...rest }:
 export function expectKept({ outcome, row, booked, ...rest }: Paid, status: 'failed' | 'canceled') {
   expect([outcome, row.status, row.needsAttention]).toEqual([status, status, false])
   expect(booked).toEqual(['payout', status === 'failed' ? 'payout_failure' : 'payout_cancel'])
+  expect(rest).toMatchObject({ available: 50_000, held: 0, owed: 0, out: -50_000 })
+}
+
+type Refunded = Awaited<ReturnType<ReturnType<typeof testTransfers>['refund']>>
+
+/** Of a refund: the payment was of 500.00, the refund of 200.00. */
+export function expectRefunded({
+  outcome,
+  row,
+  payment,
+  transfers,
+  events,
+  booked,
+  ...rest
+}: Refunded) {
+  expect(outcome).toBe('succeeded')
+  expect(row).toMatchObject({ status: 'succeeded', failureCode: null, nextSweepAt: null })
+  expect(payment).toMatchObject({ status: 'succeeded', amountRefunded: 20_000 })
+  const sent = transfers.filter(({ status }) => status !== 'unavailable')
+  expect(sent).toMatchObject([{ id: row.providerRef, status: 'succeeded', amount: 20_000 }])
+  expect(events).toEqual(['refund.created', 'refund.succeeded'])
+  expect(booked).toEqual(['refund', 'refund_settlement'])
+  expect(rest).toMatchObject({ available: 30_000, held: 0, owed: 0, out: -30_000 })
+}
+
+export function expectGivenBack({ row, payment, events, booked, ...rest }: Refunded) {
+  expect(row.status).toBe('failed')
+  expect(payment).toMatchObject({ status: 'succeeded', amountRefunded: 0 })
+  expect(events).toEqual(['refund.created', 'refund.failed'])
+  expect(booked).toEqual(['refund', 'refund_failure'])
   expect(rest).toMatchObject({ available: 50_000, held: 0, owed: 0, out: -50_000 })
 }
