@@ -28,21 +28,24 @@ const verdicts: Verdicts<PayoutVerdictStatus, PayoutFailureCode> = {
 }
 
 export function openPayoutInbox() {
+  const commands: { kind: PayoutCommand['kind']; turn: number }[] = []
   let asked = 0
+  let taken = 0
   let answered = 0
-  let command: PayoutCommand | null = null
   const inbox = Object.assign(
     openInbox<PayoutStage, PayoutStatus, PayoutVerdict>('submitting', 'pending'),
     {
-      /** Whatever is told from then on ends the next waiting. */
+      /** In their order. Whatever is told from then on ends the next waiting. */
       takeCommand(): PayoutCommand | null {
-        const taken = command
-        command = null
         if (inbox.waiting.consideredCancelled) inbox.waiting = new CancellationScope()
-        return taken
+        const next = commands.shift()
+        if (!next) return null
+        taken = next.turn
+        return { kind: next.kind }
       },
+      /** The one that was taken. */
       answered(): void {
-        answered = asked
+        answered = taken
       },
     },
   )
@@ -59,21 +62,24 @@ export function openPayoutInbox() {
   heedCancel()
   return inbox
 
-  /** What the sandbox is told waits until the sandbox has it. */
   async function obey(kind: PayoutCommand['kind']): Promise<PayoutStatus> {
-    command ??= { kind }
-    const turn = ++asked
-    if (kind === 'cancel' || inbox.state.stage !== 'submitting') inbox.waiting.cancel()
+    const turn = ask(kind)
     const isOver = () => inbox.state.stage === 'done' || answered >= turn
     await CancellationScope.nonCancellable(() => condition(isOver))
     return inbox.state.status
   }
 
+  /** What the sandbox is told waits until the sandbox has it. */
+  function ask(kind: PayoutCommand['kind']): number {
+    commands.push({ kind, turn: ++asked })
+    const { stage } = inbox.state
+    const isWaiting = stage === 'waiting' || stage === 'parked'
+    if (isWaiting || (stage === 'submitting' && kind === 'cancel')) inbox.waiting.cancel()
+    return asked
+  }
+
   /** A Cancel from the UI is the `cancel` command. */
   function heedCancel(): void {
-    CancellationScope.current().cancelRequested.catch(() => {
-      command ??= { kind: 'cancel' }
-      inbox.waiting.cancel()
-    })
+    CancellationScope.current().cancelRequested.catch(() => ask('cancel'))
   }
 }

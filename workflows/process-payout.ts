@@ -3,7 +3,7 @@ import type { Activities } from '../activities/index.ts'
 import type { PayoutProgress, PayoutSettled } from '../activities/payouts.ts'
 import type { PayoutCommand } from '../core/command.ts'
 import type { Delivery } from '../core/delivery.ts'
-import type { PayoutStatus } from '../core/payout.ts'
+import type { PayoutStatus, PayoutVerdict } from '../core/payout.ts'
 import {
   type Announce,
   activityOptions,
@@ -27,7 +27,13 @@ const { cancelPayout: cancelPayoutInTime } = proxyActivities<Activities>({
   scheduleToCloseTimeout: '1 hour',
 })
 
-type Payout = { id: string; inbox: PayoutInbox; announce: Announce }
+type Payout = {
+  id: string
+  inbox: PayoutInbox
+  announce: Announce
+  parkedAs: PayoutStatus | null // until it moves from there, there is nothing to wait for
+  isCanceling: boolean // the provider has not answered yet: nothing must be sent meanwhile
+}
 
 /** `created` are the deliveries of the event that the payout was committed with. */
 export async function processPayout(payoutId: string, created: Delivery[]): Promise<PayoutStatus> {
@@ -36,23 +42,29 @@ export async function processPayout(payoutId: string, created: Delivery[]): Prom
   return runLifecycle(
     inbox,
     created,
-    (announce) => untilSettled({ id: payoutId, inbox, announce }),
+    (announce) =>
+      untilSettled({ id: payoutId, inbox, announce, parkedAs: null, isCanceling: false }),
     describeVerdict,
   )
 }
 
-/** Null is what nobody knows: something has ended the waiting, or its time is over. */
+/**
+ * Null is what nobody knows: something has ended the waiting, or its time is over. A verdict that is
+ * told comes before a command, which it may answer.
+ */
 async function untilSettled(payout: Payout): Promise<PayoutSettled> {
   const { id, inbox, announce } = payout
   let progress: PayoutProgress | null = await ask(inbox.waiting, () => sendInTime(id))
   for (;;) {
     if (progress && isOpen(progress)) announce(progress.deliveries)
     if (progress) inbox.state = { ...inbox.state, status: progress.status }
-    const command = inbox.takeCommand()
-    if (command) progress = await obey(payout, command)
+    const command = inbox.told ? null : inbox.takeCommand()
+    if (inbox.told) progress = await record(payout, inbox.told)
+    else if (command) progress = await obey(payout, command)
     else if (progress && !isOpen(progress)) return progress
-    else if (inbox.told) progress = await record(payout)
-    else progress = progress ? await untilMoved(payout, progress) : await parked(payout)
+    else if (progress && progress.status !== payout.parkedAs)
+      progress = await untilMoved(payout, progress)
+    else progress = await parked(payout)
   }
 }
 
@@ -73,38 +85,35 @@ function untilMoved({ id, inbox }: Payout, { status, checkInMs }: Open) {
 }
 
 /** The money stays held: either the provider decides after all, or an operator finds out. */
-async function park(id: string, inbox: PayoutInbox): Promise<void> {
+async function parked(payout: Payout): Promise<PayoutProgress | null> {
+  const { id, inbox } = payout
   await parkPayout(id)
+  payout.parkedAs = inbox.state.status
   inbox.enter('parked', '**Parked**: the provider does not decide. An operator has to find out.')
-}
-
-async function parked({ id, inbox }: Payout): Promise<PayoutProgress | null> {
-  await park(id, inbox)
+  if (payout.isCanceling) return canceled(payout, cancel)
   return ask(inbox.waiting, async () => {
     const sent = await send(id)
     return isOpen(sent) ? poll(id, sent.status, sent.checkInMs) : sent
   })
 }
 
-async function obey(
-  { id, inbox }: Payout,
-  { kind }: PayoutCommand,
-): Promise<PayoutProgress | null> {
-  const progress = await (kind === 'cancel' ? cancel(id, inbox) : simulate(id, inbox, kind))
+async function obey(payout: Payout, { kind }: PayoutCommand): Promise<PayoutProgress | null> {
+  const { id, inbox } = payout
+  const progress = await (kind === 'cancel' ? tryToCancel(payout) : simulate(id, inbox, kind))
   inbox.answered()
   return progress
 }
 
-/** Once it was asked for nothing is sent any more, however long the provider is away. */
-async function cancel(id: string, inbox: PayoutInbox): Promise<PayoutProgress | null> {
-  inbox.enter('canceling', '**Canceling** at the provider, whose last word decides.')
-  const summary = 'Cancel at the provider'
-  const canceled = await ask(inbox.waiting, () =>
-    cancelPayoutInTime.executeWithOptions({ summary }, [id]),
-  )
-  if (canceled || inbox.waiting.consideredCancelled) return canceled
-  await park(id, inbox)
-  return ask(inbox.waiting, () => cancelPayout.executeWithOptions({ summary }, [id]))
+function tryToCancel(payout: Payout): Promise<PayoutProgress | null> {
+  payout.inbox.enter('canceling', '**Canceling** at the provider, whose last word decides.')
+  payout.isCanceling = true
+  return canceled(payout, cancelInTime)
+}
+
+async function canceled(payout: Payout, question: typeof cancel): Promise<PayoutProgress | null> {
+  const progress = await ask(payout.inbox.waiting, () => question(payout.id))
+  if (progress) payout.isCanceling = false
+  return progress
 }
 
 function simulate(id: string, inbox: PayoutInbox, kind: 'complete' | 'fail') {
@@ -114,15 +123,17 @@ function simulate(id: string, inbox: PayoutInbox, kind: 'complete' | 'fail') {
 }
 
 /** What can't be, such as the cancel of a payout that is on its way, changes nothing. */
-async function record({ id, inbox }: Payout): Promise<PayoutProgress | null> {
-  const { told } = inbox
+async function record({ id, inbox }: Payout, told: PayoutVerdict): Promise<PayoutProgress> {
   inbox.told = null
-  if (!told) return null
   inbox.enter('settling', `**Settling**: told that it is ${describeVerdict(told)}.`)
   const summary = `Record: ${describeVerdict(told)}`
   return settlePayout.executeWithOptions({ summary }, [id, told])
 }
 
+const cancel = (id: string) =>
+  cancelPayout.executeWithOptions({ summary: 'Cancel at the provider' }, [id])
+const cancelInTime = (id: string) =>
+  cancelPayoutInTime.executeWithOptions({ summary: 'Cancel at the provider' }, [id])
 const send = (id: string) =>
   sendPayout.executeWithOptions({ summary: 'Submit to the provider, or look it up' }, [id])
 const sendInTime = (id: string) =>
