@@ -7,6 +7,7 @@ import type { Now } from './now.ts'
 const PAGE = 100
 /** Providers list late, and clocks differ. */
 const NEWS_OVERLAP_MS = 10 * 60_000
+const SLICE_MS = 60 * 60_000
 
 type Deps = { db: Db; providers: Providers; now: Now }
 
@@ -20,13 +21,16 @@ export function newsActivities({ db, providers, now }: Deps) {
       let found = 0
       for (const [name, provider] of Object.entries(providers)) {
         const startedAt = await now()
-        const readUntil = await newsReadUntil(db, name)
-        const since = new Date((readUntil ?? startedAt).getTime() - NEWS_OVERLAP_MS)
-        for await (const page of pagesOf(provider.listNews(since))) {
-          found += await strandForNews(db, page, startedAt)
-          Context.current().heartbeat(found)
-        }
-        await markNewsRead(db, name, startedAt)
+        let readUntil = (await newsReadUntil(db, name)) ?? startedAt
+        do {
+          const since = new Date(readUntil.getTime() - NEWS_OVERLAP_MS)
+          readUntil = new Date(Math.min(readUntil.getTime() + SLICE_MS, startedAt.getTime()))
+          for await (const page of pagesOf(provider.listNews(since, readUntil))) {
+            found += await strandForNews(db, page, startedAt)
+            Context.current().heartbeat(found)
+          }
+          await markNewsRead(db, name, readUntil) // a long time without a worker is caught up with
+        } while (readUntil < startedAt)
       }
       return found
     },

@@ -5,6 +5,7 @@ import { pollDelay } from '../core/retry-schedule.ts'
 import type { Db } from '../db/client.ts'
 import {
   findRow,
+  markHeard,
   markNeedsAttention,
   nextCancelAttempt,
   setProviderRef,
@@ -71,7 +72,9 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
       const payment = await takeUp(db, payments, paymentId)
       const verdict = settledVerdict(payment)
       if (!verdict) return record(paymentId, await charge(payment))
-      return settle(paymentId, (await lateSuccess(payment)) ?? verdict)
+      const settled = await settle(paymentId, (await lateSuccess(payment)) ?? verdict)
+      await markHeard(db, payments, paymentId)
+      return settled
     },
 
     /** With `toTheEnd` it is the last word that is waited for, and an authorization is none. */
@@ -112,8 +115,20 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
       return found.state === 'decided' ? settle(paymentId, found.verdict) : null
     },
 
-    /** For a verdict that somebody else brings: the provider's webhook, or an operator. */
-    settlePayment: settle,
+    /**
+     * For a verdict that somebody else brings, the provider's webhook or an operator: it counts where
+     * the provider itself says nothing.
+     */
+    async settlePayment(paymentId: string, told: Verdict): Promise<Settled> {
+      const payment = await findRow(db, payments, paymentId)
+      const { providerRef: ref } = payment
+      const found = ref
+        ? await providerOf(payment)
+            .retrieveCharge(ref)
+            .catch(() => unsent)
+        : unsent
+      return settle(paymentId, found.state === 'decided' ? found.verdict : told)
+    },
 
     async parkPayment(paymentId: string): Promise<void> {
       await markNeedsAttention(db, payments, paymentId, await now())
@@ -134,35 +149,34 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
     if (!ref) throw new Error(`Payment ${id} has no charge`)
     return sendOnce<Charge>({
       sent: { attempt, at },
-      consistencyWindowMs: provider.consistencyWindowMs,
+      windowMs: provider.consistencyWindowMs,
       now,
       async lookUp() {
         const found = await provider.retrieveCharge(ref)
         return found.state === 'unsent' ? null : found
       },
-      async send(number) {
-        await markChargeSent(db, id, number, await now())
-        return provider.confirmCharge(ref, `${id}:charge:${number}`)
-      },
+      mark: async (number) => markChargeSent(db, id, number, await now()),
+      send: (number) => provider.confirmCharge(ref, `${id}:charge:${number}`),
     })
   }
 
   async function capture(payment: PaymentRow, ref: string, amount: number | null): Promise<Charge> {
     const { id, captureSentAt: at, captureAttempt: attempt } = payment
     const provider = providerOf(payment)
+    let taken = payment.amount
     return sendOnce<Charge>({
       sent: { attempt, at },
-      consistencyWindowMs: provider.consistencyWindowMs,
+      windowMs: provider.consistencyWindowMs,
       now,
       async lookUp() {
         const found = await provider.retrieveCharge(ref)
         return found.state === 'authorized' ? null : found
       },
-      async send(number) {
+      async mark(number) {
         const asked = { number, amount: amount ?? payment.amount }
-        const taken = await markCaptureSent(db, id, asked, await now())
-        return provider.captureCharge(ref, taken, `${id}:capture:${number}`)
+        taken = await markCaptureSent(db, id, asked, await now())
       },
+      send: (number) => provider.captureCharge(ref, taken, `${id}:capture:${number}`),
     })
   }
 

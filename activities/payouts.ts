@@ -6,11 +6,13 @@ import type { Db } from '../db/client.ts'
 import { isCommanded, refuseCommand } from '../db/commands.ts'
 import {
   findRow,
+  markHeard,
   markNeedsAttention,
   markSent,
   nextCancelAttempt,
   setProviderRef,
   takeUp,
+  unmarkSent,
 } from '../db/lifecycle-steps.ts'
 import {
   type PayoutRecorded,
@@ -23,7 +25,14 @@ import { payouts } from '../db/transfer-schema.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { ProviderPayout } from '../providers/provider.ts'
 import type { Now } from './now.ts'
-import { sendOnce, untilAnswered, waitOut } from './provider-calls.ts'
+import {
+  IN_FLIGHT_MS,
+  known,
+  sendOnce,
+  unmarkIfNothing,
+  untilAnswered,
+  waitOut,
+} from './provider-calls.ts'
 
 type Deps = { db: Db; providers: Providers; cipher: Cipher; now: Now }
 
@@ -47,7 +56,10 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     /** One that was sent is looked up: there may be news of it, even where it has ended. */
     async sendPayout(payoutId: string): Promise<PayoutProgress> {
       const payout = await takeUp(db, payouts, payoutId)
-      return record(payout, payout.status === 'pending' ? await send(payout) : await look(payout))
+      if (payout.status === 'pending') return submit(payout)
+      const progress = await record(payout, await look(payout))
+      await markHeard(db, payouts, payoutId)
+      return progress
     },
 
     /** Until it is something else than `known`. */
@@ -67,11 +79,7 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     async cancelPayout(payoutId: string): Promise<PayoutProgress> {
       const payout = await findRow(db, payouts, payoutId)
       if (payout.status !== 'pending') return record(payout, await look(payout))
-      const found = payout.sentAt ? await cancel(payout) : ({ state: 'unsent' } as const)
-      if (found.state !== 'unsent') return record(payout, found)
-      if (payout.sentAt) await waitOut(payout.sentAt, providerOf(payout).consistencyWindowMs, now)
-      const verdict = { status: 'canceled' as const, failureCode: null, ref: null }
-      return toProgress(await settlePayout(db, payoutId, verdict, await now()))
+      return cancel(payout)
     },
 
     /**
@@ -95,8 +103,14 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
       return progress
     },
 
-    /** For a verdict that somebody else brings: the provider's webhook, or an operator. */
+    /**
+     * For a verdict that somebody else brings, the provider's webhook or an operator: it counts where
+     * the provider itself says nothing.
+     */
     async settlePayout(payoutId: string, verdict: PayoutVerdict): Promise<PayoutProgress> {
+      const payout = await findRow(db, payouts, payoutId)
+      const found = await look(payout).catch(() => null)
+      if (found?.state === 'decided') return record(payout, found)
       const told = { ...verdict, ref: null }
       return toProgress(await settlePayout(db, payoutId, told, await now()))
     },
@@ -106,40 +120,63 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     },
   }
 
+  /** What was canceled before it was sent, while no workflow was there to hear it, is not sent. */
+  async function submit(payout: PayoutRow): Promise<PayoutProgress> {
+    const isUnwanted = payout.sendAttempt === 0 && (await isCommanded(db, payout.id, 'cancel'))
+    return isUnwanted ? cancel(payout) : record(payout, await send(payout))
+  }
+
   async function send(payout: PayoutRow): Promise<ProviderPayout> {
     const { id: payoutId, sendAttempt: attempt, sentAt: at, amount, currency } = payout
     const provider = providerOf(payout)
     return sendOnce<ProviderPayout>({
       sent: { attempt, at },
-      consistencyWindowMs: provider.consistencyWindowMs,
+      windowMs: windowOf(payout),
       now,
       async lookUp() {
         const found = await look(payout)
         return found.state === 'unsent' ? null : found
       },
-      async send(number) {
+      mark: async (number) => markSent(db, payouts, payoutId, number, await now()),
+      send(number) {
         const destination = openDestination(cipher, payout)
-        await markSent(db, payouts, payoutId, number, await now())
         const key = `${payoutId}:payout:${number}`
-        return provider.createPayout({ key, payoutId, amount, currency, destination })
+        const sending = provider.createPayout({ key, payoutId, amount, currency, destination })
+        return unmarkIfNothing(sending, () => unmarkSent(db, payouts, payoutId, number))
       },
     })
   }
 
-  function look(payout: PayoutRow): Promise<ProviderPayout> {
-    return providerOf(payout).retrievePayout(payout.id)
+  function windowOf(payout: PayoutRow): number {
+    return Math.max(providerOf(payout).consistencyWindowMs, IN_FLIGHT_MS)
   }
 
-  async function cancel(payout: PayoutRow): Promise<ProviderPayout> {
+  async function look(payout: PayoutRow): Promise<ProviderPayout> {
+    return known(payout, await providerOf(payout).retrievePayout(payout.id))
+  }
+
+  /** Where the provider knows nothing of it, the next attempt is taken, so that nobody else makes it. */
+  async function cancel(payout: PayoutRow): Promise<PayoutProgress> {
+    const { id, sendAttempt, sentAt } = payout
+    const found = sendAttempt > 0 ? await cancelAtProvider(payout) : null
+    if (found && found.state !== 'unsent') return record(payout, found)
+    if (sentAt) await waitOut(sentAt, windowOf(payout), now)
+    await markSent(db, payouts, id, sendAttempt + 1, await now())
+    const verdict = { status: 'canceled' as const, failureCode: null, ref: null }
+    return toProgress(await settlePayout(db, id, verdict, await now()))
+  }
+
+  async function cancelAtProvider(payout: PayoutRow): Promise<ProviderPayout> {
     const number = await nextCancelAttempt(db, payouts, payout.id)
-    return providerOf(payout).cancelPayout(payout.id, `${payout.id}:cancel:${number}`)
+    const key = `${payout.id}:cancel:${number}`
+    return known(payout, await providerOf(payout).cancelPayout(payout.id, key))
   }
 
   async function record(payout: PayoutRow, found: ProviderPayout): Promise<PayoutProgress> {
     const { id, status, providerRef } = payout
     if (found.state === 'decided') {
-      const { verdict, ref } = found
-      return toProgress(await settlePayout(db, id, { ...verdict, ref }, await now()))
+      const verdict = status === 'processing' ? toFailure(found.verdict) : found.verdict
+      return toProgress(await settlePayout(db, id, { ...verdict, ref: found.ref }, await now()))
     }
     const checkInMs = found.state === 'unsent' ? null : found.checkInMs
     if (found.state === 'processing' && status === 'pending')
@@ -148,6 +185,13 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     if (found.state === 'accepted' && !providerRef) await setProviderRef(db, payouts, id, found.ref)
     return { status, deliveries: [], checkInMs }
   }
+}
+
+/** What was on its way and is canceled all the same has not arrived. */
+function toFailure(verdict: PayoutVerdict): PayoutVerdict {
+  return verdict.status === 'canceled'
+    ? { status: 'failed', failureCode: 'processing_error' }
+    : verdict
 }
 
 function toProgress(

@@ -1,5 +1,6 @@
 import { ApplicationFailure, Context } from '@temporalio/activity'
 import { pollDelay } from '../core/retry-schedule.ts'
+import { NothingHappened } from '../providers/provider.ts'
 import type { Now } from './now.ts'
 
 /** What is known here of a call that must have its effect once: its attempts, and the last one's time. */
@@ -7,26 +8,41 @@ type Sent = { attempt: number; at: Date | null }
 
 type Steps<Answer> = {
   sent: Sent
-  consistencyWindowMs: number
+  /** How long after it was sent a look-up may not know of it. */
+  windowMs: number
   /** What the provider knows of it; null: nothing. */
   lookUp: () => Promise<Answer | null>
-  /** Stores the attempt's number, which goes into its key, and then sends it. */
+  /** Stores that this attempt is about to be made: its number goes into its key. */
+  mark: (number: number) => Promise<unknown>
   send: (number: number) => Promise<Answer>
   now: Now
 }
+
+/**
+ * How long a call may be on its way. What has no id at the provider before it is sent can't be fenced
+ * there: until then a look-up that finds nothing proves nothing. Above the limit of an activity.
+ */
+export const IN_FLIGHT_MS = 40_000
+/** Whoever was held up for longer between storing an attempt and making it must not make it. */
+const HESITATION_MS = 5_000
 
 /**
  * Sends once, however often it runs: it looks before it sends again. The number in the key rises only
  * when the look-up proves that nothing happened (design §2.8).
  */
 export async function sendOnce<Answer>(steps: Steps<Answer>): Promise<Answer> {
-  const { sent, consistencyWindowMs, lookUp, send, now } = steps
-  if (sent.at) {
+  const { sent, windowMs, lookUp, mark, send, now } = steps
+  if (sent.attempt > 0) {
     const found = await lookUp()
     if (found) return found
-    await waitOut(sent.at, consistencyWindowMs, now)
+    if (sent.at) await waitOut(sent.at, windowMs, now)
   }
-  return send(sent.attempt + 1)
+  const number = sent.attempt + 1
+  const markedAt = await now()
+  await mark(number)
+  if ((await now()).getTime() - markedAt.getTime() > HESITATION_MS)
+    throw new Error(`Attempt ${number} was held up, and is not made`)
+  return send(number)
 }
 
 /** A look-up right after the call may be older than the call. No longer, where a clock was set back. */
@@ -63,4 +79,26 @@ export function stillDeciding(inMs: number) {
     category: 'BENIGN',
     nextRetryDelay: inMs,
   })
+}
+
+/** A call that the provider says did nothing is on its way no more. */
+export async function unmarkIfNothing<Answer>(
+  sending: Promise<Answer>,
+  unmark: () => Promise<void>,
+): Promise<Answer> {
+  try {
+    return await sending
+  } catch (error) {
+    if (error instanceof NothingHappened) await unmark()
+    throw error
+  }
+}
+
+/** What the provider has given an id it does not forget: that it says so must not send it again. */
+export function known<Found extends { state: string }>(
+  { id, providerRef }: { id: string; providerRef: string | null },
+  found: Found,
+): Found {
+  if (found.state !== 'unsent' || !providerRef) return found
+  throw new Error(`The provider no longer finds ${id}, which it knows as ${providerRef}`)
 }

@@ -3,10 +3,12 @@ import type { RefundVerdict } from '../core/refund.ts'
 import type { Db } from '../db/client.ts'
 import {
   findRow,
+  markHeard,
   markNeedsAttention,
   markSent,
   setProviderRef,
   takeUp,
+  unmarkSent,
 } from '../db/lifecycle-steps.ts'
 import { recordedRefund, settleRefund } from '../db/refund-steps.ts'
 import type { RefundRow } from '../db/refunds.ts'
@@ -15,7 +17,7 @@ import { refunds } from '../db/transfer-schema.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { ProviderRefund } from '../providers/provider.ts'
 import type { Now } from './now.ts'
-import { sendOnce, untilAnswered } from './provider-calls.ts'
+import { IN_FLIGHT_MS, known, sendOnce, unmarkIfNothing, untilAnswered } from './provider-calls.ts'
 
 type Deps = { db: Db; providers: Providers; now: Now }
 
@@ -32,7 +34,10 @@ export function refundActivities({ db, providers, now }: Deps) {
     /** One that has ended is looked up: there may be news of it. */
     async sendRefund(refundId: string): Promise<RefundProgress> {
       const refund = await takeUp(db, refunds, refundId)
-      return record(refund, refund.status === 'pending' ? await send(refund) : await look(refund))
+      if (refund.status === 'pending') return record(refund, await send(refund))
+      const progress = await record(refund, await look(refund))
+      await markHeard(db, refunds, refundId)
+      return progress
     },
 
     async pollRefund(refundId: string, checkInMs: number | null): Promise<RefundSettled> {
@@ -43,8 +48,12 @@ export function refundActivities({ db, providers, now }: Deps) {
       })
     },
 
-    /** For what an operator has found out. */
+    /** For what an operator has found out: it counts where the provider itself says nothing. */
     async settleRefund(refundId: string, verdict: RefundVerdict): Promise<RefundSettled> {
+      const refund = await findRow(db, refunds, refundId)
+      const found = await look(refund).catch(() => null)
+      const said = found?.state === 'decided' ? await record(refund, found) : null
+      if (said && said.status !== 'pending') return said
       return toSettled(await settleRefund(db, refundId, { ...verdict, ref: null }, await now()))
     },
 
@@ -59,23 +68,24 @@ export function refundActivities({ db, providers, now }: Deps) {
     const { provider, chargeRef } = await chargeOf(refund)
     return sendOnce<ProviderRefund>({
       sent: { attempt, at },
-      consistencyWindowMs: provider.consistencyWindowMs,
+      windowMs: Math.max(provider.consistencyWindowMs, IN_FLIGHT_MS),
       now,
       async lookUp() {
-        const found = await provider.retrieveRefund(refundId, chargeRef)
+        const found = await look(refund)
         return found.state === 'unsent' ? null : found
       },
-      async send(number) {
-        await markSent(db, refunds, refundId, number, await now())
+      mark: async (number) => markSent(db, refunds, refundId, number, await now()),
+      send(number) {
         const key = `${refundId}:refund:${number}`
-        return provider.createRefund({ key, refundId, chargeRef, amount, currency })
+        const sending = provider.createRefund({ key, refundId, chargeRef, amount, currency })
+        return unmarkIfNothing(sending, () => unmarkSent(db, refunds, refundId, number))
       },
     })
   }
 
   async function look(refund: RefundRow): Promise<ProviderRefund> {
     const { provider, chargeRef } = await chargeOf(refund)
-    return provider.retrieveRefund(refund.id, chargeRef)
+    return known(refund, await provider.retrieveRefund(refund.id, chargeRef))
   }
 
   async function chargeOf({ id, paymentId, provider }: RefundRow) {

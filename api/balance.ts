@@ -1,5 +1,7 @@
 import { z } from '@hono/zod-openapi'
+import { AppError } from '../core/errors.ts'
 import { balanceTransactionTypes, merchantAccounts, platformAccounts } from '../core/ledger.ts'
+import { SANDBOX } from '../core/sandbox.ts'
 import {
   getBalances,
   getBalanceTransaction,
@@ -8,6 +10,7 @@ import {
   toBalance,
   toBalanceTransaction,
 } from '../db/balance.ts'
+import { DEFAULT_PROVIDER } from '../providers/index.ts'
 import { Amount, Currency, Id, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import {
@@ -87,20 +90,25 @@ const retrieveTransaction = retrieveRoute(
   BalanceTransaction,
 )
 
-const createTopup = merchantRoute({
-  method: 'post',
-  path: '/test/balance_topups',
-  operationId: 'createTestBalanceTopup',
-  description: 'Adds money of the sandbox to your balance, at once.',
-  request: {
-    headers: idempotencyKey,
-    body: {
-      required: true,
-      ...json(z.strictObject({ amount: Amount, currency: Currency }).openapi('CreateBalanceTopup')),
+const createTopup = merchantRoute(
+  {
+    method: 'post',
+    path: '/test/balance_topups',
+    operationId: 'createTestBalanceTopup',
+    description: 'Adds money of the sandbox to your balance, at once.',
+    request: {
+      headers: idempotencyKey,
+      body: {
+        required: true,
+        ...json(
+          z.strictObject({ amount: Amount, currency: Currency }).openapi('CreateBalanceTopup'),
+        ),
+      },
     },
+    responses: { 201: json(Topup, 'What was added') },
   },
-  responses: { 201: json(Topup, 'What was added') },
-})
+  ['conflict'],
+)
 
 export function balanceRoutes(deps: Deps) {
   const { db } = deps
@@ -120,6 +128,8 @@ export function balanceRoutes(deps: Deps) {
       return c.json(toBalanceTransaction(found), 200)
     })
     .openapi(createTopup, async (c) => {
+      if (DEFAULT_PROVIDER !== SANDBOX)
+        throw new AppError('conflict', 'Only a balance at the sandbox can be topped up.')
       const values = { merchantId: c.var.caller.merchantId, ...c.req.valid('json') }
       const body = await createOnce(c, deps, c.req.valid('json'), {
         write: async (tx) => ({ body: await insertTopup(tx, values, new Date()), start: null }),

@@ -53,7 +53,7 @@ export type SandboxTransfer = {
   key: string
   kind: (typeof transferKinds)[number]
   objectId: string // a refund's or a payout's, as the caller names it
-  target: string // a vpa, a token or an account number
+  target: string // a vpa, a token, or an account for tests
   status: (typeof transferStatuses)[number]
   failureCode: string | null
   startsAt: Date | null

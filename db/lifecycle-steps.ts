@@ -20,9 +20,18 @@ export async function findRow<T extends Lifecycle>(db: Db | Tx, table: T, id: st
   return found<T>(row, id)
 }
 
-/** For the workflow's first activity, which also tells the sweep that the row needs no start. */
+/**
+ * For the workflow's first activity, which also tells the sweep that the row needs no start. One that
+ * has ended was started for news: it stays in the sweep until these have been heard.
+ */
 export function takeUp<T extends Lifecycle>(db: Db, table: T, id: string): Promise<Row<T>> {
-  return change(db, table, id, { nextSweepAt: null })
+  const isOpen = sql`${table.status} in ('pending', 'authorized', 'processing')`
+  const nextSweepAt = sql`case when not ${isOpen} then ${table.nextSweepAt} end`
+  return change(db, table, id, { nextSweepAt })
+}
+
+export async function markHeard(db: Db, table: Lifecycle, id: string): Promise<void> {
+  await change(db, table, id, { nextSweepAt: null })
 }
 
 /** The provider's own id, which is never replaced: what was created first is what is settled. */
@@ -64,6 +73,15 @@ export async function markSent(
     .where(and(eq(anyTable.id, id), next))
     .returning({ id: anyTable.id })
   if (sent.length === 0) throw new Error(`Attempt ${number} to send ${id} was made already`)
+}
+
+/** That attempt is on its way no more, and has done nothing. */
+export async function unmarkSent(db: Db, table: Transfer, id: string, number: number) {
+  const anyTable: typeof payouts = table as never
+  await db
+    .update(anyTable)
+    .set({ sentAt: null })
+    .where(and(eq(anyTable.id, id), eq(anyTable.sendAttempt, number)))
 }
 
 /**

@@ -5,6 +5,7 @@ import { type RefundStatus, type RefundVerdict, refundMoves } from '../core/refu
 import type { Db, Tx } from './client.ts'
 import { findEventDeliveries, insertEvent } from './events.ts'
 import { isPosted, postTransaction } from './ledger.ts'
+import { balanceTransactions } from './ledger-schema.ts'
 import { findRow, firstRef, markNeedsAttention, moveStatus } from './lifecycle-steps.ts'
 import { type RefundRow, toRefund } from './refunds.ts'
 import { payments } from './schema.ts'
@@ -31,7 +32,7 @@ export async function settleRefund(
     if (!moved) return settledBefore(tx, id, status, now)
     const { from, row: refund } = moved
     const { merchantId, amount } = refund
-    if (status === 'failed') await giveBack(tx, refund, now)
+    if (status === 'failed') await countRefunded(tx, refund.paymentId, now)
     const event = { type: `refund.${status}` as const, merchantId, object: toRefund(refund) }
     const { deliveries } = await insertEvent(tx, event, now)
     const release = from === 'pending' ? releaseHold : creditReturn
@@ -42,12 +43,21 @@ export async function settleRefund(
   })
 }
 
-/** It can be refunded again. */
-async function giveBack(tx: Tx, { paymentId, amount }: RefundRow, now: Date): Promise<void> {
+/**
+ * What the payment can't be refunded again: the refunds that did not fail, and those that reached the
+ * payer all the same. Its row is locked before they are summed.
+ */
+async function countRefunded(tx: Tx, paymentId: string, now: Date): Promise<void> {
+  const thePayment = eq(payments.id, paymentId)
+  await tx.select({ id: payments.id }).from(payments).where(thePayment).for('no key update')
+  const counted = sql`(
+    select coalesce(sum(amount), 0) from ${refunds} where payment_id = ${paymentId} and (
+      status <> 'failed' or exists (
+        select from ${balanceTransactions} where source_id = refunds.id and type = 'late_refund')))`
   await tx
     .update(payments)
-    .set({ amountRefunded: sql`${payments.amountRefunded} - ${amount}`, updatedAt: now })
-    .where(eq(payments.id, paymentId))
+    .set({ amountRefunded: sql`least(${payments.amountCaptured}, ${counted})`, updatedAt: now })
+    .where(thePayment)
 }
 
 /** Nothing moved: either this is our own retry, or it was recorded another way. */
@@ -57,6 +67,7 @@ async function settledBefore(tx: Tx, id: string, wanted: RefundStatus, now: Date
   if (isLate && !(await isPosted(tx, id, ['refund_settlement', 'late_refund']))) {
     await markNeedsAttention(tx, payments, refund.paymentId, now)
     await postTransaction(tx, refund, 'late_refund', debitLate(refund.amount), now)
+    await countRefunded(tx, refund.paymentId, now)
   }
   return recordedRefund(tx, id)
 }

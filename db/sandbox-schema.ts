@@ -24,6 +24,7 @@ export const sandboxCharges = pgTable(
   },
   (t) => [
     unique('sandbox_charges_key_key').on(t.key),
+    index('sandbox_charges_decides_idx').on(t.decidesAt),
     index('sandbox_charges_payment_idx').on(t.paymentId),
     check('sandbox_charges_status_known', oneOf(t.status, sandboxStatuses)),
   ],
@@ -38,7 +39,7 @@ export const sandboxTransfers = pgTable(
     kind: text({ enum: transferKinds }).notNull(),
     objectId: text().notNull(), // what the caller named it by
     chargeId: text(), // of a refund
-    target: text().notNull(), // a vpa, a token or an account number
+    target: text().notNull(), // a vpa, a token, or an account for tests
     amount: money().notNull(),
     currency: currency(),
     status: text({ enum: transferStatuses }).notNull(),
@@ -51,6 +52,8 @@ export const sandboxTransfers = pgTable(
   (t) => [
     unique('sandbox_transfers_key_key').on(t.key),
     index('sandbox_transfers_object_idx').on(t.objectId),
+    index('sandbox_transfers_decides_idx').on(t.decidesAt),
+    index('sandbox_transfers_returns_idx').on(t.returnsAt),
     index('sandbox_transfers_charge_idx').on(t.chargeId),
     check('sandbox_transfers_kind_known', oneOf(t.kind, transferKinds)),
     check('sandbox_transfers_status_known', oneOf(t.status, transferStatuses)),

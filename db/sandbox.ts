@@ -1,4 +1,4 @@
-import { and, desc, eq, getTableColumns, gte, lte, ne, notInArray, or, sql } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, gte, lte, ne, notInArray, or, sql } from 'drizzle-orm'
 import type { SandboxStore } from '../core/sandbox.ts'
 import type { Db, Tx } from './client.ts'
 import { newId } from './ids.ts'
@@ -77,7 +77,7 @@ export function sandboxStore(db: Db): SandboxStore {
         .select()
         .from(sandboxTransfers)
         .where(and(eq(object, objectId), ne(status, 'unavailable')))
-        .orderBy(desc(id))
+        .orderBy(asc(id))
         .limit(1)
       return found ?? null
     },

@@ -5,7 +5,7 @@ import { sandbox } from './sandbox.ts'
 export type Providers = Record<string, Provider>
 
 /** The provider of new payments. */
-export const DEFAULT_PROVIDER = SANDBOX
+export const DEFAULT_PROVIDER: string = SANDBOX
 
 type ProviderDeps = {
   sandboxStore: SandboxStore

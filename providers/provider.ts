@@ -54,6 +54,14 @@ export type ProviderPayout =
   | ({ state: 'accepted' | 'processing'; ref: string } & Waiting)
   | { state: 'decided'; ref: string; verdict: PayoutVerdict }
 
+/**
+ * The provider has answered, and nothing has happened: what was sent can be sent again at once, under
+ * another key. Whatever else it throws says nothing of what it has done, or may still do.
+ */
+export class NothingHappened extends Error {
+  override readonly name = 'NothingHappened'
+}
+
 /** What the provider has decided, by our own ids. */
 export type News =
   | { object: 'payment'; id: string; verdict: Verdict }
@@ -89,6 +97,6 @@ export interface Provider {
   /** Decides a payout, or returns one that is completed. Only a sandbox can be told what to do. */
   simulatePayout?(payoutId: string, verdict: PayoutVerdict): Promise<ProviderPayout>
 
-  /** Each verdict that was reached since then, at least: one may come more than once. */
-  listNews(since: Date): AsyncIterable<News>
+  /** Each verdict that was reached from `since` to `until`. One may come more than once. */
+  listNews(since: Date, until: Date): AsyncIterable<News>
 }

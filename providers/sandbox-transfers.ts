@@ -1,8 +1,13 @@
 import { randomInt } from 'node:crypto'
-import type { PayoutFailureCode, PayoutVerdict } from '../core/payout.ts'
+import type { Destination, PayoutFailureCode, PayoutVerdict } from '../core/payout.ts'
 import type { RefundFailureCode, RefundVerdict } from '../core/refund.ts'
 import type { SandboxStore, SandboxTransfer, TransferCircumstances } from '../core/sandbox.ts'
-import type { Provider, ProviderPayout, ProviderRefund } from './provider.ts'
+import {
+  NothingHappened,
+  type Provider,
+  type ProviderPayout,
+  type ProviderRefund,
+} from './provider.ts'
 
 export type SandboxOptions = {
   store: SandboxStore
@@ -81,9 +86,7 @@ export function sandboxTransfers({ store, delay, now }: SandboxOptions): Transfe
       const at = await now()
       const wait = delayMs()
       const dates = { startsAt: after(at, Math.floor(wait / 2)), decidesAt: after(at, wait) }
-      // A UPI address is the same in any case.
-      const target =
-        destination.type === 'vpa' ? destination.vpa.toLowerCase() : destination.account_number
+      const target = targetOf(destination)
       const request = { key, kind: 'payout' as const, objectId: payoutId, chargeId: null, target }
       const sent = await store.createTransfer(
         { ...request, amount, currency, createdAt: at },
@@ -123,6 +126,12 @@ export function sandboxTransfers({ store, delay, now }: SandboxOptions): Transfe
   }
 }
 
+/** A UPI address is the same in any case. Of an account all that counts is whether it is for tests. */
+function targetOf(destination: Destination): string {
+  if (destination.type === 'vpa') return destination.vpa.toLowerCase()
+  return destination.account_number in payoutFailures ? destination.account_number : 'account'
+}
+
 type Dates = { startsAt: Date; decidesAt: Date }
 
 function begin({ target, earlier }: TransferCircumstances, { startsAt, decidesAt }: Dates): State {
@@ -140,7 +149,8 @@ function begin({ target, earlier }: TransferCircumstances, { startsAt, decidesAt
 
 /** A key that got a 503 gets it again. What loses its answer is sent all the same. */
 async function answered<T>(sent: SandboxTransfer, read: () => Promise<T>): Promise<T> {
-  if (sent.status === 'unavailable') throw new Error('Sandbox: HTTP 503 Service Unavailable')
+  if (sent.status === 'unavailable')
+    throw new NothingHappened('Sandbox: HTTP 503 Service Unavailable')
   if (sent.target === 'timeout@upi') throw new Error('Sandbox: the answer was lost')
   return read()
 }

@@ -69,9 +69,10 @@ export function sandbox(options: SandboxOptions): Provider {
       })
     },
 
-    captureCharge(ref, amount, key) {
+    async captureCharge(ref, amount, key) {
+      const decidesAt = await now()
       return answer(ref, key, ({ status }) =>
-        status === 'authorized' ? { status: 'succeeded', amountCaptured: amount } : null,
+        status === 'authorized' ? { status: 'succeeded', amountCaptured: amount, decidesAt } : null,
       )
     },
 
@@ -89,8 +90,8 @@ export function sandbox(options: SandboxOptions): Provider {
 
     ...transfers,
 
-    async *listNews(since) {
-      const due = await store.findDue(since, await now())
+    async *listNews(since, until) {
+      const due = await store.findDue(since, until)
       for (const { id: ref, paymentId: id } of due.charges) {
         const found = await retrieve(ref)
         if (found.state === 'decided') yield { object: 'payment', id, verdict: found.verdict }

@@ -93,7 +93,8 @@ async function parked(payout: Payout): Promise<PayoutProgress | null> {
   if (payout.isCanceling) return canceled(payout, cancel)
   return ask(inbox.waiting, async () => {
     const sent = await send(id)
-    return isOpen(sent) ? poll(id, sent.status, sent.checkInMs) : sent
+    const hasMoved = sent.status !== payout.parkedAs
+    return isOpen(sent) && !hasMoved ? poll(id, sent.status, sent.checkInMs) : sent
   })
 }
 

@@ -14,6 +14,7 @@ type Found = Awaited<ReturnType<Activities['strandOrphans']>> & { news?: number 
  * its provider says something else of than we have recorded.
  */
 export async function reconcile(): Promise<Found> {
-  const orphans = await strandOrphans()
-  return patched('news') ? { ...orphans, news: await readNews() } : orphans
+  if (!patched('news')) return strandOrphans()
+  const [orphans, news] = await Promise.all([strandOrphans(), readNews()])
+  return { ...orphans, news }
 }

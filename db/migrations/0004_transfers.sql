@@ -81,6 +81,8 @@ ALTER TABLE "payouts" ADD CONSTRAINT "payouts_merchant_id_merchants_id_fk" FOREI
 ALTER TABLE "refunds" ADD CONSTRAINT "refunds_merchant_id_merchants_id_fk" FOREIGN KEY ("merchant_id") REFERENCES "public"."merchants"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "refunds" ADD CONSTRAINT "refunds_payment_id_payments_id_fk" FOREIGN KEY ("payment_id") REFERENCES "public"."payments"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "sandbox_transfers_object_idx" ON "sandbox_transfers" USING btree ("object_id");--> statement-breakpoint
+CREATE INDEX "sandbox_transfers_decides_idx" ON "sandbox_transfers" USING btree ("decides_at");--> statement-breakpoint
+CREATE INDEX "sandbox_transfers_returns_idx" ON "sandbox_transfers" USING btree ("returns_at");--> statement-breakpoint
 CREATE INDEX "sandbox_transfers_charge_idx" ON "sandbox_transfers" USING btree ("charge_id");--> statement-breakpoint
 CREATE INDEX "payouts_list_idx" ON "payouts" USING btree ("merchant_id","created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "payouts_status_idx" ON "payouts" USING btree ("merchant_id","status","created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
@@ -91,6 +93,7 @@ CREATE INDEX "refunds_status_idx" ON "refunds" USING btree ("merchant_id","statu
 CREATE INDEX "refunds_payment_idx" ON "refunds" USING btree ("payment_id","created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "refunds_sweep_idx" ON "refunds" USING btree ("next_sweep_at") WHERE "refunds"."next_sweep_at" is not null;--> statement-breakpoint
 CREATE INDEX "refunds_open_idx" ON "refunds" USING btree ("id") WHERE "refunds"."status" = 'pending';--> statement-breakpoint
+CREATE INDEX "sandbox_charges_decides_idx" ON "sandbox_charges" USING btree ("decides_at");--> statement-breakpoint
 ALTER TABLE "commands" ADD CONSTRAINT "commands_kind_known" CHECK ("commands"."kind" in ('capture', 'cancel', 'complete', 'fail'));--> statement-breakpoint
 ALTER TABLE "payments" ADD CONSTRAINT "payments_captured" CHECK ("payments"."status" in ('failed', 'canceled') or ("payments"."status" = 'succeeded') = ("payments"."amount_captured" > 0));--> statement-breakpoint
 ALTER TABLE "balance_transactions" ADD CONSTRAINT "balance_transactions_type_known" CHECK ("balance_transactions"."type" in ('payment', 'late_payment', 'topup', 'refund', 'refund_settlement', 'refund_failure', 'late_refund', 'payout', 'payout_settlement', 'payout_failure', 'payout_cancel', 'late_payout'));
