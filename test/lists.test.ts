@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { testDb } from './db.ts'
 import { expectRefusal, fail, succeed, testShop, upi } from './http.ts'
-import { settlePayoutAs, settleRefundAs, testTill } from './till.ts'
+import { testTill } from './till.ts'
 
 const db = testDb()
 const COUNT = 8
@@ -212,51 +212,6 @@ describe('filters', () => {
     expect(idsOf(await list('orders', '?reference=R-404'))).toEqual([])
     expect((await list('orders', '?status=created')).data).toHaveLength(COUNT)
     expect((await list('orders', '?status=paid')).data).toEqual([])
-  })
-
-  test('refunds by status and by payment, which is its own list, too', async () => {
-    const { call, paid, refund } = await testTill(db)
-    const [one, other] = [await paid(), await paid()]
-    const ids = [await refund(one, 1), await refund(one, 2), await refund(other, 3)]
-    const [first = '', second, third = ''] = ids
-    await settleRefundAs(db, first, 'succeeded')
-    await settleRefundAs(db, third, 'failed')
-    const query = async (path: string) =>
-      (await call('GET', `/api/v1/${path}`)).body.data.map(({ id }: Item) => id)
-    expect(await query('refunds?status=succeeded')).toEqual([first])
-    expect(await query('refunds?status=pending')).toEqual([second])
-    expect(await query('refunds?status=failed')).toEqual([third])
-    expect(await query(`refunds?payment_id=${one}`)).toEqual([second, first])
-    expect(await query(`refunds?payment_id=${one}&status=failed`)).toEqual([])
-    expect(await query('refunds?payment_id=pay_404')).toEqual([])
-    expect(await query(`payments/${one}/refunds`)).toEqual([second, first])
-    expect(await query(`payments/${one}/refunds?status=succeeded`)).toEqual([first])
-    expect(await query(`payments/${one}/refunds?starting_after=${second}`)).toEqual([first])
-    expect(await query(`payments/${other}/refunds`)).toEqual([third])
-    const nowhere = await call('GET', '/api/v1/payments/pay_404/refunds')
-    expectRefusal(nowhere, 404, 'not_found')
-  })
-
-  test('payouts by status', async () => {
-    const [canceled = ''] = made.payouts
-    expect((await list('payouts', '?status=pending')).data).toHaveLength(COUNT)
-    await settlePayoutAs(db, canceled, 'canceled')
-    expect(idsOf(await list('payouts', '?status=canceled'))).toEqual([canceled])
-    expect((await list('payouts', '?status=pending')).data).toHaveLength(COUNT - 1)
-    expect((await list('payouts', '?status=completed')).data).toEqual([])
-  })
-
-  test('balance transactions by type and by source', async () => {
-    const [refund, payout] = [made.refunds[1], made.payouts[1]]
-    const sources = async (query: string) =>
-      (await list('balance_transactions', query)).data.map(({ type, source }) => [type, source])
-    expect(await sources('?type=payment')).toEqual([['payment', made.payments[0]]])
-    expect(await sources('?type=refund')).toHaveLength(COUNT)
-    expect(await sources('?type=late_payout')).toEqual([])
-    expect(await sources(`?source=${refund}`)).toEqual([['refund', refund]])
-    expect(await sources(`?source=${payout}&type=payout`)).toEqual([['payout', payout]])
-    expect(await sources(`?source=${payout}&type=refund`)).toEqual([])
-    expect(await sources('?source=po_404')).toEqual([])
   })
 
   test('events by type', async () => {
