@@ -1,7 +1,10 @@
 import { eq, inArray, type SQL, sql } from 'drizzle-orm'
+import type { AnyPgColumn } from 'drizzle-orm/pg-core'
+import type { BalanceTransactionType } from '../core/ledger.ts'
 import type { News } from '../providers/provider.ts'
 import type { Db, Tx } from './client.ts'
 import { findDeliveries } from './deliveries.ts'
+import { balanceTransactions } from './ledger-schema.ts'
 import { commands, payments } from './schema.ts'
 import { payouts, providerNews, refunds } from './transfer-schema.ts'
 import { deliveries } from './webhook-schema.ts'
@@ -96,14 +99,24 @@ const news: { [O in News['object']]: { table: Due; differs: (status: string) => 
   },
   refund: {
     table: refunds,
-    differs: (status) => sql`status in ('succeeded', 'failed') and status <> ${status}`,
+    differs: (status) => sql`
+      (${status} = 'failed' and status = 'succeeded')
+      or (${status} = 'succeeded' and status = 'failed' and ${notBooked(refunds.id, ['refund_settlement', 'late_refund'])})`,
   },
   payout: {
     table: payouts,
     differs: (status) => sql`
       (${status} = 'failed' and status = 'completed')
-      or (${status} = 'completed' and status in ('failed', 'canceled'))`,
+      or (${status} = 'completed' and status in ('failed', 'canceled')
+        and ${notBooked(payouts.id, ['payout_settlement', 'late_payout'])})`,
   },
+}
+
+/** What came too late and is booked is news no more, although the status still says otherwise. */
+function notBooked(id: AnyPgColumn, types: BalanceTransactionType[]): SQL {
+  const { sourceId, type } = balanceTransactions
+  const booked = sql`${sourceId} = ${id} and ${inArray(type, types)}`
+  return sql`not exists (select from ${balanceTransactions} where ${booked})`
 }
 
 /**
