@@ -1,4 +1,4 @@
-import type { Client } from '@temporalio/client'
+import { type Client, WithStartWorkflowOperation } from '@temporalio/client'
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
 import { withinLimit } from '../core/limit.ts'
 import type { Start, Update } from '../core/starts.ts'
@@ -21,14 +21,25 @@ export async function startAgain(client: Client, start: Start): Promise<boolean>
   return startAs(client, start, 'ALLOW_DUPLICATE')
 }
 
-/** Sends a command to a workflow that runs, and waits until that has heard it, not for its answer. */
-export async function sendUpdate(client: Client, workflowId: string, update: Update) {
+/**
+ * Sends a command to a workflow, and waits until that has heard it, not for its answer. Where it has
+ * closed, another run is started with it: one that came up without it could end before it comes.
+ */
+export async function sendUpdate(client: Client, start: Start, update: Update) {
+  const { workflowType, ...options } = start
   const { id: updateId, name, args } = update
+  const startWorkflowOperation = new WithStartWorkflowOperation(workflowType, {
+    ...options,
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  })
+  startWorkflowOperation.workflowHandle().catch(() => {}) // it fails as the update does
   // The client's deadline does not cover its waits between tries.
   const sending = client.withDeadline(Date.now() + DEADLINE_MS, () =>
-    client.workflow
-      .getHandle(workflowId)
-      .startUpdate(name, { updateId, args: args as [unknown], waitForStage: 'ACCEPTED' }),
+    client.workflow.startUpdateWithStart(name, {
+      ...{ updateId, args, waitForStage: 'ACCEPTED' },
+      startWorkflowOperation,
+    }),
   )
   await withinLimit(DEADLINE_MS, sending)
 }

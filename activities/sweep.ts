@@ -56,18 +56,21 @@ export function sweepActivities({ db, now, log }: Deps) {
       const { client, cancellationSignal } = Context.current()
       const stranded = await takeStranded(db, await now(), PAGE)
       const starts = startsOf(stranded)
+      const told = new Map(stranded.commands.map((command) => [command.resourceId, command]))
       let started = 0
       // One after the other: after an outage, those who come in now have the server first.
       for (const start of starts) {
+        if (told.has(start.workflowId)) continue
         if (cancellationSignal.aborted) break // the worker stops, and the rows come again
         if (await startOrLeave(client, start, log)) started++
         Context.current().heartbeat()
       }
       // These wait for their workflows, so not for one another.
-      const { commands } = stranded
-      const tell = (command: (typeof commands)[number]) =>
-        sendOrLeave(client, command.resourceId, commandUpdate(command), log)
-      await Promise.all(commands.map(tell))
+      const tell = async (start: Start) => {
+        const command = told.get(start.workflowId)
+        if (command) await sendOrLeave(client, start, commandUpdate(command), log)
+      }
+      await Promise.all(starts.map(tell))
       const more = Object.values(stranded).some((page) => page.length >= PAGE)
       return { found: starts.length, started, more }
     },
@@ -106,11 +109,14 @@ async function startOrLeave(client: Client, start: Start, log: Log): Promise<boo
   }
 }
 
-async function sendOrLeave(client: Client, workflowId: string, update: Update, log: Log) {
+async function sendOrLeave(client: Client, start: Start, update: Update, log: Log) {
   try {
-    await sendUpdate(client, workflowId, update)
+    await sendUpdate(client, start, update)
   } catch (error) {
-    log.warn({ workflow_id: workflowId, command_id: update.id, err: error }, 'Could not be told')
+    log.warn(
+      { workflow_id: start.workflowId, command_id: update.id, err: error },
+      'Could not be told',
+    )
   }
 }
 

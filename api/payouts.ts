@@ -67,7 +67,13 @@ const Destination = z.discriminatedUnion('type', [
       .regex(/^[A-Za-z0-9]{4,11}$/, 'not an IFSC, BIC, routing number or sort code')
       .transform((code) => code.toUpperCase())
       .openapi({ type: 'string', pattern: '^[A-Za-z0-9]{4,11}$', example: 'HDFC0000123' }),
-    holder_name: z.string().trim().min(1).max(140).openapi({ example: 'Asha Rao' }),
+    holder_name: z
+      .string()
+      .trim()
+      .min(1)
+      .max(140)
+      .regex(/^\P{Cc}*$/u, 'has a control character')
+      .openapi({ type: 'string', example: 'Asha Rao' }),
   }),
 ])
 

@@ -1,7 +1,8 @@
 import { z } from '@hono/zod-openapi'
+import { AppError } from '../core/errors.ts'
 import { refundFailureCodes, refundStatuses } from '../core/refund.ts'
 import { refundStart } from '../core/starts.ts'
-import { getPayment } from '../db/payments.ts'
+import { findPayment, getPayment } from '../db/payments.ts'
 import { getRefund, insertRefund, listRefunds, toRefund } from '../db/refunds.ts'
 import { Amount, Id, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
@@ -92,9 +93,15 @@ export function refundRoutes(deps: Deps) {
       return c.json(toRefund(await getRefund(db, c.var.caller.merchantId, id)), 200)
     })
     .openapi(listAll, async (c) => {
+      const { merchantId } = c.var.caller
       const { status, payment_id: paymentId, ...query } = c.req.valid('query')
+      if (paymentId) await checkPayment(merchantId, paymentId)
       const filter = { ...toPage(query), status, paymentId }
-      const list = await listRefunds(db, c.var.caller.merchantId, filter)
+      const list = await listRefunds(db, merchantId, filter)
       return c.json(toListBody(list, toRefund), 200)
     })
+  async function checkPayment(merchantId: string, id: string): Promise<void> {
+    if (await findPayment(db, merchantId, id)) return
+    throw new AppError('invalid_request', `No such payment: ${id}`, { param: 'payment_id' })
+  }
 }

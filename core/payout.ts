@@ -42,7 +42,7 @@ export function maskDestination(destination: Destination): Destination {
   const { type, account_number, bank_code, holder_name } = destination
   return {
     type,
-    account_number: `***${account_number.slice(-4)}`,
+    account_number: `***${account_number.slice(-Math.min(4, account_number.length / 3))}`,
     bank_code,
     holder_name: holder_name.replace(/(\S)\S*/gu, '$1***'),
   }

@@ -39,6 +39,7 @@ export const balanceTransactions = pgTable(
   (t) => [
     unique('balance_transactions_source_key').on(t.sourceId, t.type),
     index('balance_transactions_list_idx').on(t.merchantId, ...newestFirst(t)),
+    index('balance_transactions_type_idx').on(t.merchantId, t.type, ...newestFirst(t)),
     check('balance_transactions_type_known', oneOf(t.type, balanceTransactionTypes)),
   ],
 )

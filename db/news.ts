@@ -1,6 +1,9 @@
-import { eq, type SQL, sql } from 'drizzle-orm'
+import { eq, inArray, type SQL, sql } from 'drizzle-orm'
+import type { AnyPgColumn } from 'drizzle-orm/pg-core'
+import type { BalanceTransactionType } from '../core/ledger.ts'
 import type { News } from '../providers/provider.ts'
 import type { Db } from './client.ts'
+import { balanceTransactions } from './ledger-schema.ts'
 import { payments } from './schema.ts'
 import { payouts, providerNews, refunds } from './transfer-schema.ts'
 
@@ -14,15 +17,27 @@ const differing: { [O in News['object']]: { table: Table; verdicts: Record<strin
   },
   refund: {
     table: refunds,
-    verdicts: { succeeded: sql`status = 'failed'`, failed: sql`status = 'succeeded'` },
+    verdicts: {
+      succeeded: sql`status = 'failed'
+        and ${notBooked(refunds.id, ['refund_settlement', 'late_refund'])}`,
+      failed: sql`status = 'succeeded'`,
+    },
   },
   payout: {
     table: payouts,
     verdicts: {
-      completed: sql`status in ('failed', 'canceled')`,
+      completed: sql`status in ('failed', 'canceled')
+        and ${notBooked(payouts.id, ['payout_settlement', 'late_payout'])}`,
       failed: sql`status = 'completed'`,
     },
   },
+}
+
+/** What came too late and is booked is news no more, although the status still says otherwise. */
+function notBooked(id: AnyPgColumn, types: BalanceTransactionType[]): SQL {
+  const { sourceId, type } = balanceTransactions
+  const booked = sql`${sourceId} = ${id} and ${inArray(type, types)}`
+  return sql`not exists (select from ${balanceTransactions} where ${booked})`
 }
 
 /**

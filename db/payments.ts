@@ -105,11 +105,17 @@ async function orderTaken(tx: Tx, orderId: string): Promise<AppError> {
 }
 
 /** For the API, which must never read another merchant's rows. */
-export async function getPayment(db: Db, merchantId: string, id: string): Promise<PaymentRow> {
+export async function findPayment(db: Db, merchantId: string, id: string) {
   const [row] = await db
     .select()
     .from(payments)
     .where(and(eq(payments.id, id), eq(payments.merchantId, merchantId)))
+  return row
+}
+
+/** Throws AppError when they have no such payment. */
+export async function getPayment(db: Db, merchantId: string, id: string): Promise<PaymentRow> {
+  const row = await findPayment(db, merchantId, id)
   if (!row) throw new AppError('not_found', `No such payment: ${id}`)
   return row
 }

@@ -56,6 +56,15 @@ export function apply(state: State, op: Op, bps: number): string {
     state.booked[`${name} ${type}`] = true
   }
 
+  /** Those that did not fail, and those that reached the payer all the same. */
+  const refundedOf = (payment: string) => {
+    const counts = ([name, one]: [string, (typeof refunds)[string]]) =>
+      one?.payment === payment && (one.status !== 'failed' || `${name} late_refund` in state.booked)
+    const all = Object.entries(refunds).filter(counts)
+    const sum = all.reduce((total, [, one]) => total + one.amount, 0)
+    return Math.min(sum, payments[payment]?.captured ?? 0)
+  }
+
   switch (op.do) {
     case 'pay': {
       const { name, amount } = op
@@ -120,7 +129,7 @@ export function apply(state: State, op: Op, bps: number): string {
       if (refundMoves[status].includes(verdict)) {
         refund.status = verdict
         tell(name, `refund.${verdict}`)
-        if (verdict === 'failed') payment.refunded -= amount
+        if (verdict === 'failed') payment.refunded = refundedOf(refund.payment)
         if (status === 'succeeded') back(sums(owner), amount)
         else release(sums(owner), amount, verdict === 'succeeded')
         mark(name, verdict === 'succeeded' ? 'refund_settlement' : 'refund_failure')
@@ -129,6 +138,7 @@ export function apply(state: State, op: Op, bps: number): string {
         payment.attention = true
         debit(sums(owner), amount)
         mark(name, 'late_refund')
+        payment.refunded = refundedOf(refund.payment)
       }
       return refund.status
     }

@@ -1,5 +1,6 @@
 import { eq } from 'drizzle-orm'
-import { findPayout, startPayout } from '../db/payout-steps.ts'
+import { findRow } from '../db/lifecycle-steps.ts'
+import { startPayout } from '../db/payout-steps.ts'
 import { openDestination } from '../db/payouts.ts'
 import { commands } from '../db/schema.ts'
 import { payouts } from '../db/transfer-schema.ts'
@@ -74,12 +75,12 @@ test.each([
     bank_code: 'HDFC0000123',
     holder_name: kept === toBank ? 'A*** R***' : 'आ*** र***',
   })
-  expect(openDestination(testCipher, await findPayout(db, body.id))).toStrictEqual(kept)
+  expect(openDestination(testCipher, await findRow(db, payouts, body.id))).toStrictEqual(kept)
 })
 
 test('a UPI address is kept whole', async () => {
   await till.topUp(50_000)
-  const row = await findPayout(db, await till.payOut(1))
+  const row = await findRow(db, payouts, await till.payOut(1))
   expect(openDestination(testCipher, row)).toStrictEqual(toVpa)
   expect(() => openDestination(testCipher, { ...row, id: 'po_other' })).toThrow()
 })

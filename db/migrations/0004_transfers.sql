@@ -94,6 +94,7 @@ CREATE INDEX "refunds_payment_idx" ON "refunds" USING btree ("payment_id","creat
 CREATE INDEX "refunds_sweep_idx" ON "refunds" USING btree ("next_sweep_at") WHERE "refunds"."next_sweep_at" is not null;--> statement-breakpoint
 CREATE INDEX "refunds_open_idx" ON "refunds" USING btree ("id") WHERE "refunds"."status" = 'pending';--> statement-breakpoint
 CREATE INDEX "sandbox_charges_decides_idx" ON "sandbox_charges" USING btree ("decides_at");--> statement-breakpoint
+CREATE INDEX "balance_transactions_type_idx" ON "balance_transactions" USING btree ("merchant_id","type","created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
 ALTER TABLE "commands" ADD CONSTRAINT "commands_kind_known" CHECK ("commands"."kind" in ('capture', 'cancel', 'complete', 'fail'));--> statement-breakpoint
 ALTER TABLE "payments" ADD CONSTRAINT "payments_captured" CHECK ("payments"."status" in ('failed', 'canceled') or ("payments"."status" = 'succeeded') = ("payments"."amount_captured" > 0));--> statement-breakpoint
 ALTER TABLE "balance_transactions" ADD CONSTRAINT "balance_transactions_type_known" CHECK ("balance_transactions"."type" in ('payment', 'late_payment', 'topup', 'refund', 'refund_settlement', 'refund_failure', 'late_refund', 'payout', 'payout_settlement', 'payout_failure', 'payout_cancel', 'late_payout'));
