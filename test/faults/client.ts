@@ -3,26 +3,33 @@ import type { Merchant } from '../db.ts'
 
 export type Body = { id: string; object: string; status: string } & Record<string, unknown>
 
-/** What one Idempotency-Key was used for, and each answer that it got: what was done, or a conflict. */
+/** What one Idempotency-Key was used for, and each answer that it got: what was done, or a refusal. */
 export type Asked = {
   key: string
   path: string
   body: object
-  answers: (Body | { conflict: true })[]
+  answers: (Body | { refused: string })[]
   requests: number
 }
 
 const REQUEST_LIMIT_MS = 10_000
-const PATIENCE_MS = 120_000 // a capture whose worker was killed is tried again after 30 s
+const PATIENCE_MS = 240_000 // a capture whose worker was killed is tried again after 30 s
 const REPEAT_MS = 300
 const LOOK_EVERY_MS = 200
 const ASKS_AGAIN = 0.1 // of all requests that were answered, as of an impatient client
 
 type Options = { url: string; merchant: Merchant; random: () => number }
 
+/** Refusals that answer a question, by the end of its path. */
+const refusals: [path: RegExp, codes: string[]][] = [
+  [/\/refunds$/, ['conflict', 'refund_exceeds_captured', 'insufficient_balance']],
+  [/\/payouts$/, ['insufficient_balance']],
+  [/\/(capture|cancel|complete|fail)$/, ['conflict']],
+]
+
 /**
  * Repeats what was not answered under the same Idempotency-Key, as a merchant's real client does. A
- * 202 and a 503 are to be repeated; a conflict answers a command; any other refusal is thrown.
+ * 202 and a 503 are to be repeated; some refusals are answers; any other is thrown.
  */
 export function createClient({ url, merchant, random }: Options) {
   const asked: Asked[] = []
@@ -52,7 +59,7 @@ export function createClient({ url, merchant, random }: Options) {
     const body = (await response.json()) as Body & { error?: { code: string } }
     const code = body.error?.code
     if (status === 200 || status === 201) one.answers.push(body)
-    else if (code === 'conflict' && isCommand(one)) one.answers.push({ conflict: true })
+    else if (code && isAnswer(one, code)) one.answers.push({ refused: code })
     else if (status !== 202 && status !== 503 && code !== 'idempotency_key_in_use')
       throw new Refused(`${one.path}: ${status} ${JSON.stringify(body)}`)
     return { status, body }
@@ -75,15 +82,26 @@ export function createClient({ url, merchant, random }: Options) {
   async function ask(path: string, body: object) {
     const one = question(path, body)
     const answer = await untilAnswered(one)
-    if (random() < ASKS_AGAIN) await untilAnswered(one)
+    if (random() < ASKS_AGAIN && isLast(one, answer)) await untilAnswered(one)
     answered++
     return answer
   }
 
   async function pay(input: object): Promise<string> {
     const made = await ask('/api/v1/payments', { currency: 'INR', method: 'upi', ...input })
-    if ('conflict' in made) throw new Error('Only a command can be in conflict')
+    if ('refused' in made) throw new Error('No payment is refused')
     return made.id
+  }
+
+  const refund = (paymentId: string, amount: number) =>
+    ask(`/api/v1/payments/${paymentId}/refunds`, { amount })
+
+  const topUp = (amount: number) => ask('/api/v1/test/balance_topups', { currency: 'INR', amount })
+
+  /** Null where the balance does not cover it. */
+  async function payOut(input: object): Promise<string | null> {
+    const made = await ask('/api/v1/payouts', { currency: 'INR', ...input })
+    return 'refused' in made ? null : made.id
   }
 
   /** Looks again and again, until the payment is not pending any more. */
@@ -100,13 +118,23 @@ export function createClient({ url, merchant, random }: Options) {
     throw new Error(`${id} stays pending`)
   }
 
-  return { asked, answered: () => answered, question, send, ask, pay, untilMoved }
+  const money = { pay, refund, topUp, payOut }
+  return { asked, answered: () => answered, question, send, ask, ...money, untilMoved }
 }
 
 export type ShopClient = ReturnType<typeof createClient>
 
 export function isCommand({ path }: Asked): boolean {
-  return /\/(capture|cancel)$/.test(path)
+  return /\/(capture|cancel|complete|fail)$/.test(path)
+}
+
+function isAnswer({ path }: Asked, code: string): boolean {
+  return refusals.some(([end, codes]) => end.test(path) && codes.includes(code))
+}
+
+/** A refusal keeps no key: what was refused may be done later. A payment's command has no later. */
+function isLast({ path }: Asked, answer: Asked['answers'][number]): boolean {
+  return 'id' in answer || /\/payments\/[^/]+\/(capture|cancel)$/.test(path)
 }
 
 class Refused extends Error {}

@@ -1,17 +1,25 @@
 import { eq } from 'drizzle-orm'
-import { balanceSign } from '../../core/ledger.ts'
-import { balanceTransactions, ledgerAccounts, ledgerPostings } from '../../db/ledger-schema.ts'
-import { sandboxCharges } from '../../db/sandbox-schema.ts'
 import { commands, payments } from '../../db/schema.ts'
+import { payouts, refunds } from '../../db/transfer-schema.ts'
 import { attempts, deliveries, events } from '../../db/webhook-schema.ts'
 import { type Asked, isCommand } from './client.ts'
 import type { Load } from './load.ts'
+import {
+  expectBalanced,
+  expectChargedOnce,
+  expectPayoutsObeyed,
+  expectSentOnce,
+  isToReturn,
+  type Money,
+  stepsOf,
+  transfersOf,
+} from './money.ts'
 import type { Shop } from './shop.ts'
 
-const ended = ['succeeded', 'failed', 'canceled', 'delivered', 'done', 'refused']
+const ended = ['succeeded', 'completed', 'failed', 'canceled', 'delivered', 'done', 'refused']
 
 /**
- * Waits until the shop's payments, webhooks and commands have ended, and checks what has to be true
+ * Waits until all that the shop has opened has ended, and checks what has to be true
  * whatever was killed meanwhile. Prints what it took: `faults` says how often what was done.
  */
 export async function expectAllWell(
@@ -25,17 +33,21 @@ export async function expectAllWell(
   const tookS = Math.round((performance.now() - startedAt) / 1000)
 
   const { asked } = shop.client
-  const paid = await expectEachAnswerKept(shop)
+  const money = await expectEachAnswerKept(shop)
+  const { payments: paid, refunds: sentBack, payouts: sentOut } = money
   const told = await expectCommandsAnswered(shop, paid)
+  expectPayoutsObeyed(shop, sentOut, told)
   await expectChargedOnce(shop, paid)
-  await expectBalanced(shop, paid)
-  const posted = await expectToldOfAll(shop, paid)
+  await expectSentOnce(shop, money)
+  await expectBalanced(shop, money)
+  const posted = await expectToldOfAll(shop, money)
   expect(shop.remit.endedByThemselves).toEqual([])
 
   const requests = asked.reduce((sum, one) => sum + one.requests, 0)
   const line = [
     `${name}: ${faults}`,
-    `${paid.length} payments and ${told.length} commands in ${requests} requests`,
+    `${paid.length} payments, ${sentBack.length} refunds, ${sentOut.length} payouts`,
+    `${told.length} commands, in ${requests} requests`,
     `${posted.posts} posts, ${posted.failed} refused`,
     `${posted.again} received again after a 200`,
     `${posted.interrupted} attempts interrupted`,
@@ -51,28 +63,39 @@ export async function untilAllEnded(shop: Shop, load: Pick<Load, 'done'>): Promi
     loaded = true
   })
   ending.catch(() => {}) // it is thrown below
-  await shop.remit.untilDone(async () =>
+  const allEnded = shop.remit.untilDone(async () =>
     loaded ? describe(await openOf(shop)) : 'The load is not done',
   )
-  await ending
+  await Promise.all([allEnded, ending])
 }
 
 async function rowsOf({ remit, merchant }: Shop) {
   const db = remit.db()
   return {
     payments: await db.select().from(payments).where(eq(payments.merchantId, merchant.id)),
+    refunds: await db.select().from(refunds).where(eq(refunds.merchantId, merchant.id)),
+    payouts: await db.select().from(payouts).where(eq(payouts.merchantId, merchant.id)),
     deliveries: await db.select().from(deliveries).where(eq(deliveries.merchantId, merchant.id)),
     commands: await db.select().from(commands).where(eq(commands.merchantId, merchant.id)),
   }
 }
 
-/** What has not ended yet. Rows that the sweep would still start count too. */
+/**
+ * What has not ended yet. Rows that the sweep would still start count too, and what is to come back
+ * and has not.
+ */
 async function openOf(shop: Shop) {
   const rows = await rowsOf(shop)
   const open = (row: { status: string; nextSweepAt: Date | null }) =>
     !ended.includes(row.status) || row.nextSweepAt !== null
+  const transfers = await transfersOf(shop, rows)
+  const returned = new Set(transfers.filter(isToReturn).map(({ objectId }) => objectId))
+  const out = (row: { id: string; status: string; nextSweepAt: Date | null }) =>
+    open(row) || (returned.has(row.id) && ['succeeded', 'completed'].includes(row.status))
   return {
     payments: rows.payments.filter(open),
+    refunds: rows.refunds.filter(out),
+    payouts: rows.payouts.filter(out),
     deliveries: rows.deliveries.filter(open),
     commands: rows.commands.filter(open),
   }
@@ -87,18 +110,20 @@ function describe(open: Awaited<ReturnType<typeof openOf>>): string {
 
 type Payment = typeof payments.$inferSelect
 
-/** One payment for each Idempotency-Key, which is what each of its answers said, and none beside. */
-async function expectEachAnswerKept(shop: Shop): Promise<Payment[]> {
+/** One object for each Idempotency-Key, which is what each of its answers said, and none beside. */
+async function expectEachAnswerKept(shop: Shop): Promise<Money> {
   for (const { answers } of shop.client.asked) {
     expect(answers.length).toBeGreaterThan(0)
     expect(answers).toEqual(answers.map(() => answers[0]))
   }
-  const rows = (await rowsOf(shop)).payments
-  const posted = shop.client.asked.filter((one) => !isCommand(one)).map(({ answers }) => answers[0])
-  expect(posted.map((one) => one && 'id' in one && one.id).sort()).toEqual(
-    rows.map(({ id }) => id).sort(),
-  )
-  expect(rows.filter(({ needsAttention }) => needsAttention)).toEqual([])
+  const rows = await rowsOf(shop)
+  for (const kind of ['payments', 'refunds', 'payouts'] as const) {
+    const asked = shop.client.asked.filter(({ path }) => path.endsWith(`/${kind}`))
+    const made = asked.flatMap(({ answers: [one] }) => (one && 'id' in one ? [one.id] : []))
+    expect(made.sort()).toEqual(rows[kind].map(({ id }) => id).sort())
+  }
+  const marked = [...rows.payments, ...rows.payouts].filter(({ needsAttention }) => needsAttention)
+  expect(marked).toEqual([])
   return rows
 }
 
@@ -116,7 +141,8 @@ async function expectCommandsAnswered(shop: Shop, paid: Payment[]) {
   )
 
   const waited = paid.filter((one) => one.captureMethod === 'manual' && one.status !== 'failed')
-  expect(done.map(({ resourceId }) => resourceId).sort()).toEqual(waited.map(({ id }) => id).sort())
+  const ofPayments = done.filter(({ resourceId }) => paid.some(({ id }) => id === resourceId))
+  expect(ofPayments.map((one) => one.resourceId).sort()).toEqual(waited.map(({ id }) => id).sort())
   for (const { id, amount, amountCaptured, status } of waited) {
     const command = done.find(({ resourceId }) => resourceId === id)
     expect({ status, amountCaptured }).toEqual(
@@ -130,56 +156,16 @@ async function expectCommandsAnswered(shop: Shop, paid: Payment[]) {
   return rows
 }
 
-/** Counted by the sandbox, in its own table. */
-async function expectChargedOnce({ remit }: Shop, paid: Payment[]): Promise<void> {
-  const charges = await remit.db().select().from(sandboxCharges)
-  for (const { id, status, amount, amountCaptured, providerRef } of paid) {
-    const made = charges.filter(({ paymentId }) => paymentId === id)
-    expect(made).toMatchObject([{ id: providerRef, status, amount, amountCaptured }])
-  }
-}
-
-/** Each sum of money is booked once, postings cancel out, and each balance is what was posted. */
-async function expectBalanced({ remit, merchant }: Shop, paid: Payment[]): Promise<void> {
-  const db = remit.db()
-  const posted = await db
-    .select()
-    .from(balanceTransactions)
-    .innerJoin(ledgerPostings, eq(ledgerPostings.transactionId, balanceTransactions.id))
-    .where(eq(balanceTransactions.merchantId, merchant.id))
-  const sums: Record<string, number> = {}
-  const balances: Record<string, number> = {}
-  const add = (to: Record<string, number>, key: string, amount: number) => {
-    to[key] = (to[key] ?? 0) + amount
-  }
-  for (const { balance_transactions: transaction, ledger_postings: posting } of posted) {
-    add(sums, transaction.currency, posting.amount)
-    const sign = balanceSign(posting.account)
-    if (sign) add(balances, `${posting.account} ${transaction.currency}`, sign * posting.amount)
-  }
-  expect(Object.values(sums)).toEqual(Object.values(sums).map(() => 0))
-
-  const accounts = await db
-    .select()
-    .from(ledgerAccounts)
-    .where(eq(ledgerAccounts.merchantId, merchant.id))
-  for (const { account, currency, balance } of accounts)
-    expect(balances[`${account} ${currency}`] ?? 0).toBe(balance)
-  const captured = paid.reduce((sum, { amountCaptured }) => sum + amountCaptured, 0)
-  expect(balances['available INR'] ?? 0).toBe(captured)
-}
-
-/** Each step of each payment is told of, at least once, and each post that came in is logged. */
-async function expectToldOfAll(shop: Shop, paid: Payment[]) {
+/** Each step of each object is told of, at least once, and each post that came in is logged. */
+async function expectToldOfAll(shop: Shop, money: Money) {
   const { merchant, remit, posts } = shop
   const db = remit.db()
   const told = await db.select().from(events).where(eq(events.merchantId, merchant.id))
-  const expected = paid.flatMap(({ id, status, captureMethod }) => [
-    `${id} payment.created`,
-    ...(captureMethod === 'manual' && status !== 'failed' ? [`${id} payment.authorized`] : []),
-    `${id} payment.${status}`,
-  ])
-  expect(told.map((one) => `${one.resourceId} ${one.type}`).sort()).toEqual(expected.sort())
+  const names = told.map((one) => `${one.resourceId} ${one.type}`)
+  expect(names.filter((name) => !name.endsWith(' payout.processing')).sort()).toEqual(
+    (await stepsOf(shop, money)).sort(),
+  )
+  expect(new Set(names).size).toBe(names.length)
 
   const received = countBy(posts.map(({ headers }) => `${headers['webhook-id']}`))
   expect([...received.keys()].sort()).toEqual(told.map(({ id }) => id).sort())

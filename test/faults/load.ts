@@ -36,7 +36,7 @@ const commands: [verb: string, body: object][][] = [
 
 /** A payment that is captured, in full or in part, or canceled, once it is authorized. */
 const payManually: Operation = async (client, n) => {
-  const turn = Math.floor(n / mixed.length)
+  const turn = turnOf(n)
   const vpa = MANUAL_SOURCES[turn % MANUAL_SOURCES.length]
   const id = await client.pay({ amount: 100 + n, vpa, capture_method: 'manual' })
   client.later(tell(client, id, commands[turn % commands.length] ?? []))
@@ -47,8 +47,83 @@ async function tell(client: ShopClient, id: string, told: (typeof commands)[numb
   await Promise.all(told.map(([verb, body]) => client.ask(`/api/v1/payments/${id}/${verb}`, body)))
 }
 
-/** Every fourth payment is for manual capture. */
-export const mixed = [pay, pay, pay, payManually]
+/** What `norefund` and `returned` get back fails, or comes back later. */
+const REFUNDED_SOURCES = [
+  '1@upi',
+  'down@upi',
+  'norefund@upi',
+  'timeout@upi',
+  'returned@upi',
+  'fail@upi',
+  '2@upi',
+]
+
+/** Parts of a payment, refunded at once: some are too much, alone or together. */
+const refundPlans: ((amount: number) => number[])[] = [
+  (amount) => [amount],
+  (amount) => [Math.ceil(amount / 3)],
+  (amount) => [Math.ceil(amount / 2), Math.ceil(amount / 3), Math.ceil(amount / 3)],
+  (amount) => [amount + 1],
+]
+
+const payAndRefund: Operation = async (client, n) => {
+  const turn = turnOf(n)
+  const amount = 100 + n
+  const vpa = REFUNDED_SOURCES[turn % REFUNDED_SOURCES.length]
+  const parts = refundPlans[turn % refundPlans.length]?.(amount) ?? []
+  const id = await client.pay({ amount, vpa })
+  client.later(
+    client.untilMoved(id).then(async () => {
+      await Promise.all(parts.map((part) => client.refund(id, part)))
+    }),
+  )
+}
+
+const bank = { type: 'bank_account', bank_code: 'HDFC0000123', holder_name: 'Asha Rao' }
+const vpas = ['1@upi', 'fail@upi', 'down@upi', 'timeout@upi', 'returned@upi', '2@upi']
+const DESTINATIONS = [
+  ...vpas.map((vpa) => ({ type: 'vpa', vpa })),
+  { ...bank, account_number: '000123456789' },
+  { ...bank, account_number: '000111111116' }, // no_account
+]
+
+/** What is told to a payout, one after the other; those of one list at once. */
+const payoutPlans: string[][][] = [
+  [],
+  [['cancel']],
+  [['complete']],
+  [['cancel', 'complete']],
+  [['fail']],
+  [['complete'], ['fail']],
+  [['cancel'], ['fail', 'cancel']],
+]
+
+const payOut: Operation = async (client, n) => {
+  const turn = turnOf(n)
+  const destination = DESTINATIONS[turn % DESTINATIONS.length]
+  const plan = payoutPlans[turn % payoutPlans.length] ?? []
+  await client.topUp(80 + n) // what is not covered by it is by the payments, most of the time
+  const id = await client.payOut({ amount: 100 + n, destination })
+  if (id) client.later(tellPayout(client, id, plan))
+}
+
+async function tellPayout(client: ShopClient, id: string, plan: string[][]): Promise<void> {
+  for (const verbs of plan)
+    await Promise.all(
+      verbs.map((verb) => {
+        const path = verb === 'cancel' ? 'payouts' : 'test/payouts'
+        return client.ask(`/api/v1/${path}/${id}/${verb}`, {})
+      }),
+    )
+}
+
+/** All that a merchant does with money. */
+export const mixed = [pay, payManually, payAndRefund, payOut]
+
+/** How often each of them has had its turn. */
+function turnOf(n: number): number {
+  return Math.floor(n / mixed.length)
+}
 
 const CLIENTS = 5
 const BETWEEN_MS = 500

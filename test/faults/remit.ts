@@ -7,6 +7,7 @@ import { sql } from 'drizzle-orm'
 import { createTemporalClient } from '../../api/temporal.ts'
 import type { Db } from '../../db/client.ts'
 import { commands, payments } from '../../db/schema.ts'
+import { payouts, refunds } from '../../db/transfer-schema.ts'
 import { deliveries } from '../../db/webhook-schema.ts'
 import { tryPort, waitUntilReady } from '../../scripts/processes.ts'
 import { type Program, startProgram } from '../../scripts/programs.ts'
@@ -85,6 +86,8 @@ export function testRemit({ database, env = () => ({}) }: Options) {
     const { db } = database
     for (const [table, open] of [
       [payments, sql`status in ('pending', 'authorized')`],
+      [refunds, sql`status = 'pending'`],
+      [payouts, sql`status in ('pending', 'processing')`],
       [deliveries, sql`status = 'pending'`],
       [commands, sql`status = 'open'`],
     ] as const) {
@@ -126,6 +129,7 @@ export function testRemit({ database, env = () => ({}) }: Options) {
     client: () => client,
     start,
     kill,
+    runs: (name: Name) => running.has(name),
     /** A program that a fault ends, other than by our own kill, must not stay unnoticed. */
     endedByThemselves,
     untilDone,
