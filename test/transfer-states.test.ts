@@ -4,9 +4,11 @@ import { type PayoutStatus, payoutMoves, payoutStatuses, payoutVerdicts } from '
 import { type RefundStatus, refundMoves, refundStatuses, refundVerdicts } from '../core/refund.ts'
 import { statusesBefore } from '../core/transitions.ts'
 import { balanceTransactions, ledgerPostings } from '../db/ledger-schema.ts'
-import { findPayout, settlePayout, startPayout } from '../db/payout-steps.ts'
-import { findRefund, settleRefund } from '../db/refund-steps.ts'
+import { findRow } from '../db/lifecycle-steps.ts'
+import { settlePayout, startPayout } from '../db/payout-steps.ts'
+import { settleRefund } from '../db/refund-steps.ts'
 import { payments } from '../db/schema.ts'
+import { payouts, refunds } from '../db/transfer-schema.ts'
 import { events } from '../db/webhook-schema.ts'
 import { testDb } from './db.ts'
 import { contents, succeed, testShop, upi } from './http.ts'
@@ -97,7 +99,7 @@ async function payoutIn(status: PayoutStatus) {
     destination,
   })
   if (status !== 'pending') await settleP(body.id, status)
-  const isMarked = async () => (await findPayout(db, body.id)).needsAttention
+  const isMarked = async () => (await findRow(db, payouts, body.id)).needsAttention
   return { id: body.id as string, isMarked }
 }
 
@@ -148,7 +150,7 @@ async function expectMoved<Status extends string>(
 test.each(refundTable)('a refund that is %s can be settled as %s', async (...move) => {
   const refund = await refundIn(move[0])
   await expectMoved(refund, settleR, move, 'refund')
-  const row = await findRefund(db, refund.id)
+  const row = await findRow(db, refunds, refund.id)
   expect(row).toMatchObject({
     status: move[1],
     failureCode: move[1] === 'failed' ? 'declined' : null,
@@ -160,7 +162,7 @@ test.each(refundTable)('a refund that is %s can be settled as %s', async (...mov
 test.each(payoutTable)('a payout that is %s can become %s', async (...move) => {
   const payout = await payoutIn(move[0])
   await expectMoved(payout, settleP, move, 'payout')
-  const row = await findPayout(db, payout.id)
+  const row = await findRow(db, payouts, payout.id)
   expect(row).toMatchObject({
     status: move[1],
     failureCode: move[1] === 'failed' ? 'declined' : null,
@@ -228,7 +230,7 @@ test('of three verdicts at once on a payout one wins, unless it comes back', asy
     const { id } = await payoutIn('pending')
     const verdicts = payoutVerdicts.map((verdict) => settleP(id, verdict))
     const answers = (await Promise.all(verdicts)).map(({ status }) => status)
-    const { status } = await findPayout(db, id)
+    const { status } = await findRow(db, payouts, id)
     expect(answers).toContain(status)
     const told = (await eventsOf(id)).filter((type) => type !== 'payout.created')
     const returned = ['payout.completed', 'payout.failed']
@@ -243,7 +245,7 @@ test('of two verdicts at once on a refund both hold, or the later one comes too 
   for (const _ of [1, 2, 3, 4, 5]) {
     const { id } = await refundIn('pending')
     await Promise.all(refundVerdicts.map((verdict) => settleR(id, verdict)))
-    const { status } = await findRefund(db, id)
+    const { status } = await findRow(db, refunds, id)
     expect(status).toBe('failed')
     expect([
       ['refund', 'refund_failure', 'refund_settlement'], // it came back
