@@ -6,7 +6,7 @@ import { addMerchant, type Merchant, testDb } from './db.ts'
 import { addDelivery, addEndpoint } from './delivery.ts'
 import { testEndpoint } from './endpoint.ts'
 import { fileWorkers } from './file-workers.ts'
-import { byCard, upi } from './http.ts'
+import { byCard, succeed, upi } from './http.ts'
 import { testActivities, until } from './stack.ts'
 import { devServerEnv } from './temporal.ts'
 
@@ -21,7 +21,14 @@ const temporal = devServerEnv()
 const endpoint = testEndpoint()
 const api = countedDb()
 const worker = countedDb()
-const names = ['chargePayment', 'postWebhook', 'failDelivery'] as const
+const names = [
+  'chargePayment',
+  'sendRefund',
+  'sendPayout',
+  'pollPayout',
+  'postWebhook',
+  'failDelivery',
+] as const
 workers.serve(temporal, names, () => testActivities(worker.db))
 
 /** The file's database, by connections that note what they ask it. */
@@ -90,7 +97,25 @@ describe('To create a payment', () => {
   })
 })
 
+describe('To move money out', () => {
+  const payout = { amount: 100, currency: 'INR', destination: { type: 'vpa', vpa: 'test@upi' } }
+
+  test('takes nine queries for a refund, and eight for a payout', async () => {
+    const { call, post } = await shop({ endpoints: 1 })
+    const { body } = await post(upi)
+    await succeed(db, body.id)
+    const refund = () => call('POST', `/api/v1/payments/${body.id}/refunds`, { amount: 100 })
+    const pay = () => call('POST', '/api/v1/payouts', payout)
+    expect(await api.count(refund)).toBe(9)
+    expect(await api.count(pay)).toBe(8)
+  })
+})
+
 test.each([
+  ['balance', 2],
+  ['balance_transactions', 3],
+  ['refunds', 2],
+  ['payouts', 2],
   ['payments/:payment', 2],
   ['payments', 2],
   ['payments?starting_after=:payment', 3],
@@ -101,6 +126,7 @@ test.each([
 ])('GET %s takes %i queries', async (path, queries) => {
   const { call, post } = await shop({ endpoints: 1 })
   const { body } = await post(upi)
+  await succeed(db, body.id)
   const deliveries = await call('GET', '/api/v1/webhook_deliveries')
   const ids = { ':payment': body.id, ':delivery': deliveries.body.data[0].id }
   const real = path.replace(/:(payment|delivery)/, (name) => ids[name as keyof typeof ids])
@@ -149,6 +175,35 @@ describe('A payment that is decided at once', () => {
     expect(workflowTasks).toBeGreaterThanOrEqual(3)
     expect(workflowTasks).toBeLessThanOrEqual(5)
     expect(events).toBeLessThanOrEqual(25)
+  })
+})
+
+describe('What is decided at once takes the worker', () => {
+  async function settled(path: string, input: object): Promise<WorkflowHandle> {
+    const { app } = testApp(db, { temporal: temporal.client() })
+    const { body } = await callAs(app, merchant)('POST', `/api/v1/${path}`, input)
+    const handle = temporal.client().workflow.getHandle(body.id)
+    await handle.result()
+    return handle
+  }
+
+  test('twenty queries of a refund, two workflow tasks and 11 events', async () => {
+    const { workflowId } = await settled('payments', upi)
+    let handle: WorkflowHandle | undefined
+    const refund = () => settled(`payments/${workflowId}/refunds`, { amount: 100 })
+    expect(await worker.count(async () => (handle = await refund()))).toBe(20)
+    const costs = { events: 11, workflowTasks: 2, activities: 1, children: 0 }
+    expect(await historyOf(handle as WorkflowHandle)).toEqual(costs)
+  })
+
+  test('twenty-five of a payout, three workflow tasks and 19 events', async () => {
+    await settled('payments', upi)
+    const destination = { type: 'vpa', vpa: 'test@upi' }
+    const input = { amount: 100, currency: 'INR', destination }
+    let handle: WorkflowHandle | undefined
+    expect(await worker.count(async () => (handle = await settled('payouts', input)))).toBe(25)
+    const costs = { events: 19, workflowTasks: 3, activities: 2, children: 0 }
+    expect(await historyOf(handle as WorkflowHandle)).toEqual(costs)
   })
 })
 

@@ -4,7 +4,10 @@ import { fileURLToPath } from 'node:url'
 import type { WorkflowHandle } from '@temporalio/client'
 import { temporal as proto } from '@temporalio/proto'
 import { eq } from 'drizzle-orm'
+import { paymentStart } from '../core/starts.ts'
 import { sandboxStore } from '../db/sandbox.ts'
+import { sandboxCharges } from '../db/sandbox-schema.ts'
+import { payments } from '../db/schema.ts'
 import { deliveries } from '../db/webhook-schema.ts'
 import { createProviders } from '../providers/index.ts'
 import { cancel, capture, chargeSettled, state } from '../workflows/index.ts'
@@ -18,7 +21,7 @@ import { devServerEnv } from './temporal.ts'
 
 /**
  * Records a history of each path, for test/replay.test.ts. Run it before a release that changes a
- * workflow: `HISTORIES=v2 npx jest --testMatch '**' + '/histories.record.ts'`.
+ * workflow: `HISTORIES=v3 npx jest --testMatch '**' + '/histories.record.ts'`.
  */
 const version = process.env.HISTORIES ?? 'new'
 const folder = fileURLToPath(new URL('histories/', import.meta.url))
@@ -114,8 +117,8 @@ const paths: Record<string, Path> = {
   waiting: { input: { vpa: 'stuck@upi' }, until: (id) => scheduled(id, 'pollCharge') },
 }
 
-test.each(Object.entries(paths))('a payment that is %s', async (name, path) => {
-  const { input = {}, delayMs = 0, until: reached = closed } = path
+/** Runs `use` as a merchant whose endpoint wants everything. */
+async function recordWith(delayMs: number, use: (call: Call) => Promise<void>): Promise<void> {
   const providers = createProviders({
     sandboxStore: sandboxStore(db),
     sandboxDelay: { minMs: delayMs, maxMs: delayMs },
@@ -125,9 +128,86 @@ test.each(Object.entries(paths))('a payment that is %s', async (name, path) => {
   await addEndpoint(db, { merchantId: merchant.id, url: endpoint.url })
   await temporal.withActivities(testActivities(db, { providers }), async () => {
     const { app } = testApp(db, { temporal: temporal.client() })
-    const { body } = await callAs(app, merchant)('POST', '/api/v1/payments', { ...upi, ...input })
+    await use(callAs(app, merchant))
+  })
+}
+
+test.each(Object.entries(paths))('a payment that is %s', async (name, path) => {
+  const { input = {}, delayMs = 0, until: reached = closed } = path
+  await recordWith(delayMs, async (call) => {
+    const { body } = await call('POST', '/api/v1/payments', { ...upi, ...input })
     await reached(body.id)
     await save(body.id, `payment-${name}`)
+  })
+})
+
+type Call = ReturnType<typeof callAs>
+
+async function addRefund(call: Call): Promise<string> {
+  const { body } = await call('POST', '/api/v1/payments', upi)
+  await closed(body.id)
+  return (await call('POST', `/api/v1/payments/${body.id}/refunds`, { amount: 20_000 })).body.id
+}
+
+async function addPayout(call: Call, vpa: string): Promise<string> {
+  const money = { amount: 20_000, currency: 'INR' }
+  await call('POST', '/api/v1/test/balance_topups', money)
+  const destination = { type: 'vpa', vpa }
+  return (await call('POST', '/api/v1/payouts', { ...money, destination })).body.id
+}
+
+/** One that waits, until it is told by this route. */
+async function toldBy(call: Call, vpa: string, path: (id: string) => string): Promise<string> {
+  const id = await addPayout(call, vpa)
+  await scheduled(id, 'pollPayout')
+  await call('POST', `/api/v1/${path(id)}`, {})
+  return id
+}
+
+const DAY_MS = 86_400_000
+const whatLeaves: Record<string, { delayMs?: number; add: (call: Call) => Promise<string> }> = {
+  'refund-succeeded': { add: addRefund },
+  'refund-polled': { delayMs: 300, add: addRefund },
+  'payout-completed': { add: (call) => addPayout(call, 'test@upi') },
+  'payout-canceled': {
+    delayMs: DAY_MS,
+    add: (call) => toldBy(call, 'test@upi', (id) => `payouts/${id}/cancel`),
+  },
+  'payout-failed-by-command': {
+    add: (call) => toldBy(call, 'stuck@upi', (id) => `test/payouts/${id}/fail`),
+  },
+  'payout-returned': {
+    add: async (call) => {
+      const id = await addPayout(call, 'test@upi')
+      await closed(id)
+      await call('POST', `/api/v1/test/payouts/${id}/fail`, {})
+      return id
+    },
+  },
+}
+
+test.each(Object.entries(whatLeaves))('%s', async (name, { delayMs = 0, add }) => {
+  await recordWith(delayMs, async (call) => {
+    const id = await add(call)
+    await closed(id)
+    await save(id, name)
+  })
+})
+
+test('a charge that succeeds too late', async () => {
+  await recordWith(0, async (call) => {
+    const input = { ...upi, vpa: 'stuck@upi' }
+    const { body } = await call('POST', '/api/v1/payments', input)
+    await scheduled(body.id, 'pollCharge')
+    await handleOf(body.id).signal(chargeSettled, 'failed', 'expired')
+    await closed(body.id)
+    const late = { source: 'late@upi', decidesAt: new Date() }
+    await db.update(sandboxCharges).set(late).where(eq(sandboxCharges.paymentId, body.id))
+    const [row] = await db.select().from(payments).where(eq(payments.id, body.id))
+    assert(row)
+    const { workflowType, ...start } = paymentStart(row, [])
+    await temporal.client().workflow.execute(workflowType, start)
+    await save(body.id, 'payment-refunded-late')
   })
 })
 
