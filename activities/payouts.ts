@@ -12,7 +12,6 @@ import {
   nextCancelAttempt,
   setProviderRef,
   takeUp,
-  unmarkSent,
 } from '../db/lifecycle-steps.ts'
 import {
   type PayoutRecorded,
@@ -25,14 +24,8 @@ import { payouts } from '../db/transfer-schema.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { ProviderPayout } from '../providers/provider.ts'
 import type { Now } from './now.ts'
-import {
-  IN_FLIGHT_MS,
-  known,
-  sendOnce,
-  unmarkIfNothing,
-  untilAnswered,
-  waitOut,
-} from './provider-calls.ts'
+import { untilAnswered, waitOut } from './provider-calls.ts'
+import { known, sendTransfer, windowOf } from './send-transfer.ts'
 
 type Deps = { db: Db; providers: Providers; cipher: Cipher; now: Now }
 
@@ -126,29 +119,15 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     return isUnwanted ? cancel(payout) : record(payout, await send(payout))
   }
 
-  async function send(payout: PayoutRow): Promise<ProviderPayout> {
-    const { id: payoutId, sendAttempt: attempt, sentAt: at, amount, currency } = payout
+  function send(payout: PayoutRow): Promise<ProviderPayout> {
+    const { id: payoutId, amount, currency } = payout
     const provider = providerOf(payout)
-    return sendOnce<ProviderPayout>({
-      sent: { attempt, at },
-      windowMs: windowOf(payout),
-      now,
-      async lookUp() {
-        const found = await look(payout)
-        return found.state === 'unsent' ? null : found
-      },
-      mark: async (number) => markSent(db, payouts, payoutId, number, await now()),
-      send(number) {
-        const destination = openDestination(cipher, payout)
-        const key = `${payoutId}:payout:${number}`
-        const sending = provider.createPayout({ key, payoutId, amount, currency, destination })
-        return unmarkIfNothing(sending, () => unmarkSent(db, payouts, payoutId, number))
-      },
+    const destination = openDestination(cipher, payout)
+    return sendTransfer<ProviderPayout>({
+      ...{ db, table: payouts, row: payout, operation: 'payout', provider, now },
+      look: () => look(payout),
+      send: (key) => provider.createPayout({ key, payoutId, amount, currency, destination }),
     })
-  }
-
-  function windowOf(payout: PayoutRow): number {
-    return Math.max(providerOf(payout).consistencyWindowMs, IN_FLIGHT_MS)
   }
 
   async function look(payout: PayoutRow): Promise<ProviderPayout> {
@@ -160,7 +139,7 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     const { id, sendAttempt, sentAt } = payout
     const found = sendAttempt > 0 ? await cancelAtProvider(payout) : null
     if (found && found.state !== 'unsent') return record(payout, found)
-    if (sentAt) await waitOut(sentAt, windowOf(payout), now)
+    if (sentAt) await waitOut(sentAt, windowOf(providerOf(payout)), now)
     await markSent(db, payouts, id, sendAttempt + 1, await now())
     const verdict = { status: 'canceled' as const, failureCode: null, ref: null }
     return toProgress(await settlePayout(db, id, verdict, await now()))

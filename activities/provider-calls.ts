@@ -1,6 +1,5 @@
 import { ApplicationFailure, Context } from '@temporalio/activity'
 import { pollDelay } from '../core/retry-schedule.ts'
-import { NothingHappened } from '../providers/provider.ts'
 import type { Now } from './now.ts'
 
 /** What is known here of a call that must have its effect once: its attempts, and the last one's time. */
@@ -18,11 +17,6 @@ type Steps<Answer> = {
   now: Now
 }
 
-/**
- * How long a call may be on its way. What has no id at the provider before it is sent can't be fenced
- * there: until then a look-up that finds nothing proves nothing. Above the limit of an activity.
- */
-export const IN_FLIGHT_MS = 40_000
 /** Whoever was held up for longer between storing an attempt and making it must not make it. */
 const HESITATION_MS = 5_000
 
@@ -79,26 +73,4 @@ export function stillDeciding(inMs: number) {
     category: 'BENIGN',
     nextRetryDelay: inMs,
   })
-}
-
-/** A call that the provider says did nothing is on its way no more. */
-export async function unmarkIfNothing<Answer>(
-  sending: Promise<Answer>,
-  unmark: () => Promise<void>,
-): Promise<Answer> {
-  try {
-    return await sending
-  } catch (error) {
-    if (error instanceof NothingHappened) await unmark()
-    throw error
-  }
-}
-
-/** What the provider has given an id it does not forget: that it says so must not send it again. */
-export function known<Found extends { state: string }>(
-  { id, providerRef }: { id: string; providerRef: string | null },
-  found: Found,
-): Found {
-  if (found.state !== 'unsent' || !providerRef) return found
-  throw new Error(`The provider no longer finds ${id}, which it knows as ${providerRef}`)
 }

@@ -5,10 +5,8 @@ import {
   findRow,
   markHeard,
   markNeedsAttention,
-  markSent,
   setProviderRef,
   takeUp,
-  unmarkSent,
 } from '../db/lifecycle-steps.ts'
 import { recordedRefund, settleRefund } from '../db/refund-steps.ts'
 import type { RefundRow } from '../db/refunds.ts'
@@ -17,7 +15,8 @@ import { refunds } from '../db/transfer-schema.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { ProviderRefund } from '../providers/provider.ts'
 import type { Now } from './now.ts'
-import { IN_FLIGHT_MS, known, sendOnce, unmarkIfNothing, untilAnswered } from './provider-calls.ts'
+import { untilAnswered } from './provider-calls.ts'
+import { known, sendTransfer } from './send-transfer.ts'
 
 type Deps = { db: Db; providers: Providers; now: Now }
 
@@ -64,22 +63,12 @@ export function refundActivities({ db, providers, now }: Deps) {
   }
 
   async function send(refund: RefundRow): Promise<ProviderRefund> {
-    const { id: refundId, sendAttempt: attempt, sentAt: at, amount, currency } = refund
+    const { id: refundId, amount, currency } = refund
     const { provider, chargeRef } = await chargeOf(refund)
-    return sendOnce<ProviderRefund>({
-      sent: { attempt, at },
-      windowMs: Math.max(provider.consistencyWindowMs, IN_FLIGHT_MS),
-      now,
-      async lookUp() {
-        const found = await look(refund)
-        return found.state === 'unsent' ? null : found
-      },
-      mark: async (number) => markSent(db, refunds, refundId, number, await now()),
-      send(number) {
-        const key = `${refundId}:refund:${number}`
-        const sending = provider.createRefund({ key, refundId, chargeRef, amount, currency })
-        return unmarkIfNothing(sending, () => unmarkSent(db, refunds, refundId, number))
-      },
+    return sendTransfer<ProviderRefund>({
+      ...{ db, table: refunds, row: refund, operation: 'refund', provider, now },
+      look: () => look(refund),
+      send: (key) => provider.createRefund({ key, refundId, chargeRef, amount, currency }),
     })
   }
 

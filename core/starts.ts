@@ -36,75 +36,53 @@ export type Start<Args extends unknown[] = unknown[]> = {
   typedSearchAttributes: TypedSearchAttributes
 }
 
-type Payment = {
-  id: string
-  merchantId: string
-  orderId: string | null
-  amount: number
-  currency: string
-  method: PaymentMethod
-}
+/** What a lifecycle of money is started with: its id, and the deliveries of its first event. */
+type LifecycleArgs = [id: string, created: Delivery[]]
+type Money = { id: string; merchantId: string; amount: number; currency: string }
 
-export function paymentStart(
-  { id, merchantId, orderId, amount, currency, method }: Payment,
+/** `what` it is, after its amount, and `whose`, after its merchant. */
+function lifecycleStart(
+  workflowType: Start['workflowType'],
+  { id, merchantId, amount, currency }: Money,
   created: Delivery[],
-): Start<Parameters<typeof processPayment>> {
+  { what, whose = '' }: { what: string; whose?: string },
+): Start<LifecycleArgs> {
   return {
-    workflowType: 'processPayment',
+    workflowType,
     workflowId: id,
     taskQueue: 'payments',
     args: [id, created],
-    staticSummary: `${formatMoney(amount, currency)} ${method} payment`,
-    staticDetails: `Merchant \`${merchantId}\`${orderId ? `, order \`${orderId}\`` : ''}`,
+    staticSummary: `${formatMoney(amount, currency)} ${what}`,
+    staticDetails: `Merchant \`${merchantId}\`${whose}`,
     typedSearchAttributes: searchAttributes({ merchantId }),
   }
 }
 
-type Refund = {
-  id: string
-  merchantId: string
-  paymentId: string
-  amount: number
-  currency: string
+type Payment = Money & { orderId: string | null; method: PaymentMethod }
+
+export function paymentStart(
+  payment: Payment,
+  created: Delivery[],
+): Start<Parameters<typeof processPayment>> {
+  const { method, orderId } = payment
+  const whose = orderId ? `, order \`${orderId}\`` : ''
+  return lifecycleStart('processPayment', payment, created, { what: `${method} payment`, whose })
 }
 
 export function refundStart(
-  { id, merchantId, paymentId, amount, currency }: Refund,
+  refund: Money & { paymentId: string },
   created: Delivery[],
 ): Start<Parameters<typeof processRefund>> {
-  return {
-    workflowType: 'processRefund',
-    workflowId: id,
-    taskQueue: 'payments',
-    args: [id, created],
-    staticSummary: `${formatMoney(amount, currency)} refund`,
-    staticDetails: `Merchant \`${merchantId}\`, of payment \`${paymentId}\``,
-    typedSearchAttributes: searchAttributes({ merchantId }),
-  }
-}
-
-type Payout = {
-  id: string
-  merchantId: string
-  amount: number
-  currency: string
-  destination: { type: Destination['type'] }
+  const whose = `, of payment \`${refund.paymentId}\``
+  return lifecycleStart('processRefund', refund, created, { what: 'refund', whose })
 }
 
 export function payoutStart(
-  { id, merchantId, amount, currency, destination }: Payout,
+  payout: Money & { destination: Pick<Destination, 'type'> },
   created: Delivery[],
 ): Start<Parameters<typeof processPayout>> {
-  const target = destination.type === 'vpa' ? 'UPI address' : 'bank account'
-  return {
-    workflowType: 'processPayout',
-    workflowId: id,
-    taskQueue: 'payments',
-    args: [id, created],
-    staticSummary: `${formatMoney(amount, currency)} payout to a ${target}`,
-    staticDetails: `Merchant \`${merchantId}\``,
-    typedSearchAttributes: searchAttributes({ merchantId }),
-  }
+  const target = payout.destination.type === 'vpa' ? 'UPI address' : 'bank account'
+  return lifecycleStart('processPayout', payout, created, { what: `payout to a ${target}` })
 }
 
 /**

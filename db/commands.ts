@@ -1,7 +1,7 @@
 import { and, eq, sql } from 'drizzle-orm'
 import type { CommandKind } from '../core/command.ts'
 import { AppError } from '../core/errors.ts'
-import { firstSweepAt } from '../core/sweep.ts'
+import { timesOfNew } from '../core/sweep.ts'
 import type { Db, Tx } from './client.ts'
 import { newId } from './ids.ts'
 import { commands } from './schema.ts'
@@ -14,10 +14,9 @@ type NewCommand = Pick<CommandRow, 'merchantId' | 'resourceId' | 'kind' | 'amoun
  * AppError when another one is open.
  */
 export async function insertCommand(tx: Tx, values: NewCommand, now: Date): Promise<CommandRow> {
-  const times = { createdAt: now, updatedAt: now, nextSweepAt: firstSweepAt('lifecycle', now) }
   const [command] = await tx
     .insert(commands)
-    .values({ id: newId('command'), ...values, ...times })
+    .values({ id: newId('command'), ...values, ...timesOfNew(now) })
     .onConflictDoNothing({ target: commands.resourceId, where: sql`status = 'open'` })
     .returning()
   if (command) return command

@@ -2,7 +2,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import type { PaymentCommand } from '../core/command.ts'
 import { AppError } from '../core/errors.ts'
 import { failureMessages, type PaymentStatus } from '../core/payment.ts'
-import { firstSweepAt } from '../core/sweep.ts'
+import { timesOfNew } from '../core/sweep.ts'
 import { maskVpa } from '../core/vpa.ts'
 import type { Db, Tx } from './client.ts'
 import { type CommandRow, insertCommand } from './commands.ts'
@@ -57,9 +57,7 @@ export async function insertPayment(tx: Tx, { orderId, ...values }: NewPayment, 
       id: newId('payment'),
       ...values,
       orderId: order?.id ?? null,
-      createdAt: now,
-      updatedAt: now,
-      nextSweepAt: firstSweepAt('lifecycle', now),
+      ...timesOfNew(now),
     })
     .onConflictDoNothing({
       target: payments.orderId,

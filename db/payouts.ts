@@ -5,7 +5,7 @@ import { hold } from '../core/ledger.ts'
 import { type Destination, maskDestination, type PayoutStatus } from '../core/payout.ts'
 import { SANDBOX } from '../core/sandbox.ts'
 import type { Cipher } from '../core/secrets.ts'
-import { firstSweepAt } from '../core/sweep.ts'
+import { timesOfNew } from '../core/sweep.ts'
 import type { Db, Tx } from './client.ts'
 import { type CommandRow, insertCommand } from './commands.ts'
 import { insertEvent } from './events.ts'
@@ -52,9 +52,7 @@ export async function insertPayout(tx: Tx, cipher: Cipher, values: NewPayout, no
       ...values,
       destination: maskDestination(destination),
       destinationSealed: cipher.encrypt(JSON.stringify(destination), destinationContext(id)),
-      createdAt: now,
-      updatedAt: now,
-      nextSweepAt: firstSweepAt('lifecycle', now),
+      ...timesOfNew(now),
     })
     .returning()
   if (!payout) throw new Error('The payout was not inserted')

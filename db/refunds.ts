@@ -2,7 +2,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import { AppError } from '../core/errors.ts'
 import { hold } from '../core/ledger.ts'
 import type { RefundStatus } from '../core/refund.ts'
-import { firstSweepAt } from '../core/sweep.ts'
+import { timesOfNew } from '../core/sweep.ts'
 import type { Db, Tx } from './client.ts'
 import { insertEvent } from './events.ts'
 import { newId } from './ids.ts'
@@ -57,9 +57,7 @@ async function insertRow(tx: Tx, payment: PaymentRow, values: NewRefund, now: Da
       ...values,
       currency: payment.currency,
       provider: payment.provider,
-      createdAt: now,
-      updatedAt: now,
-      nextSweepAt: firstSweepAt('lifecycle', now),
+      ...timesOfNew(now),
     })
     .returning()
   if (!refund) throw new Error('The refund was not inserted')

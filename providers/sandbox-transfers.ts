@@ -42,6 +42,10 @@ const payoutFailures: Record<string, PayoutFailureCode> = {
 const refundFailures: Record<string, RefundFailureCode> = {
   'norefund@upi': 'declined',
 }
+const failures: Record<SandboxTransfer['kind'], Record<string, string>> = {
+  refund: refundFailures,
+  payout: payoutFailures,
+}
 /** What goes there arrives, and comes back later. */
 const returned = new Set(['returned@upi', 'tok_refund_returned'])
 const RETURNED_AFTER_MS = 2_000
@@ -170,8 +174,7 @@ function started(transfer: SandboxTransfer, at: Date): SandboxTransfer {
 
 function decided(transfer: SandboxTransfer, at: Date): SandboxTransfer {
   if (transfer.status !== 'processing' || !isPast(transfer.decidesAt, at)) return transfer
-  const failures = transfer.kind === 'refund' ? refundFailures : payoutFailures
-  const failureCode = failures[transfer.target]
+  const failureCode = failures[transfer.kind][transfer.target]
   return { ...transfer, ...(failureCode ? failed(failureCode) : { status: 'succeeded' }) }
 }
 

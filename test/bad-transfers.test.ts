@@ -39,9 +39,11 @@ const badCurrencies = (good: object): Bad[] => [
   ['a currency and a space', { ...good, currency: 'INR ' }, 'currency'],
   ['two currencies', { ...good, currency: ['INR', 'USD'] }, 'currency'],
 ]
+const LONG_NAME = 'x'.repeat(41)
+
 const badMetadata = (good: object): Bad[] => [
   ['51 pairs of metadata', { ...good, metadata: pairs }, 'metadata'],
-  ['a metadata name of 41', { ...good, metadata: { ['x'.repeat(41)]: '' } }],
+  ['a metadata name of 41', { ...good, metadata: { [LONG_NAME]: '' } }, `metadata.${LONG_NAME}`],
   ['a metadata value of 501', { ...good, metadata: { a: 'x'.repeat(501) } }, 'metadata.a'],
   ['a metadata number', { ...good, metadata: { a: 1 } }, 'metadata.a'],
   ['metadata of null', { ...good, metadata: null }, 'metadata'],

@@ -151,7 +151,7 @@ test.each([
 test('what the sweep looks for is found by its index, in its order', async () => {
   const longAfter = new Date(Date.now() + 3_600_000)
   const plans = await plansOf(() => takeStranded(watched, longAfter, 100), /^\s*with due/)
-  const tables = ['commands', 'payments', 'payouts', 'refunds', 'webhook_deliveries']
+  const tables = ['commands', 'payments', 'refunds', 'payouts', 'webhook_deliveries']
   expect(plans).toHaveLength(tables.length)
   for (const [n, table] of tables.entries()) expectIndex([plans[n] ?? []], `${table}_sweep_idx`)
 })

@@ -1,9 +1,10 @@
 import { eq } from 'drizzle-orm'
+import { merchantWorkflowTypes } from '../core/starts.ts'
 import { takeUp } from '../db/lifecycle-steps.ts'
 import { strandForNews } from '../db/news.ts'
 import { startPayout } from '../db/payout-steps.ts'
 import { commands } from '../db/schema.ts'
-import { findTakenUp, strand, takeStranded } from '../db/sweep.ts'
+import { findTakenUp, lifecycleKinds, strand, takeStranded } from '../db/sweep.ts'
 import { payouts, refunds } from '../db/transfer-schema.ts'
 import { testDb } from './db.ts'
 import { settlePayoutAs, settleRefundAs, testTill } from './till.ts'
@@ -116,4 +117,10 @@ test('a command that nobody has answered is swept with its payout', async () => 
   const [command] = await db.select().from(commands).where(eq(commands.resourceId, id))
   expect(command).toMatchObject({ status: 'done', nextSweepAt: null })
   expect((await takeStranded(db, later(1_000), 100)).commands).toEqual([])
+})
+
+test('each lifecycle that has a workflow is swept', () => {
+  const nouns = merchantWorkflowTypes.filter((type) => type.startsWith('process'))
+  const kinds = nouns.map((type) => `${type.replace('process', '').toLowerCase()}s`)
+  expect([...lifecycleKinds].sort()).toEqual(kinds.sort())
 })

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common'
-import { IN_FLIGHT_MS } from '../activities/provider-calls.ts'
+import { IN_FLIGHT_MS } from '../activities/send-transfer.ts'
 import { insertCommand } from '../db/commands.ts'
 import type { Provider } from '../providers/provider.ts'
 import { dyingWorker, moments } from './dying.ts'
@@ -11,7 +11,7 @@ import {
   testTransfers,
 } from './transferring.ts'
 
-const { db, addRefund, addPayout, activitiesOf, refundOf, payoutOf } = testTransfers()
+const { db, temporal, addRefund, addPayout, activitiesOf, refundOf, payoutOf } = testTransfers()
 const worker = dyingWorker(() => db.url)
 
 /** The idempotency keys that reached the provider, without their object's id. */
