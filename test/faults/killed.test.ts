@@ -8,7 +8,7 @@ import { openShop } from './shop.ts'
 
 const TIMEOUT_MS = 600_000 // of a machine that does much else: it takes a fifth of it
 const OPERATIONS = 300
-const KILLS = 8
+const KILLS = 6
 
 const endpoint = testEndpoint()
 const remit = testRemit({ database: sharedPostgres() })
@@ -17,7 +17,7 @@ test(
   'a worker and an api killed with -9 at any moment amid 300 operations lose and double nothing',
   async () => {
     const shop = await openShop(remit, endpoint)
-    const load = shop.load(OPERATIONS, { operations: mixed, betweenMs: 1_000 })
+    const load = shop.load(OPERATIONS, { operations: mixed, betweenMs: 700 })
     const killed = { worker: 0, api: 0 }
     const kill = async (name: keyof typeof killed) => {
       killed[name]++
