@@ -196,12 +196,12 @@ describe('What is decided at once takes the worker', () => {
     expect(await historyOf(handle as WorkflowHandle)).toEqual(costs)
   })
 
-  test('twenty-five of a payout, three workflow tasks and 19 events', async () => {
+  test('twenty-six of a payout, three workflow tasks and 19 events', async () => {
     await settled('payments', upi)
     const destination = { type: 'vpa', vpa: 'test@upi' }
     const input = { amount: 100, currency: 'INR', destination }
     let handle: WorkflowHandle | undefined
-    expect(await worker.count(async () => (handle = await settled('payouts', input)))).toBe(25)
+    expect(await worker.count(async () => (handle = await settled('payouts', input)))).toBe(26)
     const costs = { events: 19, workflowTasks: 3, activities: 2, children: 0 }
     expect(await historyOf(handle as WorkflowHandle)).toEqual(costs)
   })

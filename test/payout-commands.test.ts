@@ -1,4 +1,5 @@
 import { insertCommand } from '../db/commands.ts'
+import { NothingHappened } from '../providers/provider.ts'
 import { expectRefusal } from './http.ts'
 import { testMoving } from './moving.ts'
 import { pause } from './stack.ts'
@@ -84,7 +85,7 @@ describe('A cancel', () => {
     let tries = 0
     const away = async (): Promise<never> => {
       tries++
-      throw new Error('HTTP 503')
+      throw new NothingHappened('HTTP 503')
     }
     await run(
       async () => {

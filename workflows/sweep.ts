@@ -3,7 +3,7 @@ import type { Activities } from '../activities/index.ts'
 
 const { startStranded } = proxyActivities<Activities>({
   startToCloseTimeout: '5 minutes',
-  heartbeatTimeout: '30 seconds',
+  heartbeatTimeout: '15 seconds',
   retry: { maximumAttempts: 3 }, // the schedule comes again in a minute
 })
 

@@ -6,7 +6,7 @@ import { mixed } from './load.ts'
 import { testRemit } from './remit.ts'
 import { openShop } from './shop.ts'
 
-const TIMEOUT_MS = 600_000 // of a machine that does much else: it takes a fifth of it
+const TIMEOUT_MS = 900_000 // of a machine that does much else: it takes a fifth of it
 const OPERATIONS = 300
 const KILLS = 6
 

@@ -22,7 +22,7 @@ type Options = {
 }
 
 const LOG_LINES = 40
-const SETTLE_LIMIT_MS = 240_000 // an activity whose worker was killed is tried again after 30 s
+const SETTLE_LIMIT_MS = 400_000 // an activity whose worker was killed is tried again after 30 s
 const PASS_TIME_EVERY_MS = 3_000
 const LOOK_EVERY_MS = 500
 
