@@ -24,7 +24,10 @@ export function commandRoute<P extends string, In extends z.ZodType, Out extends
       request: { params: idParam, headers: idempotencyKey, body: json(input) },
       responses: {
         200: json(output, 'Done: the object as it is now'),
-        202: json(output, 'Accepted, and not done within 5 seconds: look again later'),
+        202: json(
+          output,
+          'Accepted, and not answered within 5 seconds: repeat it, or look again later. It can still turn out to come too late',
+        ),
       },
     },
     errors,

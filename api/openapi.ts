@@ -29,7 +29,9 @@ and the header \`Allow\` lists those it takes. \`request_id\` is the header \`Re
 **In the sandbox** the input decides: any other \`…@upi\` and the card 4242424242424242 succeed, \`fail@upi\`
 and 4000000000000002 are declined, 4000000000009995 lacks funds. At \`timeout@upi\` the answer is lost (it
 takes longer, and is charged once), at \`down@upi\` the provider answers 503 twice and then works, and
-\`stuck@upi\` never decides by itself.
+\`stuck@upi\` never decides by itself. Refunds of \`norefund@upi\` fail, those of the card 4000000000005126
+come back. Payouts to \`fail@upi\` and to the accounts 000111111116 and 000111111113 fail, those to
+\`returned@upi\` come back, and to \`stuck@upi\` they stay \`processing\` until they are told otherwise.
 
 **Rate**: a key may make 100 requests a second unless this server is set up otherwise. Above that it is
 429, with \`Retry-After\`.

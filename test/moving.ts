@@ -39,7 +39,8 @@ export function testMoving() {
     return temporal.withActivities(testActivities(db, { providers }), use)
   }
 
-  const post = (path: string, body: object = {}) => call('POST', `/api/v1/${path}`, body)
+  const post = (path: string, body: object = {}, key?: string) =>
+    call('POST', `/api/v1/${path}`, body, key ? { 'idempotency-key': key } : {})
   const get = (path: string) => call('GET', `/api/v1/${path}`)
 
   /** Of 500.00, that has its money. */

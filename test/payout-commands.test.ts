@@ -1,8 +1,9 @@
 import { insertCommand } from '../db/commands.ts'
 import { NothingHappened } from '../providers/provider.ts'
+import { addEndpoint } from './delivery.ts'
 import { expectRefusal } from './http.ts'
 import { testMoving } from './moving.ts'
-import { pause } from './stack.ts'
+import { pause, until } from './stack.ts'
 
 const { db, run, post, get, payout, sweep, ...look } = testMoving()
 const { handleOf, recorded, rowOf, untilStatus, untilStage } = look
@@ -190,3 +191,24 @@ describe('Told two things at once', () => {
     }, options)
   })
 })
+
+test('what is told to fail while it ends as completed is returned by another run', async () => {
+  await run(async () => {
+    for (let round = 0; round < 5; round++) {
+      const id = await payout()
+      const { merchantId } = await rowOf(id)
+      if (round === 0) await addEndpoints(merchantId) // each holds up the end a little
+      await untilStatus(id, 'completed')
+      const answer = await until(async () => {
+        const told = await post(`test/payouts/${id}/fail`, {}, id) // the same command each time
+        return told.status === 200 && told
+      }, `${id} to be failed`)
+      expect(answer.body.status).toBe('failed')
+      expect((await recorded(id)).commands).toEqual(['fail done'])
+    }
+  })
+})
+
+async function addEndpoints(merchantId: string): Promise<void> {
+  for (let n = 0; n < 20; n++) await addEndpoint(db, { merchantId, url: 'http://127.0.0.1:9/' })
+}

@@ -32,6 +32,7 @@ export function openPayoutInbox() {
   let asked = 0
   let taken = 0
   let answered = 0
+  let isClosed = false
   const inbox = Object.assign(
     openInbox<PayoutStage, PayoutStatus, PayoutVerdict>('submitting', 'pending'),
     {
@@ -47,6 +48,10 @@ export function openPayoutInbox() {
       answered(): void {
         answered = taken
       },
+      /** Nobody would take what is told from then on: it is refused, and another run hears it. */
+      close(): void {
+        isClosed = true
+      },
     },
   )
 
@@ -55,12 +60,17 @@ export function openPayoutInbox() {
     inbox.told ??= toVerdict(verdicts, status, failureCode)
     if (inbox.told) inbox.waiting.cancel()
   })
-  setHandler(cancelPayout, () => obey('cancel'))
-  setHandler(completePayout, () => obey('complete'))
-  setHandler(failPayout, () => obey('fail'))
+  setHandler(cancelPayout, () => obey('cancel'), { validator })
+  setHandler(completePayout, () => obey('complete'), { validator })
+  setHandler(failPayout, () => obey('fail'), { validator })
   hearResolve(resolvePayout, inbox, { ...verdicts, statuses: ['completed', 'failed'] })
   heedCancel()
   return inbox
+
+  /** An update that was accepted is heard once, in any run: its id would find the old answer. */
+  function validator(): void {
+    if (isClosed) throw new Error('It has just ended: tell the next run')
+  }
 
   async function obey(kind: PayoutCommand['kind']): Promise<PayoutStatus> {
     const turn = ask(kind)

@@ -61,11 +61,16 @@ async function untilSettled(payout: Payout): Promise<PayoutSettled> {
     const command = inbox.told ? null : inbox.takeCommand()
     if (inbox.told) progress = await record(payout, inbox.told)
     else if (command) progress = await obey(payout, command)
-    else if (progress && !isOpen(progress)) return progress
+    else if (progress && !isOpen(progress)) return ended(payout, progress)
     else if (progress && progress.status !== payout.parkedAs)
       progress = await untilMoved(payout, progress)
     else progress = await parked(payout)
   }
+}
+
+function ended({ inbox }: Payout, settled: PayoutSettled): PayoutSettled {
+  inbox.close()
+  return settled
 }
 
 type Open = Extract<PayoutProgress, { checkInMs: number | null }>
