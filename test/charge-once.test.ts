@@ -152,6 +152,15 @@ describe('A payment that is settled', () => {
     expect(paid.events).toEqual(['payment.created', `payment.${status}`].sort())
   })
 
+  test('is as the provider says, whatever an operator has found out', async () => {
+    const { id } = await addPayment('timeout@upi')
+    const { chargePayment, settlePayment } = activitiesOf({})
+    await expect(chargePayment(id)).rejects.toThrow('the answer was lost')
+    const settled = await settlePayment(id, { status: 'failed', failureCode: 'expired' })
+    expect(settled.status).toBe('succeeded')
+    expect(await recorded(id)).toMatchObject({ booked: 1, balance: 50_000 })
+  })
+
   test.each(['failed', 'canceled'] as const)(
     'is not reopened by a late success, but refunded, and shown to an operator: %s',
     async (status: PaymentVerdict) => {
