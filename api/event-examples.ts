@@ -44,6 +44,9 @@ const order = {
   reference: 'ORDER_123',
   status: 'created',
   ...money,
+  fulfil_by: '2026-02-07T09:30:00.000Z',
+  payment_id: null,
+  cancellation_reason: null,
   metadata: {},
   ...times,
 } as const
@@ -152,9 +155,9 @@ export const eventResources: Resources = {
   }),
   order: of(Order, {
     created: { ...order, ...fresh },
-    paid: { ...order, status: 'paid' },
-    fulfilled: { ...order, status: 'fulfilled' },
-    canceled: { ...order, status: 'canceled' },
+    paid: { ...order, status: 'paid', payment_id: id('pay') },
+    fulfilled: { ...order, status: 'fulfilled', payment_id: id('pay') },
+    canceled: { ...order, status: 'canceled', cancellation_reason: 'requested' },
   }),
   account: of(Account, { updated: account }),
   webhook_endpoint: of(Endpoint, { disabled: endpoint }),

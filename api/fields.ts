@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { AppError } from '../core/errors.ts'
 import { isCurrency, MAX_AMOUNT } from '../core/money.ts'
 
 export const Amount = z.int().positive().max(MAX_AMOUNT).openapi({
@@ -36,6 +37,23 @@ const Time = z.iso.datetime({ offset: true }).refine((text) => {
   const year = new Date(text).getUTCFullYear()
   return year >= 1 && year <= 9999
 }, 'out of range')
+
+/** A time to come. Whether it is one, `toFuture` says. */
+export const FutureTime = Time.openapi({ example: '2026-12-31T09:30:00.000Z' })
+
+const FUTURE_MAX_MS = 5 * 365 * 24 * 60 * 60_000
+
+/**
+ * For where something is created, not for its schema: the repeat of a request, which gets its first
+ * answer again, may come when the time has passed. Throws AppError when `text` is no time to come.
+ */
+export function toFuture(param: string, text: string | undefined, now: Date): Date | null {
+  if (text === undefined) return null
+  const inMs = new Date(text).getTime() - now.getTime()
+  if (inMs > 0 && inMs <= FUTURE_MAX_MS) return new Date(text)
+  const message = `${param}: ${inMs > 0 ? 'more than 5 years ahead' : 'not in the future'}.`
+  throw new AppError('invalid_request', message, { param })
+}
 
 /** What every list takes. Its other filters are added by the resource. */
 export const ListQuery = z.strictObject({

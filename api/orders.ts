@@ -1,9 +1,19 @@
 import { z } from '@hono/zod-openapi'
-import { orderStatuses } from '../core/order.ts'
-import { eventStart } from '../core/starts.ts'
+import { FULFIL_WINDOW_MS, orderCancellationReasons, orderStatuses } from '../core/order.ts'
+import { orderStart } from '../core/starts.ts'
 import { looksLikeId } from '../db/ids.ts'
 import { getOrder, insertOrder, listOrders, toOrder } from '../db/orders.ts'
-import { Amount, Currency, Id, Metadata, Timestamp, toListBody, toPage } from './fields.ts'
+import {
+  Amount,
+  Currency,
+  FutureTime,
+  Id,
+  Metadata,
+  Timestamp,
+  toFuture,
+  toListBody,
+  toPage,
+} from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import {
   type Deps,
@@ -23,6 +33,14 @@ export const Order = z
     amount: Amount,
     currency: z.string().openapi({ example: 'INR' }),
     status: z.enum(orderStatuses),
+    fulfil_by: Timestamp.openapi({
+      description:
+        'An order that is not fulfilled by then is canceled, and refunded if it was paid',
+    }),
+    payment_id: z.string().nullable().openapi({ description: 'The payment that paid it' }),
+    cancellation_reason: z.enum(orderCancellationReasons).nullable().openapi({
+      description: '`requested`: you canceled it. `deadline_passed`: it was not fulfilled in time',
+    }),
     metadata: Metadata,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -40,6 +58,10 @@ const CreateOrder = z
       .refine((text) => !looksLikeId(text), 'can be mistaken for an id of ours')
       .optional()
       .openapi({ description: 'Your own id, unique among your orders', example: 'ORDER_1001' }),
+    fulfil_by: FutureTime.optional().openapi({
+      description:
+        'When it has to be paid and fulfilled, at most 5 years ahead. Without it: in 7 days',
+    }),
     metadata: Metadata.default({}),
   })
   .openapi('CreateOrder')
@@ -66,15 +88,16 @@ export function orderRoutes(deps: Deps) {
   const { db } = deps
   return newRouter()
     .openapi(createOrder, async (c) => {
-      const { reference = null, ...input } = c.req.valid('json')
-      const values = { merchantId: c.var.caller.merchantId, reference, ...input }
+      const { reference = null, fulfil_by, ...input } = c.req.valid('json')
+      const { merchantId } = c.var.caller
       const body = await createOnce(c, deps, c.req.valid('json'), {
         write: async (tx) => {
-          const { order, event } = await insertOrder(tx, values, new Date())
-          return {
-            body: toOrder(order),
-            start: event.deliveries.length > 0 ? eventStart(event) : null,
-          }
+          const now = new Date()
+          const fulfilBy =
+            toFuture('fulfil_by', fulfil_by, now) ?? new Date(now.getTime() + FULFIL_WINDOW_MS)
+          const values = { merchantId, reference, fulfilBy, ...input }
+          const { order, event } = await insertOrder(tx, values, now)
+          return { body: toOrder(order), start: orderStart(order, event.deliveries) }
         },
       })
       return c.json(body, 201)

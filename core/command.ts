@@ -1,11 +1,13 @@
+import type { OrderStatus } from './order.ts'
 import type { PaymentVerdict } from './payment.ts'
+import type { PaymentLinkStatus } from './payment-link.ts'
 import type { PayoutVerdictStatus } from './payout.ts'
 
 /**
  * What can be asked of a resource that lives: each is an update of its workflow. `complete` and `fail`
- * are what a sandbox payout is told.
+ * are what a sandbox payout is told, `close` is how a payment link is canceled.
  */
-export const commandKinds = ['capture', 'cancel', 'complete', 'fail'] as const
+export const commandKinds = ['capture', 'cancel', 'complete', 'fail', 'fulfill', 'close'] as const
 export type CommandKind = (typeof commandKinds)[number]
 
 /** `refused`: it came too late, and something else has happened to the resource. */
@@ -29,3 +31,18 @@ export const payoutCommandDoneBy = {
   failed: 'fail',
   canceled: 'cancel',
 } as const satisfies Record<PayoutVerdictStatus, CommandKind>
+
+export type OrderCommand = { kind: 'fulfill' | 'cancel' }
+
+/** The same of an order. */
+export const orderCommandDoneBy = {
+  fulfilled: 'fulfill',
+  canceled: 'cancel',
+} as const satisfies Partial<Record<OrderStatus, CommandKind>>
+
+/** The same of a payment link. */
+export const linkCommandDoneBy = {
+  paid: null,
+  expired: null,
+  canceled: 'close',
+} as const satisfies Record<Exclude<PaymentLinkStatus, 'active'>, CommandKind | null>

@@ -1,5 +1,8 @@
 import type { TypedSearchAttributes } from '@temporalio/common'
+import type { applyInboundEvent } from '../workflows/apply-inbound-event.ts'
 import type { deliverWebhook } from '../workflows/deliver-webhook.ts'
+import type { orderSaga } from '../workflows/order-saga.ts'
+import type { paymentLinkLifecycle } from '../workflows/payment-link-lifecycle.ts'
 import type { processPayment } from '../workflows/process-payment.ts'
 import type { processPayout } from '../workflows/process-payout.ts'
 import type { processRefund } from '../workflows/process-refund.ts'
@@ -18,6 +21,9 @@ export const merchantWorkflowTypes = [
   'processPayment',
   'processRefund',
   'processPayout',
+  'orderSaga',
+  'paymentLinkLifecycle',
+  'applyInboundEvent',
   'publishEvent',
   'deliverWebhook',
 ] as const
@@ -83,6 +89,34 @@ export function payoutStart(
 ): Start<Parameters<typeof processPayout>> {
   const target = payout.destination.type === 'vpa' ? 'UPI address' : 'bank account'
   return lifecycleStart('processPayout', payout, created, { what: `payout to a ${target}` })
+}
+
+export function orderStart(order: Money, created: Delivery[]): Start<Parameters<typeof orderSaga>> {
+  return lifecycleStart('orderSaga', order, created, { what: 'order' })
+}
+
+export function paymentLinkStart(
+  link: Money,
+  created: Delivery[],
+): Start<Parameters<typeof paymentLinkLifecycle>> {
+  return lifecycleStart('paymentLinkLifecycle', link, created, { what: 'payment link' })
+}
+
+type InboundEvent = { id: string; merchantId: string; invoiceId: string }
+
+export function inboundEventStart(
+  event: InboundEvent,
+): Start<Parameters<typeof applyInboundEvent>> {
+  const { id, merchantId, invoiceId } = event
+  return {
+    workflowType: 'applyInboundEvent',
+    workflowId: id,
+    taskQueue: 'payments',
+    args: [id],
+    staticSummary: `Payment event for invoice ${invoiceId}`,
+    staticDetails: `Merchant \`${merchantId}\``,
+    typedSearchAttributes: searchAttributes({ merchantId }),
+  }
 }
 
 /**

@@ -2,6 +2,7 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { Pool, type PoolClient } from 'pg'
 import { sha256 } from '../core/secrets.ts'
 import type { Log } from '../log.ts'
+import * as invoices from './invoice-schema.ts'
 import * as ledger from './ledger-schema.ts'
 import * as sandbox from './sandbox-schema.ts'
 import * as core from './schema.ts'
@@ -9,7 +10,14 @@ import * as transfers from './transfer-schema.ts'
 import * as webhooks from './webhook-schema.ts'
 
 /** Every table, by its name in the code. */
-export const schema = { ...core, ...transfers, ...webhooks, ...ledger, ...sandbox }
+export const schema = {
+  ...core,
+  ...transfers,
+  ...invoices,
+  ...webhooks,
+  ...ledger,
+  ...sandbox,
+}
 
 type Options = {
   poolMax?: number

@@ -1,5 +1,6 @@
 import { and, eq, or } from 'drizzle-orm'
 import { AppError } from '../core/errors.ts'
+import { timesOfNew } from '../core/sweep.ts'
 import type { Db, Tx } from './client.ts'
 import { insertEvent } from './events.ts'
 import { newId } from './ids.ts'
@@ -7,7 +8,10 @@ import { equals, listRows, type Page } from './lists.ts'
 import { orders } from './schema.ts'
 
 type OrderRow = typeof orders.$inferSelect
-type NewOrder = Pick<OrderRow, 'merchantId' | 'reference' | 'amount' | 'currency' | 'metadata'>
+type NewOrder = Pick<
+  OrderRow,
+  'merchantId' | 'reference' | 'amount' | 'currency' | 'fulfilBy' | 'metadata'
+>
 
 /** An order as the API and its events show it. */
 export function toOrder(row: OrderRow) {
@@ -18,6 +22,9 @@ export function toOrder(row: OrderRow) {
     amount: row.amount,
     currency: row.currency,
     status: row.status,
+    fulfil_by: row.fulfilBy.toISOString(),
+    payment_id: row.paymentId,
+    cancellation_reason: row.cancellationReason,
     metadata: row.metadata,
     created_at: row.createdAt.toISOString(),
     updated_at: row.updatedAt.toISOString(),
@@ -28,7 +35,7 @@ export function toOrder(row: OrderRow) {
 export async function insertOrder(tx: Tx, values: NewOrder, now: Date) {
   const [order] = await tx
     .insert(orders)
-    .values({ id: newId('order'), ...values, createdAt: now, updatedAt: now })
+    .values({ id: newId('order'), ...values, ...timesOfNew(now) })
     .onConflictDoNothing({ target: [orders.merchantId, orders.reference] })
     .returning()
   if (!order) {
@@ -70,10 +77,10 @@ export function listOrders(db: Db, merchantId: string, { status, reference, ...p
 }
 
 /** In the transaction that settles its payment. The deliveries of `order.paid`; null: no such move. */
-export async function markOrderPaid(tx: Tx, id: string, now: Date) {
+export async function markOrderPaid(tx: Tx, id: string, paymentId: string, now: Date) {
   const [order] = await tx
     .update(orders)
-    .set({ status: 'paid', updatedAt: now })
+    .set({ status: 'paid', paymentId, updatedAt: now })
     .where(and(eq(orders.id, id), eq(orders.status, 'created')))
     .returning()
   if (!order) return null

@@ -145,7 +145,7 @@ export async function settlePayment(
     const event = { type: `payment.${status}` as const, merchantId, object: toPayment(payment) }
     const { deliveries } = await insertEvent(tx, event, now)
     if (status !== 'succeeded') return { status, failureCode, deliveries }
-    const paid = payment.orderId ? await markOrderPaid(tx, payment.orderId, now) : []
+    const paid = payment.orderId ? await markOrderPaid(tx, payment.orderId, id, now) : []
     if (!paid) await markNeedsAttention(tx, payments, id, now) // money for an order that wants none any more
     await bookPayment(tx, payment, feeBps, now) // last, as it locks the merchant's account
     return { status, failureCode, deliveries: [...deliveries, ...(paid ?? [])] }

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import {
+  type AnyPgColumn,
   boolean,
   char,
   check,
@@ -12,13 +13,14 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
 import { commandKinds, commandStatuses } from '../core/command.ts'
-import { orderStatuses } from '../core/order.ts'
+import { orderCancellationReasons, orderStatuses } from '../core/order.ts'
 import {
   captureMethods,
   type FailureCode,
   paymentMethods,
   paymentStatuses,
 } from '../core/payment.ts'
+import { paymentLinkStatuses } from '../core/payment-link.ts'
 import {
   createdAt,
   currency,
@@ -68,13 +70,18 @@ export const apiKeys = pgTable(
 export const orders = pgTable(
   'orders',
   {
-    id: text().primaryKey(), // ord_…
+    id: text().primaryKey(), // ord_…, and the id of its workflow
     merchantId: merchantId(),
     reference: text(), // the merchant's own id
     amount: money().notNull(),
     currency: currency(),
     status: text({ enum: orderStatuses }).notNull().default('created'),
+    fulfilBy: time().notNull(),
+    paymentId: text().references((): AnyPgColumn => payments.id), // that paid it
+    cancellationReason: text({ enum: orderCancellationReasons }),
+    isCompensating: boolean().notNull().default(false), // canceled, and not all of it is undone yet
     metadata: metadata(),
+    nextSweepAt: nextSweepAt(),
     createdAt: createdAt(),
     updatedAt: createdAt(),
   },
@@ -82,9 +89,53 @@ export const orders = pgTable(
     unique('orders_reference_key').on(t.merchantId, t.reference),
     index('orders_list_idx').on(t.merchantId, ...newestFirst(t)),
     index('orders_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
+    sweepIndex('orders_sweep_idx', t.nextSweepAt),
+    openIndex(
+      'orders_open_idx',
+      t.id,
+      sql`${t.status} in ('created', 'paid') or ${t.isCompensating}`,
+    ),
     check('orders_amount_positive', sql`${t.amount} > 0`),
     check('orders_currency_upper', isUpper(t.currency)),
     check('orders_status_known', oneOf(t.status, orderStatuses)),
+    check(
+      'orders_paid',
+      sql`${t.status} not in ('paid', 'fulfilled') or ${t.paymentId} is not null`,
+    ),
+    check(
+      'orders_canceled',
+      sql`(${t.status} = 'canceled') = (${t.cancellationReason} is not null)`,
+    ),
+    check('orders_compensating', sql`${t.status} = 'canceled' or not ${t.isCompensating}`),
+  ],
+)
+
+export const paymentLinks = pgTable(
+  'payment_links',
+  {
+    id: text().primaryKey(), // plink_…, and the id of its workflow
+    merchantId: merchantId(),
+    amount: money().notNull(),
+    currency: currency(),
+    status: text({ enum: paymentLinkStatuses }).notNull().default('active'),
+    url: text().notNull(),
+    description: text(),
+    expiresAt: time(), // null: never
+    paymentId: text().references((): AnyPgColumn => payments.id), // that paid it
+    metadata: metadata(),
+    nextSweepAt: nextSweepAt(),
+    createdAt: createdAt(),
+    updatedAt: createdAt(),
+  },
+  (t) => [
+    index('payment_links_list_idx').on(t.merchantId, ...newestFirst(t)),
+    index('payment_links_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
+    sweepIndex('payment_links_sweep_idx', t.nextSweepAt),
+    openIndex('payment_links_open_idx', t.id, sql`${t.status} = 'active'`),
+    check('payment_links_amount_positive', sql`${t.amount} > 0`),
+    check('payment_links_currency_upper', isUpper(t.currency)),
+    check('payment_links_status_known', oneOf(t.status, paymentLinkStatuses)),
+    check('payment_links_paid', sql`(${t.status} = 'paid') = (${t.paymentId} is not null)`),
   ],
 )
 
@@ -94,6 +145,7 @@ export const payments = pgTable(
     id: text().primaryKey(), // pay_…, and the id of its workflow
     merchantId: merchantId(),
     orderId: text().references(() => orders.id),
+    paymentLinkId: text().references(() => paymentLinks.id),
     amount: money().notNull(),
     amountCaptured: money().notNull().default(0),
     amountRefunded: money().notNull().default(0),
@@ -127,11 +179,16 @@ export const payments = pgTable(
     uniqueIndex('payments_open_order_key')
       .on(t.orderId)
       .where(sql`${t.status} not in ('failed', 'canceled')`),
+    uniqueIndex('payments_open_link_key')
+      .on(t.paymentLinkId)
+      .where(sql`${t.status} not in ('failed', 'canceled')`),
     index('payments_list_idx').on(t.merchantId, ...newestFirst(t)),
     index('payments_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
     sweepIndex('payments_sweep_idx', t.nextSweepAt),
     index('payments_order_idx').on(t.orderId, ...newestFirst(t)),
+    index('payments_link_idx').on(t.paymentLinkId, ...newestFirst(t)),
     openIndex('payments_open_idx', t.id, sql`${t.status} in ('pending', 'authorized')`),
+    check('payments_for_one', sql`num_nonnulls(${t.orderId}, ${t.paymentLinkId}) <= 1`),
     check('payments_amount_positive', sql`${t.amount} > 0`),
     check('payments_captured_within', sql`${t.amountCaptured} between 0 and ${t.amount}`),
     check('payments_refunded_within', sql`${t.amountRefunded} between 0 and ${t.amountCaptured}`),

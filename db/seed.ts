@@ -1,5 +1,6 @@
-import { and, eq, exists, inArray, notInArray } from 'drizzle-orm'
+import { and, eq, exists, inArray, ne, notInArray, or } from 'drizzle-orm'
 import { createCipher, parseKeys } from '../core/secrets.ts'
+import { timesOfNew } from '../core/sweep.ts'
 import { openDb, type Tx } from './client.ts'
 import { insertEndpoint, secretContext } from './endpoints.ts'
 import { newId } from './ids.ts'
@@ -13,6 +14,7 @@ const otherShop = { name: 'Other Shop', key: 'key_test_def456', secret: 'secret_
 
 const demoOrders = ['ord_test_001', 'TEST_1', 'ORDER_123']
 const DEMO_AMOUNT = { amount: 50_000, currency: 'INR' }
+const DEMO_DEADLINE_MS = 365 * 24 * 60 * 60_000 // they wait for whoever tries the README
 
 type Options = {
   url: string
@@ -45,7 +47,7 @@ async function demoMerchant(tx: Tx, { name, ...keys }: typeof demoShop, now: Dat
   return found?.merchantId ?? insertMerchant(tx, name, keys, now)
 }
 
-/** An order with a payment keeps it and gives up its reference: a new one takes that. */
+/** An order that had a payment, or is closed, keeps it and gives up its reference: a new one takes that. */
 const holdsOrder = and(
   eq(payments.orderId, orders.id),
   notInArray(payments.status, ['failed', 'canceled']),
@@ -56,8 +58,13 @@ async function openOrders(tx: Tx, merchantId: string, now: Date): Promise<void> 
   await tx
     .update(orders)
     .set({ reference: null })
-    .where(and(ours, exists(tx.select().from(payments).where(holdsOrder))))
-  const times = { createdAt: now, updatedAt: now }
+    .where(
+      and(
+        ours,
+        or(ne(orders.status, 'created'), exists(tx.select().from(payments).where(holdsOrder))),
+      ),
+    )
+  const times = { ...timesOfNew(now), fulfilBy: new Date(now.getTime() + DEMO_DEADLINE_MS) }
   for (const reference of demoOrders) {
     await tx
       .insert(orders)

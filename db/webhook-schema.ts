@@ -38,6 +38,7 @@ export const events = pgTable(
     index('events_resource_idx').on(t.resourceId, t.type),
     index('events_list_idx').on(t.merchantId, ...newestFirst(t)),
     index('events_type_idx').on(t.merchantId, t.type, ...newestFirst(t)),
+    index('events_created_idx').on(t.createdAt), // in which they are pruned
   ],
 )
 
@@ -87,6 +88,8 @@ export const deliveries = pgTable(
     uniqueIndex('webhook_deliveries_event_endpoint_key')
       .on(t.eventId, t.endpointId)
       .where(sql`${t.resendOf} is null`),
+    index('webhook_deliveries_event_idx').on(t.eventId),
+    index('webhook_deliveries_resend_idx').on(t.resendOf).where(sql`${t.resendOf} is not null`),
     index('webhook_deliveries_list_idx').on(t.merchantId, ...newestFirst(t)),
     index('webhook_deliveries_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
     index('webhook_deliveries_endpoint_idx').on(t.endpointId, ...newestFirst(t)),
