@@ -32,6 +32,10 @@ const Config = z
     TEMPORAL_API_KEY: z.string().optional(),
     HOST: z.string().default('127.0.0.1'),
     PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
+    PUBLIC_URL: z
+      .url({ protocol: /^https?$/ })
+      .transform((url) => url.replace(/\/+$/, ''))
+      .optional(),
     REMIT_ENCRYPTION_KEY: EncryptionKeys,
     RATE_LIMIT_PER_SECOND: z.coerce.number().min(0).default(100),
     FEE_BPS: z.coerce.number().int().min(0).max(10_000).default(0),

@@ -1,4 +1,7 @@
 import { newsActivities } from './news.ts'
+import { orderActivities } from './orders.ts'
+import { payableActivities } from './payables.ts'
+import { paymentLinkActivities } from './payment-links.ts'
 import { paymentActivities } from './payments.ts'
 import { payoutActivities } from './payouts.ts'
 import { refundActivities } from './refunds.ts'
@@ -15,6 +18,9 @@ export function createActivities(deps: Deps) {
     ...paymentActivities(deps),
     ...refundActivities(deps),
     ...payoutActivities(deps),
+    ...payableActivities(deps),
+    ...orderActivities(deps),
+    ...paymentLinkActivities(deps),
     ...webhookActivities(deps),
     ...sweepActivities(deps),
     ...newsActivities(deps),

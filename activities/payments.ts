@@ -16,6 +16,7 @@ import {
   type LateRefund,
   markCaptureSent,
   markChargeSent,
+  type Payable,
   type Recorded,
   settlePayment,
 } from '../db/payment-steps.ts'
@@ -36,6 +37,7 @@ export type Progress = Settled | Authorized | Undecided
 export type Settled = Omit<Verdict, 'amountCaptured'> & {
   deliveries: Delivery[]
   refund?: LateRefund // of a success that came too late
+  payable?: Payable // what it is for, to be told of it
 }
 export type Authorized = {
   status: 'authorized'

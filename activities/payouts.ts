@@ -3,7 +3,7 @@ import type { Delivery } from '../core/delivery.ts'
 import type { PayoutStatus, PayoutVerdict } from '../core/payout.ts'
 import type { Cipher } from '../core/secrets.ts'
 import type { Db } from '../db/client.ts'
-import { isCommanded, refuseCommand } from '../db/commands.ts'
+import { findOpenCommand, refuseCommand } from '../db/commands.ts'
 import {
   findRow,
   markHeard,
@@ -85,7 +85,7 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
       kind: Exclude<PayoutCommand['kind'], 'cancel'>,
     ): Promise<PayoutProgress> {
       const payout = await findRow(db, payouts, payoutId)
-      if (!(await isCommanded(db, payoutId, kind))) return record(payout, await look(payout))
+      if (!(await findOpenCommand(db, payoutId, kind))) return record(payout, await look(payout))
       const verdict: PayoutVerdict =
         kind === 'complete'
           ? { status: 'completed', failureCode: null }
@@ -115,7 +115,7 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
 
   /** What was canceled before it was sent, while no workflow was there to hear it, is not sent. */
   async function submit(payout: PayoutRow): Promise<PayoutProgress> {
-    const isUnwanted = payout.sendAttempt === 0 && (await isCommanded(db, payout.id, 'cancel'))
+    const isUnwanted = payout.sendAttempt === 0 && (await findOpenCommand(db, payout.id, 'cancel'))
     return isUnwanted ? cancel(payout) : record(payout, await send(payout))
   }
 

@@ -66,6 +66,21 @@ export async function untilAnswered<Answer>(
   throw stillDeciding(pollDelay(checkInMs ? attempt - 1 : attempt))
 }
 
+const OWN_POLL_MAX_MS = 60_000
+
+/** As `untilAnswered`, of what our own database says. */
+export async function untilEnded<Answer>(look: () => Promise<Answer | null>): Promise<Answer> {
+  const answer = await look()
+  if (answer !== null) return answer
+  const { attempt } = Context.current().info
+  throw ApplicationFailure.create({
+    type: 'StillUnderWay',
+    message: 'It has not ended yet',
+    category: 'BENIGN',
+    nextRetryDelay: Math.min(pollDelay(attempt), OWN_POLL_MAX_MS),
+  })
+}
+
 export function stillDeciding(inMs: number) {
   return ApplicationFailure.create({
     type: 'StillDeciding',

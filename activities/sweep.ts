@@ -3,6 +3,8 @@ import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@tempora
 import {
   commandUpdate,
   deliveryStart,
+  orderStart,
+  paymentLinkStart,
   paymentStart,
   payoutStart,
   refundStart,
@@ -38,6 +40,8 @@ const startOf: { [K in LifecycleKind]: (row: Stranded[K][number]) => Start } = {
   payments: (payment) => paymentStart(payment, []),
   refunds: (refund) => refundStart(refund, []),
   payouts: (payout) => payoutStart(payout, []),
+  orders: (order) => orderStart(order, []),
+  paymentLinks: (link) => paymentLinkStart(link, []),
 }
 
 function startsOf(stranded: Stranded): Start[] {

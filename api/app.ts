@@ -13,6 +13,8 @@ import { checkInput, limitBody } from './input.ts'
 import { jobsStatusRoutes } from './jobs-status.ts'
 import { describeApi } from './openapi.ts'
 import { orderRoutes } from './orders.ts'
+import { payRoutes } from './pay.ts'
+import { paymentLinkRoutes } from './payment-links.ts'
 import { paymentRoutes } from './payments.ts'
 import { payoutRoutes } from './payouts.ts'
 import { limitRate } from './rate-limit.ts'
@@ -38,6 +40,9 @@ export function createApp(deps: Deps & Options) {
   app.route('/docs', docsRoutes())
   if (deps.receiverSecret) app.route('/dev/receiver', receiverRoutes(deps.receiverSecret))
 
+  app.use('/pay/*', checkInput)
+  app.route('/', payRoutes(deps))
+
   app.use('/api/v1/*', authenticate(deps.db))
   app.use('/api/v1/*', limitRate(deps.rateLimitPerSecond))
   app.use('/api/v1/*', checkInput)
@@ -46,6 +51,7 @@ export function createApp(deps: Deps & Options) {
   app.route('/api/v1', payoutRoutes(deps))
   app.route('/api/v1', balanceRoutes(deps))
   app.route('/api/v1', orderRoutes(deps))
+  app.route('/api/v1', paymentLinkRoutes(deps))
   app.route('/api/v1', eventRoutes(deps))
   app.route('/api/v1', webhookEndpointRoutes(deps))
   app.route('/api/v1', webhookDeliveryRoutes(deps))

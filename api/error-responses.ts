@@ -13,6 +13,8 @@ const meanings: Record<ErrorCode, string> = {
   idempotency_key_in_use: 'A request with this `Idempotency-Key` is still at work.',
   order_payment_in_progress: 'Another payment for the order is in progress.',
   order_already_paid: 'The order is paid.',
+  payment_link_not_active: 'The payment link is paid, expired or canceled.',
+  payment_link_payment_in_progress: 'Another payment for the payment link is in progress.',
   reference_taken: 'Another order has this reference.',
   last_api_key: 'It is your last active key, and nobody could make another.',
   body_too_large: 'The body is larger than 1 MiB.',

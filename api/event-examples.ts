@@ -2,9 +2,10 @@ import type { z } from '@hono/zod-openapi'
 import type { EventType } from '../core/events.ts'
 import { Account } from './account.ts'
 import { Order } from './orders.ts'
+import { PaymentLink } from './payment-links.ts'
 import { Payment } from './payments.ts'
 import { Payout } from './payouts.ts'
-import { Dispute, Invoice, PaymentLink, Subscription } from './planned-resources.ts'
+import { Dispute, Invoice, Subscription } from './planned-resources.ts'
 import { Refund } from './refunds.ts'
 import { Endpoint } from './webhook-endpoints.ts'
 
@@ -69,6 +70,7 @@ const link = {
   url: `https://pay.example/pay/${id('plink')}`,
   description: 'Two cups',
   expires_at: null,
+  payment_id: null,
   metadata: {},
   ...times,
 } as const
@@ -168,7 +170,7 @@ export const eventResources: Resources = {
   }),
   payment_link: of(PaymentLink, {
     created: { ...link, ...fresh },
-    paid: { ...link, status: 'paid' },
+    paid: { ...link, status: 'paid', payment_id: id('pay') },
     expired: { ...link, status: 'expired', expires_at: '2026-01-31T09:30:08.000Z' },
     canceled: { ...link, status: 'canceled' },
   }),

@@ -44,6 +44,7 @@ const app = createApp({
     allowHttp: config.WEBHOOK_ALLOW_HTTP,
     allowPrivateNetworks: config.WEBHOOK_ALLOW_PRIVATE_NETWORKS,
   },
+  publicUrl: config.PUBLIC_URL ?? `http://localhost:${config.PORT}`,
   rateLimitPerSecond: config.RATE_LIMIT_PER_SECOND,
   receiverSecret: config.DEV_RECEIVER_SECRET,
   stopping: stopping.signal,

@@ -43,7 +43,11 @@ const tags = [
   { name: 'Payouts', description: 'Money on its way out: to a UPI address or a bank account.' },
   { name: 'Balance', description: 'What you have, what is on its way, what you owe.' },
   { name: 'Balance transactions', description: 'What changed the balance, and how it was booked.' },
-  { name: 'Orders', description: 'What a payment is for. It is paid once.' },
+  {
+    name: 'Orders',
+    description: 'What a payment is for. It is paid once, and fulfilled by you or refunded.',
+  },
+  { name: 'Payment links', description: 'A page that anybody can pay at. It is paid once.' },
   { name: 'Events', description: 'What happened, each with its resource as it was then.' },
   { name: 'Event types', description: 'The catalog: what each event looks like.' },
   { name: 'Webhook endpoints', description: 'Where events are sent.' },
@@ -109,12 +113,13 @@ function generate(app: OpenAPIHono<Env>) {
     servers: [{ url: '/', description: 'This server' }],
     tags,
   })
-  const { payment, refund, payout, order, account, webhook_endpoint } = eventResources
+  const { payment, refund, payout, order, payment_link, account, webhook_endpoint } = eventResources
   const examples = {
     Payment: payment.examples.created,
     Refund: refund.examples.created,
     Payout: payout.examples.created,
     Order: order.examples.created,
+    PaymentLink: payment_link.examples.created,
     Account: account.examples.updated,
     WebhookEndpoint: webhook_endpoint.examples.disabled,
   }

@@ -1,8 +1,11 @@
 import { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import type { OrderCommand } from '../core/command.ts'
 import { FULFIL_WINDOW_MS, orderCancellationReasons, orderStatuses } from '../core/order.ts'
 import { orderStart } from '../core/starts.ts'
 import { looksLikeId } from '../db/ids.ts'
-import { getOrder, insertOrder, listOrders, toOrder } from '../db/orders.ts'
+import { getOrder, insertOrder, listOrders, openOrderCommand, toOrder } from '../db/orders.ts'
+import { commandRoute, runCommand } from './commands.ts'
 import {
   Amount,
   Currency,
@@ -17,6 +20,7 @@ import {
 import { createOnce } from './idempotency.ts'
 import {
   type Deps,
+  type Env,
   idempotencyKey,
   json,
   listRoute,
@@ -77,6 +81,28 @@ const createOrder = merchantRoute(
   ['reference_taken'],
 )
 
+const none = (name: string) => z.strictObject({}).openapi(name)
+
+const fulfillOrder = commandRoute(
+  {
+    path: '/orders/{id}/fulfill',
+    operationId: 'fulfillOrder',
+    description: 'You have sent what was ordered. From then on it is not canceled any more.',
+  },
+  { input: none('FulfillOrder'), output: Order },
+  ['conflict'],
+)
+const cancelOrder = commandRoute(
+  {
+    path: '/orders/{id}/cancel',
+    operationId: 'cancelOrder',
+    description:
+      'Nobody can pay it any more. A payment on its way is canceled, and what was paid is refunded: the answer does not wait for that.',
+  },
+  { input: none('CancelOrder'), output: Order },
+  ['conflict', 'insufficient_balance'],
+)
+
 const retrieveOrder = retrieveRoute('/orders/{id}', 'retrieveOrder', Order)
 
 const listOrdersRoute = listRoute('/orders', 'listOrders', Order, {
@@ -102,6 +128,14 @@ export function orderRoutes(deps: Deps) {
       })
       return c.json(body, 201)
     })
+    .openapi(fulfillOrder, async (c) => {
+      const { status, body } = await command(c, { kind: 'fulfill' })
+      return c.json(body, status)
+    })
+    .openapi(cancelOrder, async (c) => {
+      const { status, body } = await command(c, { kind: 'cancel' })
+      return c.json(body, status)
+    })
     .openapi(retrieveOrder, async (c) => {
       const { id } = c.req.valid('param')
       return c.json(toOrder(await getOrder(db, c.var.caller.merchantId, id)), 200)
@@ -112,4 +146,16 @@ export function orderRoutes(deps: Deps) {
       const list = await listOrders(db, c.var.caller.merchantId, filter)
       return c.json(toListBody(list, toOrder), 200)
     })
+
+  function command(c: Context<Env>, asked: OrderCommand) {
+    const { merchantId } = c.var.caller
+    const id = c.req.param('id') ?? ''
+    return runCommand(c, deps, asked, {
+      open: (tx) => openOrderCommand(tx, merchantId, id, asked, new Date()),
+      async read() {
+        const order = await getOrder(db, merchantId, id)
+        return { body: toOrder(order), start: orderStart(order, []) }
+      },
+    })
+  }
 }

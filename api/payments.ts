@@ -1,9 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { type Card, isExpired, passesLuhn } from '../core/card.ts'
 import type { PaymentCommand } from '../core/command.ts'
-import { AppError } from '../core/errors.ts'
-import { withinLimit } from '../core/limit.ts'
 import {
   captureMethods,
   failureMessages,
@@ -11,7 +8,6 @@ import {
   paymentStatuses,
 } from '../core/payment.ts'
 import { paymentStart } from '../core/starts.ts'
-import { vpaPattern } from '../core/vpa.ts'
 import {
   getPayment,
   insertPayment,
@@ -19,10 +15,11 @@ import {
   openPaymentCommand,
   toPayment,
 } from '../db/payments.ts'
-import { DEFAULT_PROVIDER, providerFor } from '../providers/index.ts'
 import { commandRoute, runCommand } from './commands.ts'
 import { Amount, Currency, Id, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
+import { checkLink } from './payment-links.ts'
+import { checkSource, exchangeCard, sourceFields, toSource } from './payment-source.ts'
 import {
   type Deps,
   type Env,
@@ -33,8 +30,6 @@ import {
   newRouter,
   retrieveRoute,
 } from './router.ts'
-
-const CARD_EXCHANGE_TIMEOUT_MS = 5_000
 
 const failureCodes = Object.keys(failureMessages) as (keyof typeof failureMessages)[]
 
@@ -65,34 +60,11 @@ export const Payment = z
   })
   .openapi('Payment')
 
-const CardInput = z
-  .strictObject({
-    number: z
-      .string()
-      .transform((number) => number.replace(/[ -]/g, ''))
-      .refine(passesLuhn, 'not a card number')
-      .openapi({ type: 'string', example: '4242424242424242' }),
-    exp_month: z.int().min(1).max(12).openapi({ example: 12 }),
-    exp_year: z.int().min(2000).max(2100).openapi({ example: 2034 }),
-    cvc: z.string().regex(/^\d{3,4}$/, '3 or 4 digits'),
-    name: Text.optional(),
-  })
-  .refine((card) => !isExpired(card, new Date()), {
-    path: ['exp_year'],
-    error: 'the card has expired',
-  })
-
 const CreatePayment = z
   .strictObject({
     amount: Amount,
     currency: Currency,
-    method: z.enum(paymentMethods),
-    vpa: z
-      .string()
-      .regex(vpaPattern, 'not a UPI address')
-      .optional()
-      .openapi({ example: 'test@upi' }),
-    card: CardInput.optional(),
+    ...sourceFields,
     order_id: Text.optional().openapi({
       description: "An order's id, or your own reference of it",
     }),
@@ -102,15 +74,7 @@ const CreatePayment = z
     description: Text.optional(),
     metadata: Metadata.default({}),
   })
-  .superRefine(({ method, ...input }, context) => {
-    const source = { upi: 'vpa', card: 'card' } as const
-    for (const [owner, field] of Object.entries(source) as ['upi' | 'card', 'vpa' | 'card'][]) {
-      const given = input[field] !== undefined
-      if (given === (owner === method)) continue
-      const message = given ? `goes with the method ${owner}` : `is required for ${method}`
-      context.addIssue({ code: 'custom', path: [field], message })
-    }
-  })
+  .superRefine(checkSource)
   .openapi('CreatePayment', {
     example: { amount: 50000, currency: 'INR', method: 'upi', vpa: 'test@upi' },
   })
@@ -157,6 +121,7 @@ const retrievePayment = retrieveRoute('/payments/{id}', 'retrievePayment', Payme
 const listPaymentsRoute = listRoute('/payments', 'listPayments', Payment, {
   status: z.enum(paymentStatuses).optional(),
   order_id: Id.optional(),
+  payment_link_id: Id.optional(),
 })
 
 export function paymentRoutes(deps: Deps) {
@@ -170,21 +135,16 @@ export function paymentRoutes(deps: Deps) {
         deps,
         { card, ...input },
         {
-          prepare: card && (() => exchangeCard(card)),
+          prepare: card && (() => exchangeCard(providers, card)),
           write: async (tx, token) => {
             const made = await insertPayment(
               tx,
               {
                 merchantId,
-                provider: DEFAULT_PROVIDER,
+                ...toSource(input, token),
                 amount: input.amount,
                 currency: input.currency,
-                method: input.method,
                 captureMethod: input.capture_method,
-                vpa: input.vpa ?? null,
-                cardToken: token?.token ?? null,
-                cardBrand: token?.brand ?? null,
-                cardLast4: token?.last4 ?? null,
                 orderId: input.order_id ?? null,
                 description: input.description ?? null,
                 metadata: input.metadata,
@@ -214,9 +174,16 @@ export function paymentRoutes(deps: Deps) {
       return c.json(toPayment(await getPayment(db, c.var.caller.merchantId, id)), 200)
     })
     .openapi(listPaymentsRoute, async (c) => {
-      const { status, order_id: orderId, ...query } = c.req.valid('query')
-      const filter = { ...toPage(query), status, orderId }
-      const list = await listPayments(db, c.var.caller.merchantId, filter)
+      const { merchantId } = c.var.caller
+      const {
+        status,
+        order_id: orderId,
+        payment_link_id: paymentLinkId,
+        ...query
+      } = c.req.valid('query')
+      if (paymentLinkId) await checkLink(db, merchantId, paymentLinkId)
+      const filter = { ...toPage(query), status, orderId, paymentLinkId }
+      const list = await listPayments(db, merchantId, filter)
       return c.json(toListBody(list, toPayment), 200)
     })
 
@@ -230,19 +197,5 @@ export function paymentRoutes(deps: Deps) {
         return { body: toPayment(payment), start: paymentStart(payment, []) }
       },
     })
-  }
-
-  /** The one call to a provider that the API makes: the number goes no further. */
-  async function exchangeCard(card: Card) {
-    const signal = AbortSignal.timeout(CARD_EXCHANGE_TIMEOUT_MS)
-    const provider = providerFor(providers, DEFAULT_PROVIDER)
-    try {
-      const exchanging = provider.createCardToken(card, signal)
-      return await withinLimit(CARD_EXCHANGE_TIMEOUT_MS, exchanging)
-    } catch {
-      // Without its cause: what a provider says of a card may hold its number, and would be logged.
-      const message = 'The card could not be passed on. Nothing was changed.'
-      throw new AppError('unavailable', message, { headers: { 'Retry-After': '5' } })
-    }
   }
 }

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi'
-import { Amount, Metadata, Timestamp } from './fields.ts'
+import { Amount, Timestamp } from './fields.ts'
 
 /**
  * What the catalog's events will carry of resources that are not there yet. Each moves to its
@@ -8,18 +8,6 @@ import { Amount, Metadata, Timestamp } from './fields.ts'
 const currency = z.string()
 const money = { amount: Amount, currency }
 const times = { created_at: Timestamp, updated_at: Timestamp }
-
-export const PaymentLink = z.object({
-  id: z.string(),
-  object: z.literal('payment_link'),
-  status: z.enum(['active', 'paid', 'expired', 'canceled']),
-  ...money,
-  url: z.string(),
-  description: z.string().nullable(),
-  expires_at: Timestamp.nullable(),
-  metadata: Metadata,
-  ...times,
-})
 
 export const Invoice = z.object({
   id: z.string(),

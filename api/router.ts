@@ -23,6 +23,7 @@ export type Deps = {
   cipher: Cipher
   outbound: OutboundPolicy
   rateLimitPerSecond: number // 0: none
+  publicUrl: string // where payers reach this server, without a slash at its end
 }
 export type Env = { Variables: { requestId: string; log: Log; caller: Caller } }
 

@@ -10,6 +10,8 @@ export const errorKinds = {
   idempotency_key_in_use: { status: 409, type: 'idempotency_error' },
   order_payment_in_progress: { status: 409, type: 'invalid_request_error' },
   order_already_paid: { status: 409, type: 'invalid_request_error' },
+  payment_link_not_active: { status: 409, type: 'invalid_request_error' },
+  payment_link_payment_in_progress: { status: 409, type: 'invalid_request_error' },
   reference_taken: { status: 409, type: 'invalid_request_error' },
   last_api_key: { status: 409, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },

@@ -64,6 +64,11 @@ export function hold(amount: number): Booking {
   }
 }
 
+/** As `hold`, of what can't be refused: what the merchant does not have they owe. */
+export function holdOrOwe(amount: number): Booking {
+  return (balances) => [...loss(amount, balances), { account: 'held', amount }]
+}
+
 /** What was held has left us. */
 export function settleHold(amount: number): Booking {
   return () => move(amount, 'held', 'clearing')

@@ -51,11 +51,12 @@ export async function answerCommand(
     .where(and(eq(commands.resourceId, resourceId), isOpen))
 }
 
-/** Whether somebody has asked for this, and has no answer yet. */
-export async function isCommanded(db: Db, resourceId: string, kind: CommandKind) {
+/** What somebody has asked for, and has no answer to yet. */
+export async function findOpenCommand(db: Db | Tx, resourceId: string, kind: CommandKind) {
   const isOpen = sql`${commands.status} = 'open'`
   const asked = and(eq(commands.resourceId, resourceId), eq(commands.kind, kind), isOpen)
-  return (await db.select({ id: commands.id }).from(commands).where(asked)).length > 0
+  const [command] = await db.select().from(commands).where(asked)
+  return command ?? null
 }
 
 /** One that can no longer be done, although the resource has not ended yet. */

@@ -86,7 +86,7 @@ export async function isPosted(tx: Tx, sourceId: string, types: BalanceTransacti
 
 /** A merchant's balance on one account, in minor units. */
 export async function balanceOf(
-  db: Db,
+  db: Db | Tx,
   merchantId: string,
   account: MerchantAccount,
   currency: string,

@@ -2,7 +2,7 @@ import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { AppError } from '../core/errors.ts'
 import { type Moves, statusesBefore } from '../core/transitions.ts'
 import type { Db, Tx } from './client.ts'
-import type { payments } from './schema.ts'
+import type { orders, paymentLinks, payments } from './schema.ts'
 import type { payouts, refunds } from './transfer-schema.ts'
 
 // The steps that the workflows of several tables take. Each knows its row, and so whose it is.
@@ -10,11 +10,12 @@ import type { payouts, refunds } from './transfer-schema.ts'
 type Transfer = typeof refunds | typeof payouts
 type Cancelable = typeof payments | typeof payouts
 type Lifecycle = typeof payments | Transfer
-type Row<T extends Lifecycle> = T['$inferSelect']
+type Payable = typeof orders | typeof paymentLinks
+type Row<T extends Lifecycle | Payable> = T['$inferSelect']
 type Values<Of> = { [Name in keyof Of]?: Of[Name] | SQL }
 
 /** Throws AppError when there is no such row. */
-export async function findRow<T extends Lifecycle>(db: Db | Tx, table: T, id: string) {
+export async function findRow<T extends Lifecycle | Payable>(db: Db | Tx, table: T, id: string) {
   const anyTable: typeof payments = table as never
   const [row] = await db.select().from(anyTable).where(eq(anyTable.id, id))
   return found<T>(row, id)
@@ -28,6 +29,11 @@ export function takeUp<T extends Lifecycle>(db: Db, table: T, id: string): Promi
   const isOpen = sql`${table.status} in ('pending', 'authorized', 'processing')`
   const nextSweepAt = sql`case when not ${isOpen} then ${table.nextSweepAt} end`
   return change(db, table, id, { nextSweepAt })
+}
+
+/** As `takeUp`, of what no provider has news of: once it has ended there is nothing left to do. */
+export function takeUpPayable<T extends Payable>(db: Db, table: T, id: string): Promise<Row<T>> {
+  return change(db, table, id, { nextSweepAt: null })
 }
 
 export async function markHeard(db: Db, table: Lifecycle, id: string): Promise<void> {
@@ -113,13 +119,18 @@ export async function moveStatus<T extends Transfer>(
   return { from, row: found<T>(row, id) }
 }
 
-async function change<T extends Lifecycle>(db: Db | Tx, table: T, id: string, values: object) {
+async function change<T extends Lifecycle | Payable>(
+  db: Db | Tx,
+  table: T,
+  id: string,
+  values: object,
+) {
   const anyTable: typeof payments = table as never
   const [row] = await db.update(anyTable).set(values).where(eq(anyTable.id, id)).returning()
   return found<T>(row, id)
 }
 
-function found<T extends Lifecycle>(row: unknown, id: string): Row<T> {
+function found<T extends Lifecycle | Payable>(row: unknown, id: string): Row<T> {
   if (!row) throw noSuchRow(id)
   return row as Row<T>
 }

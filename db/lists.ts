@@ -3,7 +3,7 @@ import type { PgColumn } from 'drizzle-orm/pg-core'
 import { AppError } from '../core/errors.ts'
 import type { Db } from './client.ts'
 import type { balanceTransactions } from './ledger-schema.ts'
-import type { apiKeys, orders, payments } from './schema.ts'
+import type { apiKeys, orders, paymentLinks, payments } from './schema.ts'
 import type { payouts, refunds } from './transfer-schema.ts'
 import type { deliveries, endpoints, events } from './webhook-schema.ts'
 
@@ -17,6 +17,7 @@ export type Page = {
 type Listed =
   | typeof payments
   | typeof orders
+  | typeof paymentLinks
   | typeof events
   | typeof endpoints
   | typeof deliveries

@@ -1,13 +1,18 @@
 import { and, eq, or } from 'drizzle-orm'
+import type { OrderCommand } from '../core/command.ts'
 import { AppError } from '../core/errors.ts'
+import type { OrderStatus } from '../core/order.ts'
 import { timesOfNew } from '../core/sweep.ts'
 import type { Db, Tx } from './client.ts'
+import { type CommandRow, insertCommand } from './commands.ts'
 import { insertEvent } from './events.ts'
 import { newId } from './ids.ts'
+import { balanceOf } from './ledger.ts'
+import { findRow } from './lifecycle-steps.ts'
 import { equals, listRows, type Page } from './lists.ts'
-import { orders } from './schema.ts'
+import { orders, payments } from './schema.ts'
 
-type OrderRow = typeof orders.$inferSelect
+export type OrderRow = typeof orders.$inferSelect
 type NewOrder = Pick<
   OrderRow,
   'merchantId' | 'reference' | 'amount' | 'currency' | 'fulfilBy' | 'metadata'
@@ -56,17 +61,21 @@ export async function getOrder(db: Db | Tx, merchantId: string, id: string): Pro
 }
 
 /** By its id or by the merchant's own reference: one of them can't be mistaken for the other. */
-export async function findOrder(tx: Db | Tx, merchantId: string, idOrReference: string) {
-  const [row] = await tx
-    .select()
-    .from(orders)
-    .where(
-      and(
-        eq(orders.merchantId, merchantId),
-        or(eq(orders.id, idOrReference), eq(orders.reference, idOrReference)),
-      ),
-    )
+export async function findOrder(db: Db | Tx, merchantId: string, idOrReference: string) {
+  const [row] = await db.select().from(orders).where(named(merchantId, idOrReference))
   return row
+}
+
+/** As `findOrder`, for whoever adds a payment to it. */
+export async function lockOrder(tx: Tx, merchantId: string, idOrReference: string) {
+  const theirs = named(merchantId, idOrReference)
+  const [row] = await tx.select().from(orders).where(theirs).for('no key update')
+  return row
+}
+
+function named(merchantId: string, idOrReference: string) {
+  const name = or(eq(orders.id, idOrReference), eq(orders.reference, idOrReference))
+  return and(eq(orders.merchantId, merchantId), name)
 }
 
 type Filter = Page & { status?: OrderRow['status'] | undefined; reference?: string | undefined }
@@ -76,14 +85,37 @@ export function listOrders(db: Db, merchantId: string, { status, reference, ...p
   return listRows(db, orders, merchantId, page, filters)
 }
 
-/** In the transaction that settles its payment. The deliveries of `order.paid`; null: no such move. */
-export async function markOrderPaid(tx: Tx, id: string, paymentId: string, now: Date) {
-  const [order] = await tx
-    .update(orders)
-    .set({ status: 'paid', paymentId, updatedAt: now })
-    .where(and(eq(orders.id, id), eq(orders.status, 'created')))
-    .returning()
-  if (!order) return null
-  const event = { type: 'order.paid' as const, merchantId: order.merchantId }
-  return (await insertEvent(tx, { ...event, object: toOrder(order) }, now)).deliveries
+const commandable = {
+  fulfill: { from: ['paid'], done: 'fulfilled' },
+  cancel: { from: ['created', 'paid'], done: 'canceled' },
+} as const satisfies Record<OrderCommand['kind'], { from: OrderStatus[]; done: string }>
+
+/**
+ * Inserts a command on an order that can take it. Throws AppError when the order is in another
+ * status, has an open command already, or is paid and the balance does not cover its refund.
+ */
+export async function openOrderCommand(
+  tx: Tx,
+  merchantId: string,
+  id: string,
+  { kind }: OrderCommand,
+  now: Date,
+): Promise<CommandRow> {
+  const theirs = and(eq(orders.id, id), eq(orders.merchantId, merchantId))
+  const [order] = await tx.select().from(orders).where(theirs).for('no key update')
+  if (!order) throw new AppError('not_found', `No such order: ${id}`)
+  const { from, done } = commandable[kind]
+  if (!(from as readonly OrderStatus[]).includes(order.status))
+    throw new AppError('conflict', `An order that is ${order.status} can't be ${done}.`)
+  if (kind === 'cancel' && order.paymentId) await checkRefundable(tx, order.paymentId)
+  return insertCommand(tx, { merchantId, resourceId: id, kind, amount: null }, now)
+}
+
+/** A merchant who asks for a refund must have the money. Who let the deadline pass will owe it. */
+async function checkRefundable(tx: Tx, paymentId: string): Promise<void> {
+  const { merchantId, currency, ...payment } = await findRow(tx, payments, paymentId)
+  const available = await balanceOf(tx, merchantId, 'available', currency)
+  if (available >= payment.amountCaptured - payment.amountRefunded) return
+  const message = `The available balance is ${available}, which does not cover the refund.`
+  throw new AppError('insufficient_balance', message)
 }

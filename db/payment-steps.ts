@@ -10,10 +10,11 @@ import { answerCommand } from './commands.ts'
 import { findEventDeliveries, insertEvent } from './events.ts'
 import { postTransaction } from './ledger.ts'
 import { findRow, markNeedsAttention } from './lifecycle-steps.ts'
-import { markOrderPaid } from './orders.ts'
+import { markLinkPaid } from './link-steps.ts'
+import { compensateAgain, markOrderPaid } from './order-steps.ts'
 import { type PaymentRow, toPayment } from './payments.ts'
 import { insertLateRefund, type RefundRow } from './refunds.ts'
-import { payments } from './schema.ts'
+import { orders, paymentLinks, payments } from './schema.ts'
 
 /**
  * Stores that attempt `number` of the charge is about to be sent, so that whoever comes after a
@@ -69,6 +70,9 @@ export type LateRefund = Pick<
   'id' | 'merchantId' | 'paymentId' | 'amount' | 'currency'
 > & { deliveries: Delivery[] }
 
+/** The order or payment link that a payment is for, and whether this payment has paid it. */
+export type Payable = { id: string; isPaid: boolean }
+
 /**
  * What a payment has become, and the deliveries of the event that told of it. `refund` is that of a
  * success that came too late.
@@ -76,6 +80,7 @@ export type LateRefund = Pick<
 export type Recorded = Pick<PaymentRow, 'status' | 'failureCode'> & {
   deliveries: Delivery[]
   refund?: LateRefund
+  payable?: Payable
 }
 
 /** Who brings the news from outside doesn't say of how much a success was. */
@@ -144,12 +149,31 @@ export async function settlePayment(
     const { merchantId } = payment
     const event = { type: `payment.${status}` as const, merchantId, object: toPayment(payment) }
     const { deliveries } = await insertEvent(tx, event, now)
-    if (status !== 'succeeded') return { status, failureCode, deliveries }
-    const paid = payment.orderId ? await markOrderPaid(tx, payment.orderId, id, now) : []
-    if (!paid) await markNeedsAttention(tx, payments, id, now) // money for an order that wants none any more
-    await bookPayment(tx, payment, feeBps, now) // last, as it locks the merchant's account
-    return { status, failureCode, deliveries: [...deliveries, ...(paid ?? [])] }
+    const paid = status === 'succeeded' ? await markPaid(tx, payment, now) : null
+    // Last, as it locks the merchant's account.
+    if (status === 'succeeded') await bookPayment(tx, payment, feeBps, now)
+    return {
+      ...{ status, failureCode, deliveries: [...deliveries, ...(paid ?? [])] },
+      ...payableOf(payment, paid !== null),
+    }
   })
+}
+
+/** The deliveries of what tells that its order or link is paid; null when it has paid neither. */
+async function markPaid(tx: Tx, payment: PaymentRow, now: Date): Promise<Delivery[] | null> {
+  const { id, orderId, paymentLinkId } = payment
+  if (!orderId && !paymentLinkId) return null
+  const paid = orderId
+    ? await markOrderPaid(tx, orderId, id, now)
+    : await markLinkPaid(tx, paymentLinkId ?? '', id, now)
+  const goesBack = !paid && orderId && (await compensateAgain(tx, orderId, now))
+  if (!paid && !goesBack) await markNeedsAttention(tx, payments, id, now) // nothing wants this money
+  return paid
+}
+
+function payableOf({ orderId, paymentLinkId }: PaymentRow, isPaid: boolean) {
+  const id = orderId ?? paymentLinkId
+  return id === null ? {} : { payable: { id, isPaid } }
 }
 
 async function bookPayment(tx: Tx, payment: PaymentRow, feeBps: number, now: Date) {
@@ -190,10 +214,24 @@ async function refundLate(tx: Tx, id: string, { amountCaptured }: Verdict, now: 
 
 /** Nothing moved: either this is our own retry, or it was recorded another way. */
 async function recordedBefore(tx: Tx, id: string) {
-  const { status, failureCode, orderId, authorizedAt, amount } = await findRow(tx, payments, id)
+  const payment = await findRow(tx, payments, id)
+  const { status, failureCode, orderId, paymentLinkId, authorizedAt, amount } = payment
   if (status === 'pending') throw new Error(`Payment ${id} should have moved`)
   const deliveries = (await findEventDeliveries(tx, `payment.${status}`, id)) ?? []
-  const isPaid = status === 'succeeded' && orderId
-  const paid = isPaid && (await findEventDeliveries(tx, 'order.paid', orderId))
-  return { status, failureCode, authorizedAt, amount, deliveries: [...deliveries, ...(paid || [])] }
+  const payableId = orderId ?? paymentLinkId ?? ''
+  const paid = status === 'succeeded' ? await paidBefore(tx, payment) : null
+  const told = paid && (await findEventDeliveries(tx, paid, payableId))
+  return {
+    ...{ status, failureCode, authorizedAt, amount },
+    deliveries: [...deliveries, ...(told ?? [])],
+    ...payableOf(payment, paid !== null),
+  }
+}
+
+/** The event that told that this payment has paid its order or link. */
+async function paidBefore(tx: Tx, { id, orderId, paymentLinkId }: PaymentRow) {
+  if (orderId && (await findRow(tx, orders, orderId)).paymentId === id) return 'order.paid'
+  if (paymentLinkId && (await findRow(tx, paymentLinks, paymentLinkId)).paymentId === id)
+    return 'payment_link.paid'
+  return null
 }

@@ -1,15 +1,16 @@
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, or, sql } from 'drizzle-orm'
 import type { PaymentCommand } from '../core/command.ts'
 import { AppError } from '../core/errors.ts'
 import { failureMessages, type PaymentStatus } from '../core/payment.ts'
 import { timesOfNew } from '../core/sweep.ts'
 import { maskVpa } from '../core/vpa.ts'
 import type { Db, Tx } from './client.ts'
-import { type CommandRow, insertCommand } from './commands.ts'
+import { type CommandRow, findOpenCommand, insertCommand } from './commands.ts'
 import { insertEvent } from './events.ts'
 import { newId } from './ids.ts'
 import { equals, type List, listRows, type Page } from './lists.ts'
-import { findOrder } from './orders.ts'
+import { findOrder, lockOrder } from './orders.ts'
+import { lockLinkToPay } from './payment-links.ts'
 import { payments } from './schema.ts'
 
 export type PaymentRow = typeof payments.$inferSelect
@@ -51,20 +52,38 @@ export function toPayment(row: PaymentRow) {
  */
 export async function insertPayment(tx: Tx, { orderId, ...values }: NewPayment, now: Date) {
   const order = orderId === null ? null : await orderToPay(tx, { ...values, orderId })
+  return insertRow(tx, { ...values, orderId: order?.id ?? null }, now)
+}
+
+/** What a payer says of how they pay. */
+export type Source = Pick<
+  NewPayment,
+  'method' | 'vpa' | 'cardToken' | 'cardBrand' | 'cardLast4' | 'provider'
+>
+
+/**
+ * As `insertPayment`, of a payment link by whoever has it. Throws AppError when there is nothing to pay,
+ * or somebody else is paying.
+ */
+export async function insertLinkPayment(tx: Tx, linkId: string, source: Source, now: Date) {
+  const { merchantId, amount, currency, description } = await lockLinkToPay(tx, linkId, now)
+  if (await findPaymentOf(tx, linkId)) {
+    const message = 'Another payment for this link is in progress.'
+    throw new AppError('payment_link_payment_in_progress', message)
+  }
+  const asked = { merchantId, amount, currency, description, captureMethod: 'automatic' as const }
+  const values = { ...source, ...asked, orderId: null, paymentLinkId: linkId, metadata: {} }
+  return insertRow(tx, values, now)
+}
+
+type NewRow = NewPayment & Partial<Pick<PaymentRow, 'paymentLinkId'>>
+
+async function insertRow(tx: Tx, values: NewRow, now: Date) {
   const [payment] = await tx
     .insert(payments)
-    .values({
-      id: newId('payment'),
-      ...values,
-      orderId: order?.id ?? null,
-      ...timesOfNew(now),
-    })
-    .onConflictDoNothing({
-      target: payments.orderId,
-      where: sql`status not in ('failed', 'canceled')`,
-    })
+    .values({ id: newId('payment'), ...values, ...timesOfNew(now) })
     .returning()
-  if (!payment) throw await orderTaken(tx, order?.id ?? '')
+  if (!payment) throw new Error('The payment was not inserted')
   const { merchantId } = payment
   const event = { type: 'payment.created' as const, merchantId, object: toPayment(payment) }
   return { payment, deliveries: (await insertEvent(tx, event, now)).deliveries }
@@ -72,8 +91,9 @@ export async function insertPayment(tx: Tx, { orderId, ...values }: NewPayment, 
 
 type ToPay = Pick<PaymentRow, 'merchantId' | 'amount' | 'currency'> & { orderId: string }
 
+/** Locked, so that of two payments at the same moment the second one sees the first. */
 async function orderToPay(tx: Tx, { merchantId, orderId, amount, currency }: ToPay) {
-  const order = await findOrder(tx, merchantId, orderId)
+  const order = await lockOrder(tx, merchantId, orderId)
   if (!order)
     throw new AppError('order_not_found', `No such order: ${orderId}`, { param: 'order_id' })
   if (order.status !== 'created') throw orderRefusal(order.status)
@@ -81,6 +101,10 @@ async function orderToPay(tx: Tx, { merchantId, orderId, amount, currency }: ToP
     if (order[param] === { amount, currency }[param]) continue
     const message = `The order's ${param} is ${order[param]}.`
     throw new AppError('order_mismatch', message, { param })
+  }
+  if (await findPaymentOf(tx, order.id)) {
+    const message = 'Another payment for this order is in progress.'
+    throw new AppError('order_payment_in_progress', message, { param: 'order_id' })
   }
   return order
 }
@@ -91,15 +115,25 @@ function orderRefusal(status: 'paid' | 'fulfilled' | 'canceled'): AppError {
   return new AppError('order_already_paid', 'The order is paid.', { param: 'order_id' })
 }
 
-/** Another payment holds the order: who came first may have just succeeded. */
-async function orderTaken(tx: Tx, orderId: string): Promise<AppError> {
-  const paid = await tx
-    .select({ id: payments.id })
+/** The one payment that an order or a payment link has at a time: it is open, or has succeeded. */
+export async function findPaymentOf(db: Db | Tx, payableId: string) {
+  const holds = sql`${payments.status} not in ('failed', 'canceled')` // as the indexes say it
+  const [row] = await db
+    .select()
     .from(payments)
-    .where(and(eq(payments.orderId, orderId), eq(payments.status, 'succeeded')))
-  if (paid.length > 0) return orderRefusal('paid')
-  const message = 'Another payment for this order is in progress.'
-  return new AppError('order_payment_in_progress', message, { param: 'order_id' })
+    .where(and(or(eq(payments.orderId, payableId), eq(payments.paymentLinkId, payableId)), holds))
+  return row
+}
+
+/** Of a payment link, for its payers. */
+export async function findLastPaymentOf(db: Db, linkId: string): Promise<PaymentRow | undefined> {
+  const [row] = await db
+    .select()
+    .from(payments)
+    .where(eq(payments.paymentLinkId, linkId))
+    .orderBy(sql`${payments.createdAt} desc nulls last`, sql`${payments.id} desc nulls last`)
+    .limit(1)
+  return row
 }
 
 /** For the API, which must never read another merchant's rows. */
@@ -118,18 +152,26 @@ export async function getPayment(db: Db, merchantId: string, id: string): Promis
   return row
 }
 
-type Filter = Page & { status?: PaymentStatus | undefined; orderId?: string | undefined }
+type Filter = Page & {
+  status?: PaymentStatus | undefined
+  orderId?: string | undefined
+  paymentLinkId?: string | undefined
+}
 
 /** `orderId` is an order's id or the merchant's own reference. Throws AppError when it is neither. */
 export async function listPayments(
   db: Db,
   merchantId: string,
-  { status, orderId, ...page }: Filter,
+  { status, orderId, paymentLinkId, ...page }: Filter,
 ): Promise<List<PaymentRow>> {
   const order = orderId === undefined ? undefined : await findOrder(db, merchantId, orderId)
   if (orderId !== undefined && !order)
     throw new AppError('invalid_request', `No such order: ${orderId}`, { param: 'order_id' })
-  const filters = [equals(payments.status, status), equals(payments.orderId, order?.id)]
+  const filters = [
+    equals(payments.status, status),
+    equals(payments.orderId, order?.id),
+    equals(payments.paymentLinkId, paymentLinkId),
+  ]
   return listRows(db, payments, merchantId, page, filters)
 }
 
@@ -161,4 +203,23 @@ export async function openPaymentCommand(
     throw new AppError('capture_exceeds_authorized', message, { param: 'amount' })
   }
   return insertCommand(tx, { merchantId, resourceId: id, kind: command.kind, amount }, now)
+}
+
+/**
+ * The command to cancel a payment, as its merchant would give it: a new one, or the one that is there.
+ * Null where it can't be canceled any more, or is told something else just now.
+ */
+export async function askToCancel(
+  db: Db,
+  { id, merchantId }: PaymentRow,
+  now: Date,
+): Promise<CommandRow | null> {
+  try {
+    return await db.transaction((tx) =>
+      openPaymentCommand(tx, merchantId, id, { kind: 'cancel' }, now),
+    )
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'conflict')) throw error
+    return findOpenCommand(db, id, 'cancel')
+  }
 }

@@ -7,6 +7,7 @@ import { findEventDeliveries, insertEvent } from './events.ts'
 import { isPosted, postTransaction } from './ledger.ts'
 import { balanceTransactions } from './ledger-schema.ts'
 import { findRow, firstRef, markNeedsAttention, moveStatus } from './lifecycle-steps.ts'
+import { compensateAgain } from './order-steps.ts'
 import { type RefundRow, toRefund } from './refunds.ts'
 import { payments } from './schema.ts'
 import { refunds } from './transfer-schema.ts'
@@ -32,7 +33,10 @@ export async function settleRefund(
     if (!moved) return settledBefore(tx, id, status, now)
     const { from, row: refund } = moved
     const { merchantId, amount } = refund
-    if (status === 'failed') await countRefunded(tx, refund.paymentId, now)
+    if (status === 'failed') {
+      const { orderId } = await countRefunded(tx, refund.paymentId, now)
+      if (orderId) await compensateAgain(tx, orderId, now)
+    }
     const event = { type: `refund.${status}` as const, merchantId, object: toRefund(refund) }
     const { deliveries } = await insertEvent(tx, event, now)
     const release = from === 'pending' ? releaseHold : creditReturn
@@ -47,17 +51,20 @@ export async function settleRefund(
  * What the payment can't be refunded again: the refunds that did not fail, and those that reached the
  * payer all the same. Its row is locked before they are summed.
  */
-async function countRefunded(tx: Tx, paymentId: string, now: Date): Promise<void> {
+async function countRefunded(tx: Tx, paymentId: string, now: Date) {
   const thePayment = eq(payments.id, paymentId)
   await tx.select({ id: payments.id }).from(payments).where(thePayment).for('no key update')
   const counted = sql`(
     select coalesce(sum(amount), 0) from ${refunds} where payment_id = ${paymentId} and (
       status <> 'failed' or exists (
         select from ${balanceTransactions} where source_id = refunds.id and type = 'late_refund')))`
-  await tx
+  const [payment] = await tx
     .update(payments)
     .set({ amountRefunded: sql`least(${payments.amountCaptured}, ${counted})`, updatedAt: now })
     .where(thePayment)
+    .returning({ orderId: payments.orderId })
+  if (!payment) throw new Error(`No such payment: ${paymentId}`)
+  return payment
 }
 
 /** Nothing moved: either this is our own retry, or it was recorded another way. */

@@ -1,6 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm'
 import { AppError } from '../core/errors.ts'
-import { hold } from '../core/ledger.ts'
+import { type Booking, hold, holdOrOwe } from '../core/ledger.ts'
 import type { RefundStatus } from '../core/refund.ts'
 import { timesOfNew } from '../core/sweep.ts'
 import type { Db, Tx } from './client.ts'
@@ -35,10 +35,21 @@ export function toRefund(row: RefundRow) {
  * Inserts a refund and its event, and holds its amount. Throws AppError when the payment has not that
  * much left, was never paid, or the merchant's balance does not cover it.
  */
-export async function insertRefund(tx: Tx, values: NewRefund, now: Date) {
+export function insertRefund(tx: Tx, values: NewRefund, now: Date) {
+  return insertHeld(tx, values, hold, now)
+}
+
+/** As `insertRefund`, of what can't be refused: what the balance does not cover the merchant owes. */
+export function insertOwedRefund(tx: Tx, values: NewRefund, now: Date) {
+  return insertHeld(tx, values, holdOrOwe, now)
+}
+
+type Hold = (amount: number) => Booking
+
+async function insertHeld(tx: Tx, values: NewRefund, book: Hold, now: Date) {
   const payment = await takeFromPayment(tx, values, now)
   const made = await insertRow(tx, payment, values, now)
-  await postTransaction(tx, made.refund, 'refund', hold(values.amount), now)
+  await postTransaction(tx, made.refund, 'refund', book(values.amount), now)
   return made
 }
 

@@ -2,7 +2,7 @@ import { inArray, sql } from 'drizzle-orm'
 import type { Delivery } from '../core/delivery.ts'
 import type { Db, Tx } from './client.ts'
 import { findDeliveries } from './deliveries.ts'
-import { commands, payments } from './schema.ts'
+import { commands, orders, paymentLinks, payments } from './schema.ts'
 import { payouts, refunds } from './transfer-schema.ts'
 import { deliveries } from './webhook-schema.ts'
 
@@ -10,6 +10,8 @@ const swept = {
   payments: { table: payments, open: sql`status in ('pending', 'authorized')` },
   refunds: { table: refunds, open: sql`status = 'pending'` },
   payouts: { table: payouts, open: sql`status in ('pending', 'processing')` },
+  orders: { table: orders, open: sql`(status in ('created', 'paid') or is_compensating)` },
+  paymentLinks: { table: paymentLinks, open: sql`status = 'active'` },
   deliveries: { table: deliveries, open: sql`status = 'pending'` },
 }
 export type SweptKind = keyof typeof swept

@@ -38,6 +38,7 @@ export function testApp(db: Db, options: Options = {}) {
     cipher: testCipher,
     outbound: { allowHttp: true, allowPrivateNetworks: true },
     rateLimitPerSecond,
+    publicUrl: 'https://pay.example',
     ...rest,
   })
   return { app, started }

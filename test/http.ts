@@ -35,6 +35,7 @@ export function appWith(db: Db, overrides: Partial<Parameters<typeof createApp>[
     cipher: testCipher,
     outbound: { allowHttp: true, allowPrivateNetworks: true },
     rateLimitPerSecond: 0,
+    publicUrl: 'https://pay.example',
     ...overrides,
   })
 }

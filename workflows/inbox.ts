@@ -27,6 +27,10 @@ export function openInbox<Stage extends string, Status extends string, V>(
       inbox.state = { ...inbox.state, stage: next }
       setCurrentDetails(details)
     },
+    /** Whatever is told from then on ends the next waiting. */
+    rearm(): void {
+      if (inbox.waiting.consideredCancelled) inbox.waiting = new CancellationScope()
+    },
     async whenDone(): Promise<Status> {
       await CancellationScope.nonCancellable(() => condition(() => inbox.state.stage === 'done'))
       return inbox.state.status

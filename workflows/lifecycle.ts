@@ -105,3 +105,9 @@ export function untilWindowEnds<T>(question: () => Promise<T>): Promise<T | null
 export function windowEnd(): string {
   return new Date(Date.now() + PROVIDER_WINDOW_MS).toISOString().slice(0, 10)
 }
+
+/** The time that is so far ahead, as a reader wants it. */
+export function timeIn(ms: number): string {
+  const at = new Date(Date.now() + ms).toISOString()
+  return `${at.slice(0, 16).replace('T', ' ')} UTC`
+}

@@ -38,7 +38,7 @@ export function openPayoutInbox() {
     {
       /** In their order. Whatever is told from then on ends the next waiting. */
       takeCommand(): PayoutCommand | null {
-        if (inbox.waiting.consideredCancelled) inbox.waiting = new CancellationScope()
+        inbox.rearm()
         const next = commands.shift()
         if (!next) return null
         taken = next.turn

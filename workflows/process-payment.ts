@@ -1,10 +1,16 @@
-import { CancellationScope, condition, proxyActivities, sleep } from '@temporalio/workflow'
+import {
+  CancellationScope,
+  condition,
+  getExternalWorkflowHandle,
+  proxyActivities,
+  sleep,
+} from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
 import type { Authorized, Progress, Settled } from '../activities/payments.ts'
 import type { Delivery } from '../core/delivery.ts'
 import type { PaymentStatus, Verdict } from '../core/payment.ts'
 import { refundStart } from '../core/starts.ts'
-import type { LateRefund } from '../db/payment-steps.ts'
+import type { LateRefund, Payable } from '../db/payment-steps.ts'
 import {
   type Announce,
   activityOptions,
@@ -12,9 +18,11 @@ import {
   describeVerdict,
   PROVIDER_WINDOW_MS,
   runLifecycle,
+  timeIn,
   untilWindowEnds,
   windowEnd,
 } from './lifecycle.ts'
+import { paymentEnded } from './payable-messages.ts'
 import { openPaymentInbox, type PaymentInbox } from './payment-inbox.ts'
 import { startAbandoned } from './start-deliveries.ts'
 
@@ -45,6 +53,7 @@ export async function processPayment(
     async (announce) => {
       const settled = await untilSettled({ id: paymentId, inbox, announce })
       if (settled.refund) await startRefund(settled.refund)
+      if (settled.payable) await tellPayable(paymentId, settled.payable, settled)
       return settled
     },
     describeEnd,
@@ -54,6 +63,12 @@ export async function processPayment(
 /** Where another run, or the sweep, was first, it is on its way already. */
 async function startRefund({ deliveries, ...refund }: LateRefund): Promise<void> {
   await startAbandoned(refundStart(refund, deliveries))
+}
+
+/** One that has ended, or was not started yet, looks up what it needs: there is nobody to tell. */
+async function tellPayable(paymentId: string, { id, isPaid }: Payable, { status }: Settled) {
+  const payable = getExternalWorkflowHandle(id)
+  await payable.signal(paymentEnded, { paymentId, status, isPaid }).catch(() => {})
 }
 
 function describeEnd({ refund, ...verdict }: Settled): string {
@@ -154,6 +169,5 @@ function waitingDetails(): string {
 }
 
 function authorizedDetails(captureInMs: number): string {
-  const until = new Date(Date.now() + captureInMs).toISOString().slice(0, 16).replace('T', ' ')
-  return `**Authorized**: waits for the merchant to capture or cancel it. Canceled at ${until} UTC otherwise.`
+  return `**Authorized**: waits for the merchant to capture or cancel it. Canceled at ${timeIn(captureInMs)} otherwise.`
 }

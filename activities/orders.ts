@@ -1,0 +1,58 @@
+import type { OrderCancellationReason } from '../core/order.ts'
+import type { RefundStatus } from '../core/refund.ts'
+import type { Db } from '../db/client.ts'
+import { findRow, markNeedsAttention, takeUpPayable } from '../db/lifecycle-steps.ts'
+import {
+  cancelOrder,
+  endCompensation,
+  fulfillOrder,
+  type OrderRecorded,
+  type RefundUnderWay,
+  refundOrder,
+} from '../db/order-steps.ts'
+import { orders, payments } from '../db/schema.ts'
+import { refunds } from '../db/transfer-schema.ts'
+import type { Now } from './now.ts'
+import { untilEnded } from './provider-calls.ts'
+
+/** An order as its saga finds it. `dueInMs`: until its deadline, 0 when that has passed. */
+export type OrderFound = OrderRecorded & { dueInMs: number }
+
+/** Run twice, they find their work done, and return the first result again. */
+export function orderActivities({ db, now }: { db: Db; now: Now }) {
+  return {
+    async takeUpOrder(orderId: string): Promise<OrderFound> {
+      const order = await takeUpPayable(db, orders, orderId)
+      const { status, paymentId, cancellationReason, isCompensating, fulfilBy } = order
+      const dueInMs = Math.max(fulfilBy.getTime() - (await now()).getTime(), 0)
+      return { status, paymentId, cancellationReason, isCompensating, dueInMs, deliveries: [] }
+    },
+
+    async fulfillOrder(orderId: string): Promise<OrderRecorded> {
+      return fulfillOrder(db, orderId, await now())
+    },
+
+    async cancelOrder(orderId: string, reason: OrderCancellationReason): Promise<OrderRecorded> {
+      return cancelOrder(db, orderId, reason, await now())
+    },
+
+    async refundOrder(orderId: string): Promise<RefundUnderWay | null> {
+      return refundOrder(db, orderId, await now())
+    },
+
+    async awaitRefundEnd(refundId: string): Promise<RefundStatus> {
+      return untilEnded(async () => {
+        const { status } = await findRow(db, refunds, refundId)
+        return status === 'pending' ? null : status
+      })
+    },
+
+    async flagPayment(paymentId: string): Promise<void> {
+      await markNeedsAttention(db, payments, paymentId, await now())
+    },
+
+    async endCompensation(orderId: string): Promise<void> {
+      await endCompensation(db, orderId)
+    },
+  }
+}

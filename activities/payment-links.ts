@@ -1,0 +1,24 @@
+import type { Db } from '../db/client.ts'
+import { takeUpPayable } from '../db/lifecycle-steps.ts'
+import { closeLink, type LinkRecorded } from '../db/link-steps.ts'
+import { paymentLinks } from '../db/schema.ts'
+import type { Now } from './now.ts'
+
+/** A link as its workflow finds it. `expiresInMs` is null when it never does. */
+export type LinkFound = LinkRecorded & { expiresInMs: number | null }
+
+/** Run twice, they find their work done, and return the first result again. */
+export function paymentLinkActivities({ db, now }: { db: Db; now: Now }) {
+  return {
+    async takeUpLink(linkId: string): Promise<LinkFound> {
+      const { status, paymentId, expiresAt } = await takeUpPayable(db, paymentLinks, linkId)
+      const leftMs = expiresAt && expiresAt.getTime() - (await now()).getTime()
+      const expiresInMs = leftMs === null ? null : Math.max(leftMs, 0)
+      return { status, paymentId, expiresInMs, deliveries: [] }
+    },
+
+    async closeLink(linkId: string, to: 'expired' | 'canceled'): Promise<LinkRecorded> {
+      return closeLink(db, linkId, to, await now())
+    },
+  }
+}

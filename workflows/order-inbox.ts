@@ -1,0 +1,78 @@
+import { CancellationScope, condition, setHandler } from '@temporalio/workflow'
+import type { OrderCommand } from '../core/command.ts'
+import type { OrderStatus } from '../core/order.ts'
+import { openInbox } from './inbox.ts'
+import {
+  cancelOrder,
+  fulfill,
+  type OrderStage,
+  orderState,
+  resolveOrder,
+} from './order-messages.ts'
+import { paymentEnded } from './payable-messages.ts'
+
+export type OrderInbox = ReturnType<typeof openOrderInbox>
+
+export function openOrderInbox() {
+  const inbox = Object.assign(
+    openInbox<OrderStage, OrderStatus, never>('awaiting_payment', 'created'),
+    {
+      command: null as OrderCommand['kind'] | null,
+      answered: 0, // how many commands have come to nothing: the order could not take them
+      paymentId: null as string | null,
+      isResolved: false,
+      /** The order could not take it. What overtook it meanwhile stays. */
+      refuse(): void {
+        if (inbox.command === 'fulfill') inbox.command = null
+        inbox.answered++
+      },
+    },
+  )
+
+  setHandler(orderState, () => inbox.state)
+  setHandler(paymentEnded, ({ paymentId, isPaid }) => {
+    if (isPaid) inbox.paymentId = paymentId
+    inbox.waiting.cancel()
+  })
+  setHandler(fulfill, () => obey('fulfill'))
+  setHandler(cancelOrder, () => obey('cancel'))
+  setHandler(
+    resolveOrder,
+    () => {
+      inbox.isResolved = true
+      inbox.waiting.cancel()
+      return inbox.whenDone()
+    },
+    {
+      validator() {
+        if (inbox.state.stage !== 'refund_failed')
+          throw new Error('Only an order whose refund has failed can be resolved')
+      },
+    },
+  )
+  heedCancel()
+  return inbox
+
+  /** A cancel overtakes. Once the order has ended, or could not take it, there is an answer. */
+  async function obey(kind: OrderCommand['kind']): Promise<OrderStatus> {
+    const asked = inbox.answered
+    ask(kind)
+    const hasAnswer = () => isOver(inbox.state.status) || inbox.answered > asked
+    await CancellationScope.nonCancellable(() => condition(hasAnswer))
+    return inbox.state.status
+  }
+
+  function ask(kind: OrderCommand['kind']): void {
+    if (kind === 'cancel' || !inbox.command) inbox.command = kind
+    inbox.waiting.cancel()
+  }
+
+  /** A Cancel from the UI is the `cancel` command. */
+  function heedCancel(): void {
+    CancellationScope.current().cancelRequested.catch(() => ask('cancel'))
+  }
+}
+
+function isOver(status: OrderStatus): boolean {
+  return status === 'fulfilled' || status === 'canceled'
+}

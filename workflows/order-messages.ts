@@ -1,0 +1,19 @@
+import { defineQuery, defineUpdate } from '@temporalio/workflow'
+import type { OrderStatus } from '../core/order.ts'
+
+/** The merchant's commands: each answers with the order's status once it is done, or came too late. */
+export const fulfill = defineUpdate<OrderStatus>('fulfill')
+export const cancelOrder = defineUpdate<OrderStatus>('cancel')
+
+/** An operator has seen to the refund in another way, after the provider's own had failed. */
+export const resolveOrder = defineUpdate<OrderStatus>('resolve')
+
+export type OrderStage =
+  | 'awaiting_payment'
+  | 'awaiting_fulfilment'
+  | 'fulfilling'
+  | 'compensating'
+  | 'refund_failed'
+  | 'done'
+export type OrderState = { stage: OrderStage; status: OrderStatus }
+export const orderState = defineQuery<OrderState>('state')
