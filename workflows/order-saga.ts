@@ -116,7 +116,7 @@ async function decide(
 async function cancelPayment({ id, inbox }: Order): Promise<string> {
   for (;;) {
     inbox.rearm()
-    if (await ask(inbox.waiting, () => awaitPaymentEnd(id))) return 'No payment is on its way'
+    if (await ask(inbox.waiting, () => awaitPaymentEnd(id))) return 'no payment is on its way'
   }
 }
 
@@ -128,12 +128,12 @@ async function refund({ id, inbox }: Order): Promise<string> {
   const given: string[] = []
   for (let failures = 0; ; ) {
     const made = await giveBack(id)
-    if (!made) return given.join(', ') || 'Nothing was paid'
+    if (!made) return given.join(', ') || 'nothing is left to refund'
     const { deliveries, ...start } = made
     await startAbandoned(refundStart(start, deliveries))
     inbox.enter('compensating', `**Compensating**: ${describeRefund(made)} is on its way.`)
     if ((await awaitRefundEnd(made)) === 'succeeded') {
-      given.push(`${describeRefund(made)} has arrived`)
+      given.push(describeRefund(made))
       continue
     }
     await retryLater(inbox, made, failures++)
@@ -166,7 +166,7 @@ const reasons: Record<OrderCancellationReason, string> = {
 function describeEnd({ status, paymentId, cancellationReason, undone }: End): string {
   if (status === 'fulfilled') return `fulfilled, and paid by payment \`${paymentId}\``
   const how = cancellationReason ? reasons[cancellationReason] : status
-  return [how, ...undone].join('. ')
+  return undone.length > 0 ? `${how}: ${undone.join('; ')}` : how
 }
 
 const takeUp = (id: string) =>
