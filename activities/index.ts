@@ -1,3 +1,4 @@
+import { inboundEventActivities } from './inbound-events.ts'
 import { newsActivities } from './news.ts'
 import { paymentActivities } from './payments.ts'
 import { payoutActivities } from './payouts.ts'
@@ -15,6 +16,7 @@ export function createActivities(deps: Deps) {
     ...paymentActivities(deps),
     ...refundActivities(deps),
     ...payoutActivities(deps),
+    ...inboundEventActivities(deps),
     ...webhookActivities(deps),
     ...sweepActivities(deps),
     ...newsActivities(deps),

@@ -3,6 +3,7 @@ import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@tempora
 import {
   commandUpdate,
   deliveryStart,
+  inboundEventStart,
   paymentStart,
   payoutStart,
   refundStart,
@@ -38,6 +39,7 @@ const startOf: { [K in LifecycleKind]: (row: Stranded[K][number]) => Start } = {
   payments: (payment) => paymentStart(payment, []),
   refunds: (refund) => refundStart(refund, []),
   payouts: (payout) => payoutStart(payout, []),
+  inboundEvents: inboundEventStart,
 }
 
 function startsOf(stranded: Stranded): Start[] {

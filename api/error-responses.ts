@@ -14,6 +14,8 @@ const meanings: Record<ErrorCode, string> = {
   order_payment_in_progress: 'Another payment for the order is in progress.',
   order_already_paid: 'The order is paid.',
   reference_taken: 'Another order has this reference.',
+  number_taken: 'Another invoice has this number.',
+  event_id_reused: 'The `event_id` came before, with another invoice or amount.',
   last_api_key: 'It is your last active key, and nobody could make another.',
   body_too_large: 'The body is larger than 1 MiB.',
   unsupported_media_type: 'The body is not sent as `application/json`, or is compressed.',

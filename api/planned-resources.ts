@@ -21,17 +21,6 @@ export const PaymentLink = z.object({
   ...times,
 })
 
-export const Invoice = z.object({
-  id: z.string(),
-  object: z.literal('invoice'),
-  number: z.int(),
-  status: z.enum(['sent', 'partially_paid', 'paid']),
-  ...money,
-  amount_paid: z.int(),
-  amount_overpaid: z.int(),
-  ...times,
-})
-
 export const Dispute = z.object({
   id: z.string(),
   object: z.literal('dispute'),

@@ -1,3 +1,4 @@
+export * from './apply-inbound-event.ts'
 export * from './deliver-webhook.ts'
 export * from './payment-messages.ts'
 export * from './payout-messages.ts'
