@@ -54,7 +54,8 @@ export function keepInboundEvent(tx: Tx, values: NewInboundEvent, now: Date): Pr
 export async function takeInboundEvent(tx: Tx, values: NewInboundEvent, now: Date) {
   const times = { createdAt: now, updatedAt: now, nextSweepAt: null } // it does not wait
   const received = await insertOnce(tx, values, times)
-  const applied = await apply(tx, received.event.id, now)
+  const { id, status } = received.event
+  const applied = status === 'pending' ? await apply(tx, id, now) : null
   return { ...received, told: null, ...applied }
 }
 
