@@ -1,4 +1,4 @@
-import { and, asc, eq, like } from 'drizzle-orm'
+import { and, eq, like } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
 import { inboundEvents } from '../db/invoice-schema.ts'
 import { events } from '../db/webhook-schema.ts'
@@ -8,6 +8,9 @@ import { testShop } from './http.ts'
 export const routes = { sync: '/webhooks-sync/payments', async: '/webhooks/payments' } as const
 export type Route = keyof typeof routes
 export const bothRoutes: Route[] = ['sync', 'async']
+
+type Sums = { status: string; amount_paid: number; amount_overpaid: number }
+type ToldBody = { type: string; data: { object: Sums } }
 
 /** A merchant of its own, who bills, and whose bank tells of what comes in. */
 export async function testBilling(db: Db, options: Parameters<typeof testApp>[1] = {}) {
@@ -25,24 +28,29 @@ export async function testBilling(db: Db, options: Parameters<typeof testApp>[1]
     send(route, { event_id, invoice_id, amount })
 
   /** What it is now, as the API shows it. */
-  async function invoice(id: string) {
+  async function invoice(id: string): Promise<Sums> {
     const { status, amount_paid, amount_overpaid } = (await call('GET', `/api/v1/invoices/${id}`))
       .body
     return { status, amount_paid, amount_overpaid }
   }
 
-  /** The types of what was told of an invoice since it was created, oldest first. */
-  async function told(invoiceId: string): Promise<string[]> {
+  /** What was told of an invoice since it was created, in the order of what had come in by then. */
+  async function toldBodies(invoiceId: string): Promise<ToldBody[]> {
     const rows = await db
-      .select({ type: events.type })
+      .select({ body: events.body })
       .from(events)
       .where(and(eq(events.resourceId, invoiceId), like(events.type, 'invoice.%paid')))
-      .orderBy(asc(events.id))
-    return rows.map(({ type }) => type)
+    const bodies = rows.map(({ body }) => JSON.parse(body) as ToldBody)
+    return bodies.sort((a, b) => a.data.object.amount_paid - b.data.object.amount_paid)
+  }
+
+  /** Their types alone. */
+  async function told(invoiceId: string): Promise<string[]> {
+    return (await toldBodies(invoiceId)).map(({ type }) => type)
   }
 
   const inboxOf = () =>
     db.select().from(inboundEvents).where(eq(inboundEvents.merchantId, merchant.id))
 
-  return { ...shop, bill, send, tell, invoice, told, inboxOf }
+  return { ...shop, bill, send, tell, invoice, told, toldBodies, inboxOf }
 }

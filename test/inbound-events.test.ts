@@ -229,11 +229,11 @@ describe.each(bothRoutes)('On the route that is %s', (route) => {
   })
 
   test('it takes POST alone, and counts for the rate of its key', async () => {
-    const { call } = await testBilling(db, { rateLimitPerSecond: 2 })
+    const { call } = await testBilling(db, { rateLimitPerSecond: 1 })
     const other = await call('GET', routes[route])
     expectRefusal(other, 405, 'method_not_allowed')
     expect(other.headers.get('allow')).toBe('POST')
-    for (const _ of [1, 2, 3]) await call('GET', '/api/v1/invoices')
+    await call('GET', '/api/v1/invoices')
     expectRefusal(await call('POST', routes[route], good), 429, 'rate_limited')
   })
 })

@@ -49,7 +49,11 @@ beforeAll(async () => {
   const invoice = await post('invoices', { amount: 50_000, currency: 'INR' })
   const half = (one: string, other: string) => `case when n % 2 = 0 then ${one} else ${other} end`
   const status = (one: string, other: string) => `'status', ${half(`'${one}'`, `'${other}'`)}`
-  await copy('orders', ids.order, `'reference', null, 'payment_id', 'x', ${status('created', 'paid')}`)
+  await copy(
+    'orders',
+    ids.order,
+    `'reference', null, 'payment_id', 'x', ${status('created', 'paid')}`,
+  )
   const owed = `'number', n + 1, 'amount_paid', ${half('0', '50000')}`
   await copy('invoices', invoice, `${status('sent', 'paid')}, ${owed}`)
   const told = { event_id: 'bank', invoice_id: 1, amount: 1 }
