@@ -1,3 +1,4 @@
+import { inboundEventActivities } from './inbound-events.ts'
 import { newsActivities } from './news.ts'
 import { orderActivities } from './orders.ts'
 import { payableActivities } from './payables.ts'
@@ -21,6 +22,7 @@ export function createActivities(deps: Deps) {
     ...payableActivities(deps),
     ...orderActivities(deps),
     ...paymentLinkActivities(deps),
+    ...inboundEventActivities(deps),
     ...webhookActivities(deps),
     ...sweepActivities(deps),
     ...newsActivities(deps),

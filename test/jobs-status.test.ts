@@ -27,6 +27,7 @@ const nothing = {
       processPayment: none,
       processRefund: none,
       processPayout: none,
+      applyInboundEvent: none,
       publishEvent: none,
       deliverWebhook: none,
     },

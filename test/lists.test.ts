@@ -11,6 +11,7 @@ const url = 'https://shop.example/hooks'
 const kinds = [
   'orders',
   'payments',
+  'invoices',
   'events',
   'webhook_endpoints',
   'webhook_deliveries',
@@ -28,6 +29,7 @@ let call: Awaited<ReturnType<typeof testShop>>['call']
 const made: Record<Kind, string[]> = {
   orders: [],
   payments: [],
+  invoices: [],
   events: [],
   webhook_endpoints: [],
   webhook_deliveries: [],
@@ -66,6 +68,7 @@ beforeAll(async () => {
     )
   for (let n = 0; n < COUNT; n++)
     made.orders.push(await post('orders', { ...order, reference: `R-${n}` }))
+  for (let n = 0; n < COUNT; n++) made.invoices.push(await post('invoices', order))
   for (let n = 0; n < COUNT; n++) made.payments.push(await post('payments', upi))
   for (let n = 1; n < COUNT; n++) await post('api_keys', {}) // one is there
   const [paid = ''] = made.payments
@@ -94,7 +97,7 @@ beforeAll(async () => {
 
 /** All have an event when they are created, and one payment succeeded; of each move one is booked. */
 const lengths: Partial<Record<Kind, number>> = {
-  events: 4 * COUNT + 1,
+  events: 5 * COUNT + 1,
   balance_transactions: 2 * COUNT + 1,
 }
 

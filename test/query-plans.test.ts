@@ -46,9 +46,21 @@ beforeAll(async () => {
   ids.payment = await post('payments', upi)
   const { body } = await call('GET', '/api/v1/webhook_deliveries?limit=1')
   ids.event = body.data[0].event_id
+  const invoice = await post('invoices', { amount: 50_000, currency: 'INR' })
   const half = (one: string, other: string) => `case when n % 2 = 0 then ${one} else ${other} end`
   const status = (one: string, other: string) => `'status', ${half(`'${one}'`, `'${other}'`)}`
-  await copy('orders', ids.order, `'reference', null, ${status('created', 'paid')}`)
+  await copy(
+    'orders',
+    ids.order,
+    `'reference', null, 'payment_id', 'x', ${status('created', 'paid')}`,
+  )
+  const owed = `'number', n + 1, 'amount_paid', ${half('0', '50000')}`
+  await copy('invoices', invoice, `${status('sent', 'paid')}, ${owed}`)
+  const told = { event_id: 'bank', invoice_id: 1, amount: 1 }
+  const kept = (await call('POST', '/webhooks/payments', told)).body.id as string
+  const applied = `'applied_at', ${half('null', 'row.created_at')}, 'next_sweep_at', null`
+  const bank = `'event_id', row.event_id || n, 'invoice_id', row.invoice_id || n + 1`
+  await copy('inbound_events', kept, `${status('pending', 'applied')}, ${applied}, ${bank}`)
   const captured = `'amount_captured', ${half('0', '50000')}, 'next_sweep_at', null`
   await copy('payments', ids.payment, `${status('pending', 'succeeded')}, ${captured}`)
   const type = `'type', ${half(`'payment.created'`, `'order.paid'`)}`
@@ -113,6 +125,8 @@ const lists: [path: string, index: string][] = [
   ['payments?status=pending', 'payments_status_idx'],
   ['orders', 'orders_list_idx'],
   ['orders?status=created', 'orders_status_idx'],
+  ['invoices', 'invoices_list_idx'],
+  ['invoices?status=sent', 'invoices_status_idx'],
   ['events', 'events_list_idx'],
   ['events?type=payment.created', 'events_type_idx'],
   ['webhook_deliveries', 'webhook_deliveries_list_idx'],
@@ -151,7 +165,8 @@ test.each([
 test('what the sweep looks for is found by its index, in its order', async () => {
   const longAfter = new Date(Date.now() + 3_600_000)
   const plans = await plansOf(() => takeStranded(watched, longAfter, 100), /^\s*with due/)
-  const tables = ['commands', 'payments', 'refunds', 'payouts', 'webhook_deliveries']
+  const tables = ['commands', 'payments', 'refunds', 'payouts']
+  tables.push('inbound_events', 'webhook_deliveries')
   expect(plans).toHaveLength(tables.length)
   for (const [n, table] of tables.entries()) expectIndex([plans[n] ?? []], `${table}_sweep_idx`)
 })
@@ -176,12 +191,17 @@ test('the open command of a resource, and the key of a request, are found by the
   expectIndex(await plansOf(answering, /^update "commands"/), 'commands_open_key')
 })
 
+const tables: Partial<Record<(typeof sweptKinds)[number], string>> = {
+  inboundEvents: 'inbound_events',
+  deliveries: 'webhook_deliveries',
+}
+
 test.each(sweptKinds)(
   'open %s that a workflow has taken up are found by their index',
   async (kind) => {
     const page = { after: '', before: new Date(), limit: 100 }
     const plans = await plansOf(() => findTakenUp(watched, kind, page), /order by id limit/)
-    expectIndex(plans, kind === 'deliveries' ? 'webhook_deliveries_open_idx' : `${kind}_open_idx`)
+    expectIndex(plans, `${tables[kind] ?? kind}_open_idx`)
   },
 )
 
@@ -197,4 +217,23 @@ test('what was booked of one source is found by its index, and so is how', async
   expect(postings.map((node) => node['Index Name'])).toContain(
     'ledger_postings_transaction_id_account_pk',
   )
+})
+
+test('an invoice is found by its number, and an event that comes again by its id', async () => {
+  const byNumber = await plansOf(() => call('GET', '/api/v1/invoices?number=7'), /order by .* desc/)
+  expect(byNumber.flat().map((node) => node['Index Name'])).toContain('invoices_number_key')
+  const told = { event_id: 'bank', invoice_id: 1, amount: 1 }
+  const repeat = () => call('POST', '/webhooks-sync/payments', told)
+  const found = await plansOf(repeat, /^(select .* from|update) "(invoices|inbound_events)"/)
+  const indexes = [
+    'invoices_number_key',
+    'inbound_events_event_key',
+    'invoices_pkey', // as it is now
+    'inbound_events_pkey', // is applied, as it was pending
+    'invoices_pkey', // is locked,
+    'invoices_pkey', // and paid
+    'inbound_events_pkey', // notes what tells of it
+  ]
+  expect(found).toHaveLength(indexes.length)
+  for (const [n, index] of indexes.entries()) expectIndex([found[n] ?? []], index)
 })
