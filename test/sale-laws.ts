@@ -80,7 +80,9 @@ async function expectOnce({ payments: paid, refunds, charges, transfers, events 
     expect(arrived.reduce((sum, one) => sum + one.amount, 0)).toBe(amountRefunded)
   }
   for (const { id } of refunds) {
-    const sent = transfers.filter(({ objectId, status }) => objectId === id && status !== 'unavailable')
+    const sent = transfers.filter(
+      ({ objectId, status }) => objectId === id && status !== 'unavailable',
+    )
     expect(sent).toHaveLength(1)
   }
   const told = events.map(({ resourceId, type }) => `${resourceId} ${type}`).sort()
