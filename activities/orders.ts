@@ -1,7 +1,7 @@
 import type { OrderCancellationReason } from '../core/order.ts'
 import type { RefundStatus } from '../core/refund.ts'
 import type { Db } from '../db/client.ts'
-import { findRow, markNeedsAttention, takeUpPayable } from '../db/lifecycle-steps.ts'
+import { findRow, takeUpPayable } from '../db/lifecycle-steps.ts'
 import {
   cancelOrder,
   endCompensation,
@@ -10,7 +10,7 @@ import {
   type RefundUnderWay,
   refundOrder,
 } from '../db/order-steps.ts'
-import { orders, payments } from '../db/schema.ts'
+import { orders } from '../db/schema.ts'
 import { refunds } from '../db/transfer-schema.ts'
 import type { Now } from './now.ts'
 import { untilEnded } from './provider-calls.ts'
@@ -45,10 +45,6 @@ export function orderActivities({ db, now }: { db: Db; now: Now }) {
         const { status } = await findRow(db, refunds, refundId)
         return status === 'pending' ? null : status
       })
-    },
-
-    async flagPayment(paymentId: string): Promise<void> {
-      await markNeedsAttention(db, payments, paymentId, await now())
     },
 
     async endCompensation(orderId: string): Promise<void> {

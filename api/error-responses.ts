@@ -16,6 +16,8 @@ const meanings: Record<ErrorCode, string> = {
   payment_link_not_active: 'The payment link is paid, expired or canceled.',
   payment_link_payment_in_progress: 'Another payment for the payment link is in progress.',
   reference_taken: 'Another order has this reference.',
+  number_taken: 'Another invoice has this number.',
+  event_id_reused: 'The `event_id` came before, with another invoice or amount.',
   last_api_key: 'It is your last active key, and nobody could make another.',
   body_too_large: 'The body is larger than 1 MiB.',
   unsupported_media_type: 'The body is not sent as `application/json`, or is compressed.',

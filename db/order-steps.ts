@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, inArray, not, or, sql } from 'drizzle-orm'
 import { orderCommandDoneBy } from '../core/command.ts'
 import type { Delivery } from '../core/delivery.ts'
 import { type OrderCancellationReason, type OrderStatus, orderMoves } from '../core/order.ts'
@@ -112,41 +112,46 @@ export async function refundOrder(db: Db, id: string, now: Date): Promise<Refund
   return db.transaction(async (tx) => {
     // Payments are locked before their orders, everywhere. Which there are is asked again after that:
     // one that was open may have succeeded meanwhile.
-    await findPaid(tx, id, { lock: true })
+    await findMoney(tx, id, { lock: true })
     await tx.select({ id: orders.id }).from(orders).where(eq(orders.id, id)).for('no key update')
-    const payment = await findPaid(tx, id, { lock: false })
-    if (payment && payment.status !== 'succeeded')
-      throw new Error(`Payment ${payment.id} for the order is still ${payment.status}`)
-    const left = payment ? payment.amountCaptured - payment.amountRefunded : 0
-    if (payment && left > 0) {
-      const { merchantId, id: paymentId } = payment
-      const reason = `Order ${id} was canceled`
-      const values = { merchantId, paymentId, amount: left, reason, metadata: {} }
+    const paid = await findMoney(tx, id, { lock: false })
+    const open = paid.find(({ status }) => status === 'pending' || status === 'authorized')
+    if (open) throw new Error(`Payment ${open.id} for the order is still ${open.status}`)
+    const payment = paid.find((one) => one.amountRefunded < one.amountCaptured)
+    if (payment) {
+      const { merchantId, id: paymentId, amountCaptured, amountRefunded } = payment
+      const rest = { amount: amountCaptured - amountRefunded, metadata: {} }
+      const values = { merchantId, paymentId, reason: `Order ${id} was canceled`, ...rest }
       const { refund, deliveries } = await insertOwedRefund(tx, values, now)
       return toUnderWay(refund, deliveries)
     }
-    const pending = payment && (await findPendingRefund(tx, payment.id))
+    const pending = await findPendingRefund(tx, paid)
     if (pending) return toUnderWay(pending, [])
     await endCompensation(tx, id)
     return null
   })
 }
 
-async function findPaid(tx: Tx, orderId: string, { lock }: { lock: boolean }) {
-  const holds = sql`${payments.status} not in ('failed', 'canceled')` // as its index says it
+/** The payments that have brought money, one that succeeded too late too, and those that still may. */
+async function findMoney(tx: Tx, orderId: string, { lock }: { lock: boolean }) {
+  const closed = inArray(payments.status, ['failed', 'canceled'])
   const query = tx
     .select()
     .from(payments)
-    .where(and(eq(payments.orderId, orderId), holds))
-  const [payment] = await (lock ? query.for('no key update') : query)
-  return payment
+    .where(and(eq(payments.orderId, orderId), or(not(closed), gt(payments.amountCaptured, 0))))
+    .orderBy(payments.id)
+  return lock ? query.for('no key update') : query
 }
 
-async function findPendingRefund(tx: Tx, paymentId: string) {
+async function findPendingRefund(tx: Tx, paid: { id: string }[]) {
+  const ofThem = inArray(
+    refunds.paymentId,
+    paid.map(({ id }) => id),
+  )
   const [refund] = await tx
     .select()
     .from(refunds)
-    .where(and(eq(refunds.paymentId, paymentId), eq(refunds.status, 'pending')))
+    .where(and(ofThem, eq(refunds.status, 'pending')))
     .orderBy(desc(refunds.createdAt))
     .limit(1)
   return refund

@@ -47,10 +47,10 @@ test('a byte order mark is not taken for content', async () => {
   expect(made.status).toBe(201)
 })
 
-/** Each route of the merchants' API, for an object that there need not be, and those of payers. */
+/** Each route that needs a secret, for an object that there need not be, and those of payers. */
 const routes = () => {
   const all = routesOf(shop.app).map((route) => route.replace('/pay/:id', `/pay/${linkId}`))
-  const theirs = all.filter((route) => / \/(api\/v1|pay)\//.test(route))
+  const theirs = all.filter((route) => / \/(api\/v1|pay|webhooks.*)\//.test(route))
   return theirs.map((route) => route.replace(':id', 'x').split(' ') as [string, string])
 }
 

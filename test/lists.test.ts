@@ -12,6 +12,7 @@ const kinds = [
   'orders',
   'payment_links',
   'payments',
+  'invoices',
   'events',
   'webhook_endpoints',
   'webhook_deliveries',
@@ -30,6 +31,7 @@ const made: Record<Kind, string[]> = {
   orders: [],
   payment_links: [],
   payments: [],
+  invoices: [],
   events: [],
   webhook_endpoints: [],
   webhook_deliveries: [],
@@ -68,6 +70,7 @@ beforeAll(async () => {
     )
   for (let n = 0; n < COUNT; n++)
     made.orders.push(await post('orders', { ...order, reference: `R-${n}` }))
+  for (let n = 0; n < COUNT; n++) made.invoices.push(await post('invoices', order))
   for (let n = 0; n < COUNT; n++) made.payment_links.push(await post('payment_links', order))
   for (let n = 0; n < COUNT; n++) made.payments.push(await post('payments', upi))
   for (let n = 1; n < COUNT; n++) await post('api_keys', {}) // one is there

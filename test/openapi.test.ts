@@ -202,6 +202,7 @@ test('answers are as the document says, whether good or bad', async () => {
     expect([status, problemOf(operation, status, body)]).toEqual([pay.vpa ? 200 : 400, null])
   }
   await create('payments', upi)
+  await create('invoices', { amount: 100, currency: 'INR' })
   await create('api_keys', { name: 'Second' })
   await topUp(100_000)
   made.payouts = await payOut(1_000)
@@ -224,6 +225,26 @@ test('answers are as the document says, whether good or bad', async () => {
     expect(problemOf(operation, status, body)).toBeNull()
   }
   expect(gets.length).toBeGreaterThanOrEqual(14)
+})
+
+test('answers to events that come in are as the document says', async () => {
+  const { call } = await testTill(db)
+  await call('POST', '/api/v1/invoices', { amount: 100, currency: 'INR' })
+  const told = (event_id: string, amount: number) => ({ event_id, invoice_id: 1, amount })
+  const asked = [
+    ['/webhooks-sync/payments', told('a', 70), 200],
+    ['/webhooks/payments', told('b', 70), 202],
+    ['/webhooks/payments', told('b', 70), 200],
+    ['/webhooks/payments', told('a', 1), 409],
+    ['/webhooks-sync/payments', { ...told('c', 1), invoice_id: 'x' }, 404],
+    ['/webhooks-sync/payments', told('c', 0), 400],
+  ] as const
+  for (const [path, body, expected] of asked) {
+    const found = operations.find(({ route }) => route === `POST ${path}`)
+    const answer = await call('POST', path, body)
+    expect([path, body, answer.status]).toEqual([path, body, expected])
+    expect(problemOf(found?.operation, answer.status, answer.body)).toBeNull()
+  }
 })
 
 function problemOf(operation: Json, status: number, body: Json): string | null {

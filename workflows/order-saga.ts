@@ -103,9 +103,10 @@ async function decide(
 ): Promise<OrderRecorded | null> {
   if (inbox.command === 'fulfill') {
     inbox.enter('fulfilling', '**Fulfilled**, the merchant says.')
+    const refuse = inbox.take()
     const order = await fulfill(id)
     if (order.status === 'fulfilled' || order.status === 'canceled') return order
-    inbox.refuse() // it is not paid
+    refuse() // it is not paid
     return null
   }
   if (inbox.command === 'cancel') return cancel(id, 'requested')
@@ -116,7 +117,7 @@ async function decide(
 async function cancelPayment({ id, inbox }: Order): Promise<string> {
   for (;;) {
     inbox.rearm()
-    if (await ask(inbox.waiting, () => awaitPaymentEnd(id))) return 'No payment is on its way'
+    if (await ask(inbox.waiting, () => awaitPaymentEnd(id))) return 'no payment is on its way'
   }
 }
 
@@ -128,12 +129,12 @@ async function refund({ id, inbox }: Order): Promise<string> {
   const given: string[] = []
   for (let failures = 0; ; ) {
     const made = await giveBack(id)
-    if (!made) return given.join(', ') || 'Nothing was paid'
+    if (!made) return given.join(', ') || 'nothing is left to refund'
     const { deliveries, ...start } = made
     await startAbandoned(refundStart(start, deliveries))
     inbox.enter('compensating', `**Compensating**: ${describeRefund(made)} is on its way.`)
     if ((await awaitRefundEnd(made)) === 'succeeded') {
-      given.push(`${describeRefund(made)} has arrived`)
+      given.push(describeRefund(made))
       continue
     }
     await retryLater(inbox, made, failures++)
@@ -144,7 +145,6 @@ async function refund({ id, inbox }: Order): Promise<string> {
 }
 
 async function retryLater(inbox: OrderInbox, made: RefundUnderWay, failures: number) {
-  await flag(made.paymentId)
   const waitMs = Math.min(HOUR_MS * 2 ** Math.min(failures, 10), REFUND_RETRY_MAX_MS)
   inbox.enter(
     'refund_failed',
@@ -152,6 +152,9 @@ async function retryLater(inbox: OrderInbox, made: RefundUnderWay, failures: num
   )
   inbox.rearm()
   await ask(inbox.waiting, () => sleep(waitMs, { summary: 'Make the refund anew' }))
+  // Whoever resolves it while the next one is being made would have the money go back twice.
+  if (!inbox.isResolved)
+    inbox.enter('compensating', '**Compensating**: the refund that failed is made anew.')
 }
 
 function describeRefund({ id, amount, currency }: RefundUnderWay): string {
@@ -166,7 +169,7 @@ const reasons: Record<OrderCancellationReason, string> = {
 function describeEnd({ status, paymentId, cancellationReason, undone }: End): string {
   if (status === 'fulfilled') return `fulfilled, and paid by payment \`${paymentId}\``
   const how = cancellationReason ? reasons[cancellationReason] : status
-  return [how, ...undone].join('. ')
+  return undone.length > 0 ? `${how}: ${undone.join('; ')}` : how
 }
 
 const takeUp = (id: string) =>
@@ -184,10 +187,6 @@ const giveBack = (id: string) =>
   activities.refundOrder.executeWithOptions({ summary: 'Undo: refund what was paid' }, [id])
 const awaitRefundEnd = ({ id }: RefundUnderWay) =>
   activities.awaitRefundEnd.executeWithOptions({ summary: `Wait until ${id} has ended` }, [id])
-const flag = (paymentId: string) =>
-  activities.flagPayment.executeWithOptions({ summary: 'Mark the payment for an operator' }, [
-    paymentId,
-  ])
 const endCompensation = (id: string) =>
   activities.endCompensation.executeWithOptions({ summary: 'Record: an operator has seen to it' }, [
     id,

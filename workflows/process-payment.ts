@@ -53,7 +53,9 @@ export async function processPayment(
     async (announce) => {
       const settled = await untilSettled({ id: paymentId, inbox, announce })
       if (settled.refund) await startRefund(settled.refund)
-      if (settled.payable) await tellPayable(paymentId, settled.payable, settled)
+      if (!settled.payable) return settled
+      announce(settled.deliveries) // these don't wait for it
+      await tellPayable(paymentId, settled.payable, settled)
       return settled
     },
     describeEnd,

@@ -1,0 +1,155 @@
+import type { Client } from '@temporalio/client'
+import { workflowMetadataQuery } from '@temporalio/workflow'
+import { eq } from 'drizzle-orm'
+import type { Activities } from '../activities/index.ts'
+import { createTemporalClient } from '../api/temporal.ts'
+import { orderStart, paymentLinkStart, type Start } from '../core/starts.ts'
+import { insertOrder } from '../db/orders.ts'
+import { insertPaymentLink } from '../db/payment-links.ts'
+import { sandboxStore } from '../db/sandbox.ts'
+import { orders, paymentLinks } from '../db/schema.ts'
+import { createProviders } from '../providers/index.ts'
+import type { Provider } from '../providers/provider.ts'
+import { callAs, testApp } from './app.ts'
+import { addMerchant, type Merchant, testDb } from './db.ts'
+import { fileWorkers } from './file-workers.ts'
+import { upi } from './http.ts'
+import { testActivities, until } from './stack.ts'
+import { devServerEnv, type TestTemporal } from './temporal.ts'
+
+type Options = {
+  delayMs?: number
+  wrap?: (real: Provider) => Partial<Provider>
+  activities?: (real: Activities) => Partial<Activities>
+}
+
+export const DAY_MS = 24 * 60 * 60_000
+export const WEEK_MS = 7 * DAY_MS
+
+/** What an order or a link is made with, beside what every one has: 500.00. */
+type New = { inMs?: number | null }
+
+/**
+ * A file's merchants, one per test, who sell by orders and payment links: these are inserted on the
+ * workflows' clock, and all the rest is asked of the API. `server` is the real one unless told.
+ */
+export function testSelling(server: () => TestTemporal = devServerEnv) {
+  const workers = fileWorkers()
+  const db = testDb()
+  const temporal = server()
+  const now = async () => new Date(await temporal.now())
+  let current = activitiesOf({})
+  workers.serve(temporal, Object.keys(current) as (keyof Activities)[], () => current)
+
+  let client: Client // as the API has it: a call that it has given up is not tried for long
+  let merchant: Merchant
+  let call: ReturnType<typeof callAs>
+  beforeAll(() => {
+    client = createTemporalClient({ address: temporal.address(), namespace: 'default' })
+  })
+  afterAll(() => client.connection.close())
+  beforeEach(async () => {
+    use({})
+    merchant = await addMerchant(db)
+    call = callAs(testApp(db, { temporal: client }).app, merchant)
+  })
+
+  function activitiesOf({ delayMs = 0, wrap = () => ({}), activities }: Options): Activities {
+    const sandboxDelay = { minMs: delayMs, maxMs: delayMs }
+    const store = { sandboxStore: sandboxStore(db), sandboxDelay, now }
+    const sandbox = createProviders(store).sandbox as Provider
+    const providers = { sandbox: { ...sandbox, ...wrap(sandbox) } }
+    const real = testActivities(db, { providers, now } as never)
+    return { ...real, ...activities?.(real) }
+  }
+
+  /** From now on the workers have these activities and this provider. */
+  function use(options: Options): void {
+    current = activitiesOf(options)
+  }
+
+  async function begin(start: Start): Promise<string> {
+    const { workflowType, ...options } = start
+    await temporal.client().workflow.start(workflowType, options)
+    return start.workflowId
+  }
+
+  /** Its row alone. */
+  async function addOrder({ inMs }: New = {}) {
+    const at = await now()
+    const fulfilBy = new Date(at.getTime() + (inMs ?? WEEK_MS))
+    const rest = { reference: null, amount: upi.amount, currency: upi.currency, metadata: {} }
+    const values = { merchantId: merchant.id, fulfilBy, ...rest }
+    return db.transaction((tx) => insertOrder(tx, values, at))
+  }
+
+  /** To be fulfilled within a week, unless told, and with its saga. */
+  async function order(values: New = {}): Promise<string> {
+    const { order: row, event } = await addOrder(values)
+    return begin(orderStart(row, event.deliveries) as Start)
+  }
+
+  /** That expires in an hour, unless told, or never; with its workflow. */
+  async function link({ inMs = 60 * 60_000 }: New = {}): Promise<string> {
+    const at = await now()
+    const expiresAt = inMs === null ? null : new Date(at.getTime() + inMs)
+    const rest = { amount: upi.amount, currency: upi.currency, description: null, metadata: {} }
+    const values = { merchantId: merchant.id, expiresAt, ...rest }
+    const { link: row, deliveries } = await db.transaction((tx) =>
+      insertPaymentLink(tx, 'https://pay.example', values, at),
+    )
+    return begin(paymentLinkStart(row, deliveries) as Start)
+  }
+
+  const post = (path: string, body: object = {}) => call('POST', `/api/v1/${path}`, body)
+
+  /** Begins to pay an order, or a link as anybody can. */
+  async function pay(id: string, source: object = {}): Promise<string> {
+    const isLink = id.startsWith('plink_')
+    const { method, vpa } = upi
+    const answer = isLink
+      ? await call('POST', `/pay/${id}`, { method, vpa, ...source })
+      : await post('payments', { ...upi, order_id: id, ...source })
+    if (![200, 201].includes(answer.status)) throw new Error(JSON.stringify(answer.body))
+    return answer.body.id
+  }
+
+  const handleOf = (id: string) => temporal.client().workflow.getHandle(id)
+
+  async function orderOf(id: string) {
+    const [row] = await db.select().from(orders).where(eq(orders.id, id))
+    if (!row) throw new Error(`No such order: ${id}`)
+    return row
+  }
+
+  async function linkOf(id: string) {
+    const [row] = await db.select().from(paymentLinks).where(eq(paymentLinks.id, id))
+    if (!row) throw new Error(`No such payment link: ${id}`)
+    return row
+  }
+
+  const untilOrder = (id: string, status: string) =>
+    until(async () => (await orderOf(id)).status === status, `${id} to be ${status}`)
+
+  /** Without skipping anything. */
+  const untilStage = (id: string, stage: string) =>
+    until(async () => {
+      const now = await handleOf(id)
+        .query<{ stage: string }>('state')
+        .catch(() => null) // it is not there yet
+      return now?.stage === stage
+    }, `${id} to be in ${stage}`)
+
+  const detailsOf = async (id: string) =>
+    (await handleOf(id).query(workflowMetadataQuery)).currentDetails ?? ''
+
+  function scheduled(workflowType: 'sweep' | 'reconcile') {
+    const start = { workflowId: `${workflowType}-${crypto.randomUUID()}`, taskQueue: 'payments' }
+    return temporal.client().workflow.execute(workflowType, { ...start, args: [] })
+  }
+
+  const make = { order, addOrder, link, pay, post, begin, use }
+  const look = { handleOf, orderOf, linkOf, untilOrder, untilStage, detailsOf }
+  const merchantId = () => merchant.id
+  return { db, temporal, now, scheduled, merchantId, ...make, ...look }
+}
