@@ -1,9 +1,11 @@
+import { inboundEventActivities } from './inbound-events.ts'
 import { newsActivities } from './news.ts'
 import { orderActivities } from './orders.ts'
 import { payableActivities } from './payables.ts'
 import { paymentLinkActivities } from './payment-links.ts'
 import { paymentActivities } from './payments.ts'
 import { payoutActivities } from './payouts.ts'
+import { pruneActivities } from './prune.ts'
 import { refundActivities } from './refunds.ts'
 import { sweepActivities } from './sweep.ts'
 import { type WebhookDeps, webhookActivities } from './webhooks.ts'
@@ -11,7 +13,8 @@ import { type WebhookDeps, webhookActivities } from './webhooks.ts'
 type Deps = Parameters<typeof paymentActivities>[0] &
   Parameters<typeof payoutActivities>[0] &
   WebhookDeps &
-  Parameters<typeof sweepActivities>[0]
+  Parameters<typeof sweepActivities>[0] &
+  Parameters<typeof pruneActivities>[0]
 
 export function createActivities(deps: Deps) {
   return {
@@ -21,9 +24,11 @@ export function createActivities(deps: Deps) {
     ...payableActivities(deps),
     ...orderActivities(deps),
     ...paymentLinkActivities(deps),
+    ...inboundEventActivities(deps),
     ...webhookActivities(deps),
     ...sweepActivities(deps),
     ...newsActivities(deps),
+    ...pruneActivities(deps),
   }
 }
 

@@ -3,6 +3,7 @@ import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@tempora
 import {
   commandUpdate,
   deliveryStart,
+  inboundEventStart,
   orderStart,
   paymentLinkStart,
   paymentStart,
@@ -42,6 +43,7 @@ const startOf: { [K in LifecycleKind]: (row: Stranded[K][number]) => Start } = {
   payouts: (payout) => payoutStart(payout, []),
   orders: (order) => orderStart(order, []),
   paymentLinks: (link) => paymentLinkStart(link, []),
+  inboundEvents: inboundEventStart,
 }
 
 function startsOf(stranded: Stranded): Start[] {

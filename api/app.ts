@@ -9,7 +9,9 @@ import { handleError } from './errors.ts'
 import { eventTypeRoutes } from './event-types.ts'
 import { eventRoutes } from './events.ts'
 import { healthRoutes } from './health.ts'
+import { inboundEventPaths, inboundEventRoutes } from './inbound-events.ts'
 import { checkInput, limitBody } from './input.ts'
+import { invoiceRoutes } from './invoices.ts'
 import { jobsStatusRoutes } from './jobs-status.ts'
 import { describeApi } from './openapi.ts'
 import { orderRoutes } from './orders.ts'
@@ -43,15 +45,17 @@ export function createApp(deps: Deps & Options) {
   app.use('/pay/*', checkInput)
   app.route('/', payRoutes(deps))
 
-  app.use('/api/v1/*', authenticate(deps.db))
-  app.use('/api/v1/*', limitRate(deps.rateLimitPerSecond))
-  app.use('/api/v1/*', checkInput)
+  const rate = limitRate(deps.rateLimitPerSecond)
+  for (const path of ['/api/v1/*', ...inboundEventPaths])
+    app.use(path, authenticate(deps.db), rate, checkInput)
   app.route('/api/v1', paymentRoutes(deps))
   app.route('/api/v1', refundRoutes(deps))
   app.route('/api/v1', payoutRoutes(deps))
   app.route('/api/v1', balanceRoutes(deps))
   app.route('/api/v1', orderRoutes(deps))
   app.route('/api/v1', paymentLinkRoutes(deps))
+  app.route('/api/v1', invoiceRoutes(deps))
+  app.route('/', inboundEventRoutes(deps))
   app.route('/api/v1', eventRoutes(deps))
   app.route('/api/v1', webhookEndpointRoutes(deps))
   app.route('/api/v1', webhookDeliveryRoutes(deps))

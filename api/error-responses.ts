@@ -16,6 +16,8 @@ const meanings: Record<ErrorCode, string> = {
   payment_link_not_active: 'The payment link is paid, expired or canceled.',
   payment_link_payment_in_progress: 'Another payment for the payment link is in progress.',
   reference_taken: 'Another order has this reference.',
+  number_taken: 'Another invoice has this number.',
+  event_id_reused: 'The `event_id` came before, with another invoice or amount.',
   last_api_key: 'It is your last active key, and nobody could make another.',
   body_too_large: 'The body is larger than 1 MiB.',
   unsupported_media_type: 'The body is not sent as `application/json`, or is compressed.',
@@ -26,7 +28,7 @@ const meanings: Record<ErrorCode, string> = {
   api_key_limit_reached: 'There are as many active API keys as there may be.',
   endpoint_limit_reached: 'There are as many webhook endpoints as there may be.',
   order_mismatch: "The order's amount or currency is another.",
-  rate_limited: 'Too many requests for this API key.',
+  rate_limited: 'Too many requests for this API key, or failed payments for this link.',
   internal: 'Something went wrong on our side. The answer tells nothing, our log does.',
   unavailable:
     'Something that this needs does not answer right now. Nothing was changed: repeat the request.',

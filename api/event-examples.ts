@@ -1,11 +1,12 @@
 import type { z } from '@hono/zod-openapi'
 import type { EventType } from '../core/events.ts'
 import { Account } from './account.ts'
+import { Invoice } from './invoices.ts'
 import { Order } from './orders.ts'
 import { PaymentLink } from './payment-links.ts'
 import { Payment } from './payments.ts'
 import { Payout } from './payouts.ts'
-import { Dispute, Invoice, Subscription } from './planned-resources.ts'
+import { Dispute, Subscription } from './planned-resources.ts'
 import { Refund } from './refunds.ts'
 import { Endpoint } from './webhook-endpoints.ts'
 

@@ -48,6 +48,11 @@ const tags = [
     description: 'What a payment is for. It is paid once, and fulfilled by you or refunded.',
   },
   { name: 'Payment links', description: 'A page that anybody can pay at. It is paid once.' },
+  { name: 'Invoices', description: 'What you have billed, and how much of it has come in.' },
+  {
+    name: 'Inbound events',
+    description: 'Money for an invoice that came in elsewhere, told by whoever has it.',
+  },
   { name: 'Events', description: 'What happened, each with its resource as it was then.' },
   { name: 'Event types', description: 'The catalog: what each event looks like.' },
   { name: 'Webhook endpoints', description: 'Where events are sent.' },
@@ -113,13 +118,15 @@ function generate(app: OpenAPIHono<Env>) {
     servers: [{ url: '/', description: 'This server' }],
     tags,
   })
-  const { payment, refund, payout, order, payment_link, account, webhook_endpoint } = eventResources
+  const { payment, refund, payout, order, payment_link, invoice, account, webhook_endpoint } =
+    eventResources
   const examples = {
     Payment: payment.examples.created,
     Refund: refund.examples.created,
     Payout: payout.examples.created,
     Order: order.examples.created,
     PaymentLink: payment_link.examples.created,
+    Invoice: invoice.examples.created,
     Account: account.examples.updated,
     WebhookEndpoint: webhook_endpoint.examples.disabled,
   }

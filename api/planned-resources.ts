@@ -9,17 +9,6 @@ const currency = z.string()
 const money = { amount: Amount, currency }
 const times = { created_at: Timestamp, updated_at: Timestamp }
 
-export const Invoice = z.object({
-  id: z.string(),
-  object: z.literal('invoice'),
-  number: z.int(),
-  status: z.enum(['sent', 'partially_paid', 'paid']),
-  ...money,
-  amount_paid: z.int(),
-  amount_overpaid: z.int(),
-  ...times,
-})
-
 export const Dispute = z.object({
   id: z.string(),
   object: z.literal('dispute'),

@@ -13,6 +13,8 @@ export const errorKinds = {
   payment_link_not_active: { status: 409, type: 'invalid_request_error' },
   payment_link_payment_in_progress: { status: 409, type: 'invalid_request_error' },
   reference_taken: { status: 409, type: 'invalid_request_error' },
+  number_taken: { status: 409, type: 'invalid_request_error' },
+  event_id_reused: { status: 409, type: 'invalid_request_error' },
   last_api_key: { status: 409, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },

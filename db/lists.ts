@@ -2,6 +2,7 @@ import { and, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import { AppError } from '../core/errors.ts'
 import type { Db } from './client.ts'
+import type { invoices } from './invoice-schema.ts'
 import type { balanceTransactions } from './ledger-schema.ts'
 import type { apiKeys, orders, paymentLinks, payments } from './schema.ts'
 import type { payouts, refunds } from './transfer-schema.ts'
@@ -18,6 +19,7 @@ type Listed =
   | typeof payments
   | typeof orders
   | typeof paymentLinks
+  | typeof invoices
   | typeof events
   | typeof endpoints
   | typeof deliveries

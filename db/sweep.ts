@@ -2,22 +2,25 @@ import { inArray, sql } from 'drizzle-orm'
 import type { Delivery } from '../core/delivery.ts'
 import type { Db, Tx } from './client.ts'
 import { findDeliveries } from './deliveries.ts'
+import { inboundEvents } from './invoice-schema.ts'
 import { commands, orders, paymentLinks, payments } from './schema.ts'
 import { payouts, refunds } from './transfer-schema.ts'
 import { deliveries } from './webhook-schema.ts'
 
+/** Those that wait longest come last: whoever goes through all of them may not get that far. */
 const swept = {
   payments: { table: payments, open: sql`status in ('pending', 'authorized')` },
   refunds: { table: refunds, open: sql`status = 'pending'` },
   payouts: { table: payouts, open: sql`status in ('pending', 'processing')` },
+  inboundEvents: { table: inboundEvents, open: sql`status = 'pending'` },
+  deliveries: { table: deliveries, open: sql`status = 'pending'` },
   orders: { table: orders, open: sql`(status in ('created', 'paid') or is_compensating)` },
   paymentLinks: { table: paymentLinks, open: sql`status = 'active'` },
-  deliveries: { table: deliveries, open: sql`status = 'pending'` },
 }
 export type SweptKind = keyof typeof swept
 export const sweptKinds = Object.keys(swept) as SweptKind[]
 
-/** What has a workflow of its own that can be commanded. */
+/** What has a workflow of its own. All but inbound events can be commanded. */
 export type LifecycleKind = Exclude<SweptKind, 'deliveries'>
 export const lifecycleKinds = sweptKinds.filter((kind) => kind !== 'deliveries')
 
@@ -36,8 +39,9 @@ export function takeStranded(db: Db, now: Date, limit: number): Promise<Stranded
     const stranded = { commands: await tx.select().from(commands).where(told) } as Stranded
     const commanded = stranded.commands.map(({ resourceId }) => resourceId)
     for (const kind of lifecycleKinds) {
-      const table = swept[kind].table as typeof payments
-      const ids = [...(await take(table)), ...commanded]
+      const table = swept[kind].table as Due as typeof payments
+      const ids = await take(table)
+      if (kind !== 'inboundEvents') ids.push(...commanded)
       const rows = await tx.select().from(table).where(inArray(table.id, ids))
       Object.assign(stranded, { [kind]: rows })
     }

@@ -13,6 +13,7 @@ beforeAll(async () => {
   const order = { amount: 700, currency: 'INR', reference: 'TAKEN' }
   ids.order = (await shop.call('POST', '/api/v1/orders', order)).body.id
   ids.payment = (await shop.call('POST', '/api/v1/payments', upi)).body.id
+  await shop.call('POST', '/api/v1/invoices', { amount: 700, currency: 'INR', number: 17 })
   const endpoint = { url: 'https://shop.example/hooks' }
   ids.endpoint = (await shop.call('POST', '/api/v1/webhook_endpoints', endpoint)).body.id
 })
@@ -20,6 +21,7 @@ afterEach(() => jest.restoreAllMocks())
 
 const payments = 'POST /api/v1/payments'
 const orders = 'POST /api/v1/orders'
+const invoices = 'POST /api/v1/invoices'
 const endpoints = 'POST /api/v1/webhook_endpoints'
 const order = { amount: 700, currency: 'INR' }
 const url = 'https://shop.example/hooks'
@@ -122,6 +124,11 @@ const badOthers: Bad[] = [
     'reference',
   ],
   ['a reference that is taken', orders, { ...order, reference: 'TAKEN' }, 'reference', 409],
+  ['an invoice without an amount', invoices, { currency: 'INR' }, 'amount'],
+  ['an invoice of nothing', invoices, { ...order, amount: 0 }, 'amount'],
+  ['an invoice with a reference', invoices, { ...order, reference: 'TAKEN' }, 'reference'],
+  ['an invoice with the number 0', invoices, { ...order, number: 0 }, 'number'],
+  ['a number that is taken', invoices, { ...order, number: 17 }, 'number', 409],
   ['an endpoint without a URL', endpoints, {}, 'url'],
   ['a URL that is none', endpoints, { url: 'shop' }, 'url'],
   ['a URL of files', endpoints, { url: 'file:///etc/passwd' }, 'url'],
@@ -155,6 +162,8 @@ const badQueries: Bad[] = [
   get('payments?order_id=', 'order_id'),
   get('payments?status=paid', 'status'),
   get('orders?status=succeeded', 'status'),
+  get('invoices?status=overpaid', 'status'),
+  get('invoices?number=ten', 'number'),
   get('webhook_deliveries?status=sent', 'status'),
   get('webhook_endpoints?status=deleted', 'status'),
   get('events?type=payment.paid', 'type'),
@@ -171,6 +180,8 @@ const badQueries: Bad[] = [
   get('payments/%f0%28%8c%28', null, 404),
   get('payments/:order', null, 404),
   get('orders/TAKEN', null, 404),
+  get('invoices/inv_404', null, 404),
+  get('invoices/17', null, 404),
   get('events/evt_404', null, 404),
   get('webhook_deliveries/whd_404', null, 404),
   get('no_such_route', null, 404),
@@ -185,6 +196,7 @@ const special: Record<string, string> = {
   'an unknown order': 'order_not_found',
   'the amount of another order': 'order_mismatch',
   'a reference that is taken': 'reference_taken',
+  'a number that is taken': 'number_taken',
 }
 
 const bad = [...badPayments, ...badBodies, ...badOthers, ...badQueries]
@@ -230,6 +242,15 @@ test.each([
   expectRefusal(answer, 405, 'method_not_allowed')
   expect(answer.headers.get('allow')?.split(', ').sort()).toEqual(allowed)
 })
+
+test.each(['/webhooks-sync/payments', '/webhooks/payments'])(
+  'GET %s is answered with the method that there is',
+  async (path) => {
+    const answer = await shop.call('GET', path)
+    expectRefusal(answer, 405, 'method_not_allowed')
+    expect(answer.headers.get('allow')).toBe('POST')
+  },
+)
 
 test('without a database it is a 503 that says when to come back and nothing else', async () => {
   const away = openDb('postgres://remit:hunter2@127.0.0.1:1/remit', { statementTimeoutMs: 1_000 })

@@ -111,8 +111,32 @@ describe('To move money out', () => {
   })
 })
 
+describe('To bill', () => {
+  const event = (event_id: string) => ({ event_id, invoice_id: 1, amount: 100 })
+
+  test('takes eight queries for an invoice, and seven for the number of one', async () => {
+    const { call } = await shop({ endpoints: 1 })
+    const invoice = { amount: 500, currency: 'INR' }
+    expect(await api.count(() => call('POST', '/api/v1/invoices', invoice))).toBe(8)
+    const numbered = { ...invoice, number: 17 }
+    expect(await api.count(() => call('POST', '/api/v1/invoices', numbered))).toBe(7)
+  })
+
+  test.each([
+    ['/webhooks-sync/payments', 11, 7],
+    ['/webhooks/payments', 5, 7],
+  ])('an event at %s takes %i, and its repeat %i', async (path, first, repeat) => {
+    const { call } = await shop({ endpoints: 1 })
+    await call('POST', '/api/v1/invoices', { amount: 500, currency: 'INR' })
+    const tell = () => call('POST', path, event('bank-1'))
+    expect(await api.count(tell)).toBe(first)
+    expect(await api.count(tell)).toBe(repeat)
+  })
+})
+
 test.each([
   ['balance', 2],
+  ['invoices', 2],
   ['balance_transactions', 3],
   ['refunds', 2],
   ['payouts', 2],

@@ -72,6 +72,11 @@ test('real events are as their schemas say', async () => {
   await succeed(db, (await post('payments', paid)).id)
   await fail(db, (await post('payments', failed)).id)
   await call('PATCH', '/api/v1/account', { name: 'Renamed' })
+  const invoice = await post('invoices', { amount: 100, currency: 'INR' })
+  for (const event_id of ['a', 'b']) {
+    const told = { event_id, invoice_id: invoice.id, amount: 70 }
+    await call('POST', '/webhooks-sync/payments', told)
+  }
   await db.transaction(async (tx) => {
     const gone = await lockGoneEndpoint(tx, hook)
     await disableGoneEndpoint(tx, gone as NonNullable<typeof gone>, new Date())
@@ -85,6 +90,9 @@ test('real events are as their schemas say', async () => {
   }
   expect([...new Set(rows.map(({ type }) => type))].sort()).toEqual([
     'account.updated',
+    'invoice.created',
+    'invoice.paid',
+    'invoice.partially_paid',
     'order.created',
     'order.paid',
     'payment.created',

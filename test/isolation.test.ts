@@ -14,6 +14,8 @@ const payout = { amount: 1_000, currency: 'INR', destination: toVpa }
 const kinds = [
   'payments',
   'orders',
+  'invoices',
+  'payment_links',
   'events',
   'webhook_endpoints',
   'webhook_deliveries',
@@ -40,7 +42,10 @@ type Filters = Record<string, keyof Owned>
 
 const fixtures: Record<string, Fixture> = {
   'POST /payments': { create: upi },
-  'GET /payments': { list: 'payments', filters: { order_id: 'orders' } },
+  'GET /payments': {
+    list: 'payments',
+    filters: { order_id: 'orders', payment_link_id: 'payment_links' },
+  },
   'GET /payments/:id': { of: 'payments' },
   'POST /payments/:id/capture': { of: 'payments', body: { amount: 1 } },
   'POST /payments/:id/cancel': { of: 'payments' },
@@ -61,6 +66,15 @@ const fixtures: Record<string, Fixture> = {
   'POST /orders': { create: { amount: 50_000, currency: 'INR', reference: 'ORDER_1' } },
   'GET /orders': { list: 'orders', filters: { reference: 'reference' } },
   'GET /orders/:id': { of: 'orders' },
+  'POST /invoices': { create: { amount: 50_000, currency: 'INR' } },
+  'GET /invoices': { list: 'invoices', filters: { number: 'number' } },
+  'GET /invoices/:id': { of: 'invoices' },
+  'POST /orders/:id/fulfill': { of: 'orders' },
+  'POST /orders/:id/cancel': { of: 'orders' },
+  'POST /payment_links': { create: { amount: 50_000, currency: 'INR' } },
+  'GET /payment_links': { list: 'payment_links' },
+  'GET /payment_links/:id': { of: 'payment_links' },
+  'POST /payment_links/:id/cancel': { of: 'payment_links' },
   'GET /events': { list: 'events' },
   'GET /events/:id': { of: 'events' },
   'POST /webhook_endpoints': { create: { url } },
@@ -91,8 +105,8 @@ const routes = routesOf(app)
   .filter((route) => route.includes(` ${root}/`))
   .map((route) => route.replace(root, ''))
 
-/** The newest object of each kind, and an order's reference. */
-type Owned = Record<Kind | 'reference', string>
+/** The newest object of each kind, an order's reference, and an invoice's number. */
+type Owned = Record<Kind | 'reference' | 'number', string>
 type Call = ReturnType<typeof callAs>
 
 let owner: Call
@@ -100,7 +114,7 @@ let stranger: Call
 let owned: Owned
 
 /** One of everything, and two of what can be listed. */
-async function fill(merchant: Merchant, reference: string): Promise<Owned> {
+async function fill(merchant: Merchant, reference: string, number: number): Promise<Owned> {
   const call = callAs(app, merchant)
   for (const path of ['one', 'two'])
     await call('POST', `${root}/webhook_endpoints`, { url: `${url}/${path}` })
@@ -108,6 +122,11 @@ async function fill(merchant: Merchant, reference: string): Promise<Owned> {
   const order = { amount: 50_000, currency: 'INR', reference }
   const { body } = await call('POST', `${root}/orders`, order)
   await call('POST', `${root}/payments`, upi)
+  for (const one of [number - 1, number])
+    await call('POST', `${root}/invoices`, { amount: 50_000, currency: 'INR', number: one })
+  await call('POST', `${root}/payment_links`, { amount: 50_000, currency: 'INR' })
+  const link = (await call('POST', `${root}/payment_links`, { amount: 1, currency: 'INR' })).body
+  await call('POST', `/pay/${link.id}`, { method: 'upi', vpa: 'test@upi' })
   const paid = await call('POST', `${root}/payments`, { ...upi, order_id: body.id })
   await succeed(db, paid.body.id)
   for (const amount of [1_000, 2_000]) {
@@ -122,15 +141,15 @@ async function fill(merchant: Merchant, reference: string): Promise<Owned> {
     return [kind, id] as const
   }
   const found = Object.fromEntries(await Promise.all(kinds.map(newest))) as Record<Kind, string>
-  return { ...found, reference }
+  return { ...found, reference, number: String(number) }
 }
 
 beforeAll(async () => {
   const [us, them] = [await addMerchant(db), await addMerchant(db)]
   owner = callAs(app, us)
   stranger = callAs(app, them)
-  owned = await fill(us, 'OURS')
-  await fill(them, 'THEIRS')
+  owned = await fill(us, 'OURS', 20)
+  await fill(them, 'THEIRS', 10)
 })
 
 const pathOf = (route: string) => `${root}${route.split(' ')[1]}`
@@ -179,9 +198,8 @@ test.each(lists)(
       const query = `${path}?${name}=${owned[of]}`
       expect(idsOf(await owner('GET', query))).not.toEqual([])
       const { status, body } = await stranger('GET', query)
-      expect(status === 400 ? body.error.param : idsOf({ body })).toEqual(
-        name === 'order_id' || name === 'payment_id' ? name : [],
-      )
+      const isRefused = ['order_id', 'payment_id', 'payment_link_id'].includes(name)
+      expect(status === 400 ? body.error.param : idsOf({ body })).toEqual(isRefused ? name : [])
     }
   },
 )
@@ -229,6 +247,27 @@ test('two merchants can use the same reference', async () => {
   expect(status).toBe(201)
   const paid = await stranger('POST', `${root}/payments`, { ...upi, order_id: owned.reference })
   expect(paid.body.order_id).toBe(body.id)
+})
+
+test("money can not come in for another merchant's invoice", async () => {
+  const before = await contents(db)
+  for (const route of ['/webhooks-sync/payments', '/webhooks/payments'])
+    for (const invoice_id of [owned.invoices, Number(owned.number)]) {
+      const refused = await stranger('POST', route, { event_id: 'e', invoice_id, amount: 1 })
+      expectRefusal(refused, 404, 'not_found', 'invoice_id')
+    }
+  expect(await contents(db)).toEqual(before)
+})
+
+test('two merchants can use the same number, and the same id of an event', async () => {
+  const invoice = { amount: 50_000, currency: 'INR', number: Number(owned.number) }
+  expect((await stranger('POST', `${root}/invoices`, invoice)).status).toBe(201)
+  const event = { event_id: 'e', invoice_id: invoice.number, amount: 1 }
+  const ours = await owner('POST', '/webhooks-sync/payments', event)
+  const theirs = await stranger('POST', '/webhooks-sync/payments', event)
+  expect(ours.body).toMatchObject({ duplicate: false, invoice_id: owned.invoices })
+  expect(theirs.body).toMatchObject({ duplicate: false, invoice: { amount_paid: 1 } })
+  expect(theirs.body.invoice_id).not.toBe(owned.invoices)
 })
 
 test("an event goes to the merchant's own endpoints alone", async () => {

@@ -5,6 +5,7 @@ import { expectAgreed, saleOf } from './sale-laws.ts'
 import { byVpa, testSelling } from './selling.ts'
 import { until } from './stack.ts'
 import { timeSkippingEnv } from './temporal.ts'
+import { balancesOf } from './transferring.ts'
 
 const shop = testSelling(timeSkippingEnv)
 const { db, order, pay, post, handleOf, orderOf, untilStage } = shop
@@ -142,14 +143,20 @@ test('A refund that is declined is made anew, less and less often, until it arri
   await expectAgreed(db, id)
 })
 
-test('An operator who has seen to a refund that never succeeds ends the compensation', async () => {
+test('An operator who has given back what the provider could not ends the compensation', async () => {
   const { id } = await canceledOrder('norefund@upi')
   await untilStage(id, 'refund_failed')
   expect(await handleOf(id).executeUpdate(resolveOrder)).toBe('canceled')
   expect(await handleOf(id).result()).toBe('canceled')
-  expect(await orderOf(id)).toMatchObject({ status: 'canceled', isCompensating: false })
-  expect((await saleOf(db, id)).refunds).toMatchObject([{ status: 'failed' }])
-  expect(await shop.detailsOf(id)).toContain('an operator has seen to it')
+  const { refunds, payments } = await saleOf(db, id)
+  expect(refunds.map(({ status, provider }) => `${status} ${provider}`).sort()).toEqual([
+    'failed sandbox',
+    'succeeded manual',
+  ])
+  expect(payments).toMatchObject([{ amountRefunded: 50_000 }])
+  expect(await balancesOf(db, shop.merchantId())).toMatchObject({ available: 0, held: 0, owed: 0 })
+  expect(await shop.detailsOf(id)).toContain('an operator has given back the rest')
+  await expectAgreed(db, id)
 })
 
 test('Nobody resolves an order whose refund is on its way, also one that is made anew', async () => {

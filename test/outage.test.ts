@@ -8,6 +8,7 @@ import { eq, sql } from 'drizzle-orm'
 import { createStarter } from '../api/start.ts'
 import { createTemporalClient } from '../api/temporal.ts'
 import { taskQueues } from '../core/queue.ts'
+import { inboundEvents } from '../db/invoice-schema.ts'
 import { sandboxCharges } from '../db/sandbox-schema.ts'
 import { payments } from '../db/schema.ts'
 import { deliveries } from '../db/webhook-schema.ts'
@@ -16,6 +17,7 @@ import { startDevServer } from '../scripts/temporal.ts'
 import { setUpNamespace } from '../worker/setup.ts'
 import { createWorker } from '../worker/worker.ts'
 import { type Answer, callAs, testApp } from './app.ts'
+import { testBilling } from './billing.ts'
 import { addMerchant, type Merchant, testDb } from './db.ts'
 import { addEndpoint } from './delivery.ts'
 import { testEndpoint } from './endpoint.ts'
@@ -25,6 +27,7 @@ import './temporal.ts'
 
 const OUTAGE_MS = 20_000
 const POSTS = 50
+const EVENTS = 500
 
 const db = testDb()
 const endpoint = testEndpoint()
@@ -87,7 +90,7 @@ const upi = { amount: 100, currency: 'INR', method: 'upi', vpa: 'test@upi' }
 /** What would become due in the next minutes is due now, and the sweep's schedule fires. */
 async function sweepNow(): Promise<void> {
   const due = sql`now() - interval '1 second'`
-  for (const table of [payments, deliveries])
+  for (const table of [payments, inboundEvents, deliveries])
     await db.update(table).set({ nextSweepAt: due }).where(sql`next_sweep_at is not null`)
   await temporal.schedule.getHandle('sweep').trigger('BUFFER_ONE')
 }
@@ -152,4 +155,29 @@ test('while Temporal is down payments are taken, and afterwards all settle, none
   await sweepNow()
   await until(settled, 'all payments to settle')
   await expectChargedOnce(posted.map(({ answer }) => answer.body.id))
+}, 120_000)
+
+test('while Temporal is down events that come in are taken, and afterwards all are applied once', async () => {
+  const bank = await testBilling(db, { temporal, tryStart: createStarter(temporal, silent) })
+  const { id, number } = await bank.bill(EVENTS * 10 - 5)
+  await server.stop()
+  const tell = (n: number) =>
+    bank.tell(n % 10 === 0 ? 'sync' : 'async', `bank-${n}`, n % 3 === 0 ? id : number, 10)
+  for (let n = 0; n < EVENTS; n += 10) {
+    const batch = Array.from({ length: 10 }, (_, i) => tell(n + i))
+    const statuses = (await Promise.all(batch)).map(({ status }) => status)
+    expect(statuses).toEqual([200, ...Array(9).fill(202)])
+  }
+  expect((await bank.tell('async', 'bank-1', id, 10)).body.duplicate).toBe(true)
+  expect(await bank.invoice(id)).toMatchObject({ amount_paid: EVENTS })
+
+  server = await startServer()
+  await until(async () => (await bank.call('GET', '/ready')).body.temporal === 'ok', 'Temporal')
+  await sweepNow()
+  const isApplied = ({ status }: { status: string }) => status === 'applied'
+  await until(async () => (await bank.inboxOf()).every(isApplied), 'all events to be applied')
+  const paid = { status: 'paid', amount_paid: EVENTS * 10, amount_overpaid: 5 }
+  expect(await bank.invoice(id)).toEqual(paid)
+  const told = await bank.told(id)
+  expect([told.length, told.filter((type) => type === 'invoice.paid').length]).toEqual([EVENTS, 1])
 }, 120_000)

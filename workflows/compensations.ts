@@ -12,12 +12,12 @@ export function openCompensations(show: (steps: string[]) => void) {
     register(what: string, undo: () => Promise<string>): void {
       registered.push({ what, undo })
     },
-    /** Returns what was done, step by step. */
+    /** Returns what was done, step by step. What is next stands first: the UI cuts off what is long. */
     async run(): Promise<string[]> {
       const done: string[] = []
       for (const { what, undo } of registered.toReversed()) {
-        show([`→ ${what}`, ...done.toReversed()])
-        done.push(`✓ ${await undo()}`)
+        show([`- → ${what}`, ...done.map((step) => `- ✓ ${step}`)])
+        done.push(await undo())
       }
       return done
     },

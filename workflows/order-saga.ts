@@ -117,7 +117,7 @@ async function decide(
 async function cancelPayment({ id, inbox }: Order): Promise<string> {
   for (;;) {
     inbox.rearm()
-    if (await ask(inbox.waiting, () => awaitPaymentEnd(id))) return 'No payment is on its way'
+    if (await ask(inbox.waiting, () => awaitPaymentEnd(id))) return 'no payment is on its way'
   }
 }
 
@@ -125,22 +125,23 @@ async function cancelPayment({ id, inbox }: Order): Promise<string> {
  * Until all of it has gone back. A refund that fails is made anew, an hour later and then less and less
  * often, until it succeeds or an operator says that the payer has the money.
  */
-async function refund({ id, inbox }: Order): Promise<string> {
+async function refund({ id, inbox, announce }: Order): Promise<string> {
   const given: string[] = []
   for (let failures = 0; ; ) {
     const made = await giveBack(id)
-    if (!made) return given.join(', ') || 'Nothing was paid'
+    if (!made) return given.join(', ') || 'nothing is left to refund'
     const { deliveries, ...start } = made
     await startAbandoned(refundStart(start, deliveries))
     inbox.enter('compensating', `**Compensating**: ${describeRefund(made)} is on its way.`)
     if ((await awaitRefundEnd(made)) === 'succeeded') {
-      given.push(`${describeRefund(made)} has arrived`)
+      given.push(describeRefund(made))
       continue
     }
     await retryLater(inbox, made, failures++)
     if (!inbox.isResolved) continue
-    await endCompensation(id)
-    return `${describeRefund(made)} failed, and an operator has seen to it`
+    announce(await recordManualRefund(id))
+    inbox.isResolved = false
+    given.push('an operator has given back the rest')
   }
 }
 
@@ -169,7 +170,7 @@ const reasons: Record<OrderCancellationReason, string> = {
 function describeEnd({ status, paymentId, cancellationReason, undone }: End): string {
   if (status === 'fulfilled') return `fulfilled, and paid by payment \`${paymentId}\``
   const how = cancellationReason ? reasons[cancellationReason] : status
-  return [how, ...undone].join('. ')
+  return undone.length > 0 ? `${how}: ${undone.join('; ')}` : how
 }
 
 const takeUp = (id: string) =>
@@ -187,7 +188,8 @@ const giveBack = (id: string) =>
   activities.refundOrder.executeWithOptions({ summary: 'Undo: refund what was paid' }, [id])
 const awaitRefundEnd = ({ id }: RefundUnderWay) =>
   activities.awaitRefundEnd.executeWithOptions({ summary: `Wait until ${id} has ended` }, [id])
-const endCompensation = (id: string) =>
-  activities.endCompensation.executeWithOptions({ summary: 'Record: an operator has seen to it' }, [
-    id,
-  ])
+const recordManualRefund = (id: string) =>
+  activities.recordManualRefund.executeWithOptions(
+    { summary: 'Record: an operator has given the rest back' },
+    [id],
+  )

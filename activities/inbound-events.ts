@@ -1,0 +1,17 @@
+import type { Delivery } from '../core/delivery.ts'
+import type { InboundEventStatus } from '../core/invoice.ts'
+import type { Db } from '../db/client.ts'
+import { applyInboundEvent } from '../db/inbound-events.ts'
+import type { Now } from './now.ts'
+
+type Deps = { db: Db; now: Now }
+type Applied = { status: InboundEventStatus; deliveries: Delivery[] }
+
+export function inboundEventActivities({ db, now }: Deps) {
+  return {
+    /** Run twice, it finds the event applied, and returns the same deliveries again. */
+    async applyInboundEvent(id: string): Promise<Applied> {
+      return applyInboundEvent(db, id, await now())
+    },
+  }
+}
