@@ -1,4 +1,5 @@
 import { cancelOrder, fulfill } from '../workflows/index.ts'
+import { gate } from './gate.ts'
 import { expectAgreed, saleOf, toldOf } from './sale-laws.ts'
 import { byVpa, testSelling } from './selling.ts'
 import { pause, resetWorkflow, until } from './stack.ts'
@@ -7,16 +8,6 @@ const shop = testSelling()
 const { db, temporal, order, pay, post, handleOf, orderOf, untilOrder, untilStage } = shop
 
 const reset = (id: string) => resetWorkflow(temporal.client(), id)
-
-/** What a call waits at until it is let through. */
-function gate() {
-  const it = { open: false, reached: 0 }
-  async function pass(): Promise<void> {
-    it.reached++
-    await until(async () => it.open, 'the gate to open')
-  }
-  return Object.assign(it, { pass, isReached: () => until(async () => it.reached > 0) })
-}
 
 async function paidOrder(source?: object) {
   const id = await order()

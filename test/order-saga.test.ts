@@ -90,7 +90,7 @@ async function refundsOf(id: string): Promise<[number, RefundRow['status']][]> {
 test('What the merchant has refunded before does not go back again', async () => {
   const { id, paymentId } = await paidOrder()
   const { body } = await post(`payments/${paymentId}/refunds`, { amount: 20_000 })
-  expect(await handleOf(body.id).result()).toBe('succeeded')
+  await untilStage(body.id, 'done')
   await post(`orders/${id}/cancel`)
   expect(await handleOf(id).result()).toBe('canceled')
   expect(await refundsOf(id)).toEqual([
@@ -103,7 +103,7 @@ test('What the merchant has refunded before does not go back again', async () =>
 test('Nothing is left to refund of what the merchant has refunded in full', async () => {
   const { id, paymentId } = await paidOrder()
   const { body } = await post(`payments/${paymentId}/refunds`, { amount: 50_000 })
-  expect(await handleOf(body.id).result()).toBe('succeeded')
+  await untilStage(body.id, 'done')
   expect(await handleOf(id).result()).toBe('canceled')
   expect(await refundsOf(id)).toEqual([[50_000, 'succeeded']])
   await expectAgreed(db, id)
@@ -154,7 +154,7 @@ test('What the balance does not cover when the deadline passes the merchant owes
   const { id } = await paidOrder()
   const destination = { type: 'vpa', vpa: 'test@upi' }
   const { body } = await post('payouts', { amount: 40_000, currency: 'INR', destination })
-  expect(await handleOf(body.id).result()).toBe('completed')
+  await untilStage(body.id, 'done')
   expect((await post(`orders/${id}/cancel`)).body.error.code).toBe('insufficient_balance')
   expect(await handleOf(id).result()).toBe('canceled')
   expect(await orderOf(id)).toMatchObject({ cancellationReason: 'deadline_passed' })
@@ -165,7 +165,7 @@ test('What the balance does not cover when the deadline passes the merchant owes
 test('A payment that fails leaves the order to be paid by another', async () => {
   const id = await order()
   const failed = await pay(id, byVpa('fail@upi'))
-  await shop.handleOf(failed).result()
+  await untilStage(failed, 'done')
   const paymentId = await pay(id)
   await untilStage(id, 'awaiting_fulfilment')
   await post(`orders/${id}/fulfill`)

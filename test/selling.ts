@@ -134,7 +134,7 @@ export function testSelling(server: () => TestTemporal = devServerEnv) {
   const untilOrder = (id: string, status: string) =>
     until(async () => (await orderOf(id)).status === status, `${id} to be ${status}`)
 
-  /** Without skipping anything. */
+  /** Without skipping anything, as awaiting a result would: over a deadline, say. */
   const untilStage = (id: string, stage: string) =>
     until(async () => {
       const now = await handleOf(id)
