@@ -54,3 +54,12 @@ test('what is for development only is refused in production', () => {
   for (const name of ['WEBHOOK_ALLOW_HTTP', 'WEBHOOK_ALLOW_PRIVATE_NETWORKS'])
     expect(() => loadConfig({ ...production, [name]: 'true' })).toThrow(name)
 })
+
+test('how long events are kept is whole days, 90 unless it is told', () => {
+  expect(loadConfig(env).EVENT_RETENTION_DAYS).toBe(90)
+  expect(loadConfig({ ...env, EVENT_RETENTION_DAYS: '1' }).EVENT_RETENTION_DAYS).toBe(1)
+  for (const value of ['0', '-1', '1.5', '90d', '36501'])
+    expect(() => loadConfig({ ...env, EVENT_RETENTION_DAYS: value })).toThrow(
+      'EVENT_RETENTION_DAYS',
+    )
+})
