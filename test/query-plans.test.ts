@@ -191,6 +191,20 @@ test.each(sweptKinds)(
   },
 )
 
+test('what was booked of one source is found by its index, and so is how', async () => {
+  const query = `/api/v1/balance_transactions?source=${ids.refund}`
+  const plans = await plansOf(() => call('GET', query), /^select .* from "(balance|ledger_p)/)
+  const [transactions = [], postings = []] = plans
+  const used = transactions.map((node) => node['Index Name'])
+  expect(used).toContain('balance_transactions_source_key')
+  expect(used).not.toContain('balance_transactions_list_idx')
+  const nodes = postings.map((node) => node['Node Type'])
+  expect(nodes).not.toContain('Seq Scan')
+  expect(postings.map((node) => node['Index Name'])).toContain(
+    'ledger_postings_transaction_id_account_pk',
+  )
+})
+
 describe('What is pruned', () => {
   const batch = { before: new Date(), after: oldestEvent, limit: 100 }
   const tables = ['events', 'webhook_deliveries', 'webhook_attempts']
@@ -244,18 +258,4 @@ describe('What is pruned', () => {
       expect(await scans(tx)).toEqual(before)
     })
   })
-})
-
-test('what was booked of one source is found by its index, and so is how', async () => {
-  const query = `/api/v1/balance_transactions?source=${ids.refund}`
-  const plans = await plansOf(() => call('GET', query), /^select .* from "(balance|ledger_p)/)
-  const [transactions = [], postings = []] = plans
-  const used = transactions.map((node) => node['Index Name'])
-  expect(used).toContain('balance_transactions_source_key')
-  expect(used).not.toContain('balance_transactions_list_idx')
-  const nodes = postings.map((node) => node['Node Type'])
-  expect(nodes).not.toContain('Seq Scan')
-  expect(postings.map((node) => node['Index Name'])).toContain(
-    'ledger_postings_transaction_id_account_pk',
-  )
 })
