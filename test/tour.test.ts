@@ -10,6 +10,7 @@ import { apiKeys, orders, paymentLinks, payments } from '../db/schema.ts'
 import { seedDemo } from '../db/seed.ts'
 import { payouts, refunds } from '../db/transfer-schema.ts'
 import { deliveries, endpoints, events } from '../db/webhook-schema.ts'
+import { tryPort } from '../scripts/processes.ts'
 import { testKey } from './cipher.ts'
 import { testDb } from './db.ts'
 import { testPrograms } from './programs.ts'
@@ -19,7 +20,7 @@ const exec = promisify(execFile)
 const TIMEOUT_MS = 240_000 // it waits for some twenty things, a second each time it asks
 jest.setTimeout(TIMEOUT_MS)
 
-const HERE = 'API=http://localhost:8000\n' // the one line that is another here
+const ADDRESS = 'http://localhost:8000' // of npm start: the one thing that is another here
 const END_OF_BLOCK = '--- end of block ---'
 const receiverSecret = `whsec_${Buffer.alloc(32, 1).toString('base64')}`
 
@@ -27,15 +28,16 @@ const db = testDb()
 const { start, folder } = testPrograms(db)
 
 type Block = { code: string; shown: string[] }
-const doc = readFileSync('docs/tour.md', 'utf8')
-const blocks = blocksOf(doc)
+const tour = blocksOf('docs/tour.md')
+const quickstart = blocksOf('docs/quickstart.md')
 let url: string
 let lines: string[]
 let printed: string[][] // by block
 let ids: Record<string, string> // what the shell's variables hold
 
 /** Each command, with what the page shows of its output: the fence below it. */
-function blocksOf(text: string): Block[] {
+function blocksOf(page: string): Block[] {
+  const text = readFileSync(page, 'utf8')
   const found: Block[] = []
   for (const [, language, body = ''] of text.matchAll(/^```(\w*)\n(.*?)^```$/gms)) {
     if (language === 'sh') found.push({ code: body, shown: [] })
@@ -50,52 +52,51 @@ function linesOf(text: string): string[] {
 
 /** As `npm start` does it, but for a sandbox that decides sooner. */
 async function startRemit(): Promise<void> {
-  const settings = { LOG_LEVEL: 'debug', PUBLIC_URL: 'http://localhost:8000' }
-  const api = await start('api', { ...settings, DEV_RECEIVER_SECRET: receiverSecret })
-  const receiver = { receiverUrl: `${api.url}/dev/receiver`, receiverSecret }
+  const port = await tryPort(0)
+  url = `http://127.0.0.1:${port}`
+  const settings = { PORT: `${port}`, PUBLIC_URL: url, DEV_RECEIVER_SECRET: receiverSecret }
+  const api = await start('api', { LOG_LEVEL: 'debug', ...settings })
+  lines = api.lines
+  const receiver = { receiverUrl: `${url}/dev/receiver`, receiverSecret }
   await seedDemo({ url: db.url, encryptionKey: testKey.toString('base64'), ...receiver })
   await start('worker', { SANDBOX_DELAY_MS: '200-400' })
-  url = api.url
-  lines = api.lines
 }
 
-/** Runs the page in one shell, which ends at the first command that fails. */
-async function takeTour(): Promise<void> {
-  const script = [
-    'set -eu -o pipefail',
-    ...blocks.map(
-      ({ code }) => `${code.replace(HERE, `API=${url}\n`)}echo; echo '${END_OF_BLOCK}'`,
-    ),
-    "set | grep -E '^[A-Z_]+=[a-z]+_[0-9a-z]{26}$'",
-  ]
-  const file = join(folder(), 'tour.sh')
-  await writeFile(file, script.join('\n'))
+/** In one shell, which ends at the first command that fails. Returns what it printed. */
+async function run(commands: string[]): Promise<string> {
+  const file = join(folder(), 'commands.sh')
+  const script = ['set -eu -o pipefail', ...commands].join('\n')
+  await writeFile(file, script.replaceAll(ADDRESS, url))
   const { stdout } = await exec('bash', [file]).catch(({ stdout, stderr }) => {
-    throw new Error(`The tour ended early.\n${stdout}\n${stderr}`)
+    throw new Error(`The commands ended early.\n${stdout}\n${stderr}`)
   })
-  const parts = stdout.split(`${END_OF_BLOCK}\n`).map(linesOf)
-  ids = Object.fromEntries((parts.pop() ?? []).map((line) => line.split('=')))
-  printed = parts
+  return stdout
 }
 
 beforeAll(async () => {
   await startRemit()
-  await takeTour()
+  const stdout = await run([
+    ...tour.map(({ code }) => `${code}echo; echo '${END_OF_BLOCK}'`),
+    "set | grep -E '^[A-Z_]+=[a-z]+_[0-9a-z]{26}$'",
+  ])
+  const parts = stdout.split(`${END_OF_BLOCK}\n`).map(linesOf)
+  ids = Object.fromEntries((parts.pop() ?? []).map((line) => line.split('=')))
+  printed = parts
 }, TIMEOUT_MS)
 
 /** An ellipsis stands for what is different each time. */
 function likeness(shown: string) {
-  const parts = shown.split('…').map((part) => part.replace(/[^\w\s]/g, '\\$&'))
+  const parts = shown.replaceAll(ADDRESS, url).split('…').map((part) => part.replace(/[^\w\s]/g, '\\$&'))
   return expect.stringMatching(`^${parts.join('[\\w:.-]+')}$`)
 }
 
-test('it only uses the address of npm start, in a single place', () => {
-  expect(doc.split(HERE)).toHaveLength(2)
-  expect(blocks.length).toBeGreaterThan(20)
+test('the address is written once, and whoever runs it elsewhere changes that', () => {
+  expect(tour.filter(({ code }) => code.includes(ADDRESS))).toEqual([tour[0]])
+  expect(tour.length).toBeGreaterThan(20)
 })
 
 test('each block prints what is shown below it, and nothing else', () => {
-  expect(printed).toEqual(blocks.map(({ shown }) => shown.map(likeness)))
+  expect(printed).toEqual(tour.map(({ shown }) => shown.map(likeness)))
 })
 
 const tables = {
@@ -158,17 +159,28 @@ const ended = {
 
 type Request = { method: string; path: string; status: number }
 
-/** What the API says that it was asked; the last line of it may take a moment. */
-function asked(): Promise<Request[]> {
+/** What the API says that it was asked, up to a request whose line may take a moment. */
+function asked(last: string): Promise<Request[]> {
   return until(async () => {
-    const requests = lines.map((line) => JSON.parse(line)).filter(({ path }) => path)
-    return requests.some(({ path }) => path.endsWith(`/api_keys/${ids.KEY}`)) && requests
+    const requests: Request[] = lines
+      .map((line) => JSON.parse(line))
+      .filter(({ path }) => path && !path.startsWith('/dev/'))
+    const end = requests.findIndex(({ method, path }) => `${method} ${path}` === last)
+    return end >= 0 && requests.slice(0, end + 1)
   }, 'the last line of the log')
 }
 
+const askedByTour = () => asked(`DELETE /api/v1/api_keys/${ids.KEY}`)
+
+/** Each request that was not answered with what it asked for. */
+function refusalsOf(requests: Request[]): string[] {
+  return requests
+    .filter(({ status }) => status >= 300)
+    .map(({ method, path, status }) => `${method} ${path} ${status}`)
+}
+
 test('nothing is refused but the payment that the page says is', async () => {
-  const refused = (await asked()).filter(({ status }) => status >= 300)
-  expect(refused).toMatchObject([{ method: 'POST', path: `/pay/${ids.LINK}`, status: 409 }])
+  expect(refusalsOf(await askedByTour())).toEqual([`POST /pay/${ids.LINK} 409`])
 })
 
 type Operations = Record<string, { tags: string[] }>
@@ -178,7 +190,7 @@ test('every resource of the API is visited', async () => {
     paths: Record<string, Operations>
     tags: { name: string }[]
   }
-  const done = (await asked()).filter(({ status }) => status < 300)
+  const done = (await askedByTour()).filter(({ status }) => status < 300)
   const visited = Object.entries(document.paths).flatMap(([path, operations]) => {
     const pattern = new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`)
     const methods = done.filter((request) => pattern.test(request.path))
@@ -191,4 +203,26 @@ test('the receiver that it points at has verified all that has come', async () =
   const received = (await (await fetch(`${url}/dev/receiver/webhooks`)).json()) as object[]
   expect(received.length).toBeGreaterThan(20)
   for (const webhook of received) expect(webhook).toMatchObject({ standard: true, hmac: true })
+})
+
+/** Where the page waits for a payment, we do, and no longer. */
+const WAIT = `
+sleep() {
+  while curl -sS "$API/payments?status=pending" -H "Authorization: Bearer $SECRET" | grep -q pay_
+  do command sleep 0.2
+  done
+}`
+
+test("the quickstart's commands do what it says as well", async () => {
+  const before = (await askedByTour()).length
+  const stdout = await run([WAIT, ...quickstart.map(({ code }) => code), 'curl -sS "$API/THE_END"'])
+  const requests = (await asked('GET /api/v1/THE_END')).slice(before, -1)
+  const refusals = refusalsOf(requests)
+  const payouts = refusals.filter((refusal) => /^POST .*payouts.*cancel 409$/.test(refusal))
+  expect(payouts.length).toBeLessThanOrEqual(1) // this sandbox may be faster than the cancel
+  expect(refusals.filter((refusal) => !payouts.includes(refusal))).toEqual([
+    'POST /api/v1/payments 400', // that shows what an error looks like
+  ])
+  expect(requests.length).toBeGreaterThan(20)
+  expect(stdout).toMatch(/^idempotent-replayed: true/im)
 })
