@@ -39,6 +39,7 @@ const Config = z
     REMIT_ENCRYPTION_KEY: EncryptionKeys,
     RATE_LIMIT_PER_SECOND: z.coerce.number().min(0).default(100),
     FEE_BPS: z.coerce.number().int().min(0).max(10_000).default(0),
+    EVENT_RETENTION_DAYS: z.coerce.number().int().min(1).max(36_500).default(90),
     SANDBOX_DELAY_MS: Range.prefault('5000-10000'),
     WORKER_QUEUES: z
       .string()

@@ -1,13 +1,15 @@
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
-import { type Db, schema } from '../db/client.ts'
+import { type Db, schema, type Tx } from '../db/client.ts'
 import { answerCommand } from '../db/commands.ts'
 import { releaseKey } from '../db/idempotency.ts'
 import { findLastPaymentOf, findPaymentOf } from '../db/payments.ts'
+import { dropEvents, dropKeys, oldestEvent } from '../db/prune.ts'
 import { commands } from '../db/schema.ts'
 import { findTakenUp, sweptKinds, takeStranded } from '../db/sweep.ts'
 import { testDb } from './db.ts'
 import { upi } from './http.ts'
+import { asDb } from './pruning.ts'
 import { testTill } from './till.ts'
 
 const db = testDb()
@@ -282,4 +284,59 @@ test('an invoice is found by its number, and an event that comes again by its id
   ]
   expect(found).toHaveLength(indexes.length)
   for (const [n, index] of indexes.entries()) expectIndex([found[n] ?? []], index)
+})
+
+describe('What is pruned', () => {
+  const batch = { before: new Date(), after: oldestEvent, limit: 100 }
+  const tables = ['events', 'webhook_deliveries', 'webhook_attempts']
+
+  beforeAll(async () => {
+    await db.execute(sql`update webhook_deliveries set created_at = created_at - interval '1 day'`)
+    await db.execute(sql`update webhook_deliveries set updated_at = created_at`)
+    await db.execute(sql`insert into webhook_attempts (id, delivery_id, run_id, attempt, url,
+        request_headers, body_sha256, created_at)
+      select 'att_' || id, id, 'run', 1, '', '{}', '', created_at from webhook_deliveries`)
+    await db.execute(sql`analyze`)
+  })
+
+  test('is found by its indexes', async () => {
+    const dropping = () => dropEvents(watched, batch)
+    const used = async (like: RegExp) => {
+      const nodes = (await plansOf(dropping, like)).flat()
+      expect(nodes.map((node) => node['Node Type'])).not.toContain('Seq Scan')
+      return new Set(nodes.map((node) => node['Index Name']))
+    }
+    expect(await used(/^\s*select id, created_at::text/)).toContain('events_created_idx')
+    expect(await used(/^\s*select distinct event_id/)).toContain('webhook_deliveries_event_idx')
+    const ofAttempts = await used(/^delete from "webhook_attempts"/)
+    expect(ofAttempts).toContain('webhook_attempts_delivery_idx')
+    expect(ofAttempts).toContain('webhook_deliveries_event_idx')
+    const ofDeliveries = await used(/^delete from "webhook_deliveries"/)
+    expect(ofDeliveries).toContain('webhook_deliveries_event_idx')
+    expect(await used(/^delete from "events"/)).toContain('events_pkey')
+  })
+
+  test('and so are the keys, in their order', async () => {
+    const plans = await plansOf(() => dropKeys(watched, new Date(), 100), /with expired as/)
+    expectIndex(plans, 'idempotency_keys_created_idx')
+    expectIndex(plans, 'idempotency_keys_merchant_id_method_path_key_pk')
+  })
+
+  test('and so is what could still refer to it', async () => {
+    // A transaction knows what it has scanned, the checks of its foreign keys included.
+    const scans = async (tx: Tx) => {
+      const { rows } = await tx.execute<{ name: string; count: number }>(sql`
+        select relname as name, seq_scan::int as count from pg_stat_xact_user_tables
+        where relname in ${tables} order by 1`)
+      return rows
+    }
+    await db.transaction(async (tx) => {
+      await tx.execute(sql`set local enable_seqscan = off`)
+      const before = await scans(tx)
+      expect(before).toHaveLength(tables.length)
+      const dropped = await dropEvents(asDb(tx), { ...batch, limit: 500 })
+      expect(Math.min(dropped.events, dropped.deliveries, dropped.attempts)).toBeGreaterThan(10)
+      expect(await scans(tx)).toEqual(before)
+    })
+  })
 })
