@@ -86,7 +86,10 @@ beforeAll(async () => {
 
 /** An ellipsis stands for what is different each time. */
 function likeness(shown: string) {
-  const parts = shown.replaceAll(ADDRESS, url).split('…').map((part) => part.replace(/[^\w\s]/g, '\\$&'))
+  const parts = shown
+    .replaceAll(ADDRESS, url)
+    .split('…')
+    .map((part) => part.replace(/[^\w\s]/g, '\\$&'))
   return expect.stringMatching(`^${parts.join('[\\w:.-]+')}$`)
 }
 
@@ -223,6 +226,7 @@ test("the quickstart's commands do what it says as well", async () => {
   expect(refusals.filter((refusal) => !payouts.includes(refusal))).toEqual([
     'POST /api/v1/payments 400', // that shows what an error looks like
   ])
-  expect(requests.length).toBeGreaterThan(20)
-  expect(stdout).toMatch(/^idempotent-replayed: true/im)
+  expect(stdout).toMatch(/idempotent-replayed: true/i)
+  const fulfilled = sql`select count(*)::int as value from orders where status = 'fulfilled'`
+  await until(async () => (await one(fulfilled)) === 2, 'the order to be fulfilled')
 })
