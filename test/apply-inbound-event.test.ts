@@ -66,7 +66,7 @@ test('an event is applied by its workflow, which starts the webhooks that tell o
 })
 
 test('its history holds ids, and nothing of what was told', async () => {
-  const { bill, tell } = await testBank([`invoice.created`])
+  const { bill, tell } = await testBank(['invoice.paid'])
   const { id } = await bill(987_654)
   await withWorker(async () => {
     const { body } = await tell('async', 'bank-told-us', id, 123_456)
