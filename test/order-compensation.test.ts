@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm'
 import { sandboxCharges } from '../db/sandbox-schema.ts'
 import { resolveOrder } from '../workflows/index.ts'
 import { expectAgreed, saleOf } from './sale-laws.ts'
-import { byVpa, testSelling } from './selling.ts'
+import { byVpa, HOUR_MS, testSelling } from './selling.ts'
 import { until } from './stack.ts'
 import { timeSkippingEnv } from './temporal.ts'
 import { balancesOf } from './transferring.ts'
@@ -11,7 +11,6 @@ const shop = testSelling(timeSkippingEnv)
 const { db, order, pay, post, handleOf, orderOf, untilStage } = shop
 
 const MINUTE_MS = 60_000
-const HOUR_MS = 60 * MINUTE_MS
 
 /** That is paid by `source`, and then canceled. */
 async function canceledOrder(vpa = 'test@upi'): Promise<{ id: string; paymentId: string }> {

@@ -1,11 +1,10 @@
 import { expectAgreed, saleOf, toldOf } from './sale-laws.ts'
-import { byVpa, testSelling } from './selling.ts'
+import { byVpa, HOUR_MS, testSelling } from './selling.ts'
 import { timeSkippingEnv } from './temporal.ts'
 
 const shop = testSelling(timeSkippingEnv)
 const { db, link, pay, post, handleOf, linkOf, untilStage } = shop
 
-const HOUR_MS = 60 * 60_000
 const stateOf = (id: string) => handleOf(id).query('state')
 
 test('A link that nobody pays expires at its time', async () => {
