@@ -13,7 +13,7 @@ import type { Provider } from '../providers/provider.ts'
 import { callAs, testApp } from './app.ts'
 import { addMerchant, type Merchant, testDb } from './db.ts'
 import { fileWorkers } from './file-workers.ts'
-import { upi } from './http.ts'
+import { card, upi } from './http.ts'
 import { testActivities, until } from './stack.ts'
 import { devServerEnv, type TestTemporal } from './temporal.ts'
 
@@ -25,6 +25,10 @@ type Options = {
 
 export const DAY_MS = 24 * 60 * 60_000
 export const WEEK_MS = 7 * DAY_MS
+
+/** How somebody pays who does so by UPI, or by the test card of this number. */
+export const byVpa = (vpa: string) => ({ method: 'upi', vpa })
+export const byCardOf = (number: string) => ({ method: 'card', card: { ...card, number } })
 
 /** What an order or a link is made with, beside what every one has: 500.00. */
 type New = { inMs?: number | null }
@@ -104,14 +108,13 @@ export function testSelling(server: () => TestTemporal = devServerEnv) {
   const post = (path: string, body: object = {}) => call('POST', `/api/v1/${path}`, body)
 
   /** Begins to pay an order, or a link as anybody can. */
-  async function pay(id: string, source: object = {}): Promise<string> {
-    const isLink = id.startsWith('plink_')
-    const { method, vpa } = upi
-    const answer = isLink
-      ? await call('POST', `/pay/${id}`, { method, vpa, ...source })
-      : await post('payments', { ...upi, order_id: id, ...source })
+  async function pay(id: string, source: object = byVpa('asha.rao@upi'), more = {}) {
+    const { amount, currency } = upi
+    const answer = id.startsWith('plink_')
+      ? await call('POST', `/pay/${id}`, source)
+      : await post('payments', { amount, currency, order_id: id, ...source, ...more })
     if (![200, 201].includes(answer.status)) throw new Error(JSON.stringify(answer.body))
-    return answer.body.id
+    return answer.body.id as string
   }
 
   const handleOf = (id: string) => temporal.client().workflow.getHandle(id)
@@ -131,7 +134,7 @@ export function testSelling(server: () => TestTemporal = devServerEnv) {
   const untilOrder = (id: string, status: string) =>
     until(async () => (await orderOf(id)).status === status, `${id} to be ${status}`)
 
-  /** Without skipping anything. */
+  /** Without skipping anything, as awaiting a result would: over a deadline, say. */
   const untilStage = (id: string, stage: string) =>
     until(async () => {
       const now = await handleOf(id)
