@@ -1,13 +1,14 @@
+import type { Delivery } from '../core/delivery.ts'
 import type { OrderCancellationReason } from '../core/order.ts'
 import type { RefundStatus } from '../core/refund.ts'
 import type { Db } from '../db/client.ts'
 import { findRow, takeUpPayable } from '../db/lifecycle-steps.ts'
 import {
   cancelOrder,
-  endCompensation,
   fulfillOrder,
   type OrderRecorded,
   type RefundUnderWay,
+  recordManualRefund,
   refundOrder,
 } from '../db/order-steps.ts'
 import { orders } from '../db/schema.ts'
@@ -47,8 +48,8 @@ export function orderActivities({ db, now }: { db: Db; now: Now }) {
       })
     },
 
-    async endCompensation(orderId: string): Promise<void> {
-      await endCompensation(db, orderId)
+    async recordManualRefund(orderId: string): Promise<Delivery[]> {
+      return recordManualRefund(db, orderId, await now())
     },
   }
 }

@@ -12,10 +12,11 @@ import type { Now } from './now.ts'
 /** A transaction takes one batch, so that it holds nobody up; an activity takes some of them. */
 const BATCH = 500
 const MAX_BATCHES = 10
+const DAY_MS = 24 * 60 * 60_000
 
-type Deps = { db: Db; now: Now; eventRetentionMs: number }
+type Deps = { db: Db; now: Now; eventRetentionDays: number }
 
-export function pruneActivities({ db, now, eventRetentionMs }: Deps) {
+export function pruneActivities({ db, now, eventRetentionDays }: Deps) {
   return {
     /** Drops one page of the idempotency keys that stand for nothing any more. */
     async pruneKeys(): Promise<{ keys: number; more: boolean }> {
@@ -43,7 +44,7 @@ export function pruneActivities({ db, now, eventRetentionMs }: Deps) {
       let next: EventCursor | null = after
       for (let batch = 0; next && batch < MAX_BATCHES; batch++) {
         if (cancellationSignal.aborted) break
-        const before = new Date((await now()).getTime() - eventRetentionMs)
+        const before = new Date((await now()).getTime() - eventRetentionDays * DAY_MS)
         const dropped = await dropEvents(db, { before, after: next, limit: BATCH })
         total.events += dropped.events
         total.deliveries += dropped.deliveries

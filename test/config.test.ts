@@ -45,6 +45,15 @@ test.each([
   expect(() => loadConfig(given)).toThrow(message)
 })
 
+test('how long events are kept is whole days, 90 unless it is told', () => {
+  expect(loadConfig(env).EVENT_RETENTION_DAYS).toBe(90)
+  expect(loadConfig({ ...env, EVENT_RETENTION_DAYS: '1' }).EVENT_RETENTION_DAYS).toBe(1)
+  for (const value of ['0', '-1', '1.5', '90d', '36501'])
+    expect(() => loadConfig({ ...env, EVENT_RETENTION_DAYS: value })).toThrow(
+      'EVENT_RETENTION_DAYS',
+    )
+})
+
 test('each of them is documented', () => {
   const documented = readFileSync('docs/configuration.md', 'utf8')
   for (const name of ['DATABASE_URL_FILE', 'REMIT_ENCRYPTION_KEY_FILE', 'TEMPORAL_API_KEY_FILE'])

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
+import { orderCancellationReasons } from '../core/order.ts'
 import { paymentVerdicts } from '../core/payment.ts'
 import { payoutVerdicts } from '../core/payout.ts'
 import { refundVerdicts } from '../core/refund.ts'
-import type { Op, State } from './ledger-model.ts'
+import type { Op, State } from './ledger-state.ts'
 
 // Histories at random. What a step is about is a number: which one that is of those that there are
 // shows only when its turn comes.
@@ -39,36 +40,64 @@ const steps = {
     which,
     verdict: fc.constantFrom(...payoutVerdicts),
   }),
+  order: fc.record({ do: fc.constant('order' as const), merchant, currency, amount }),
+  payOrder: fc.record({ do: fc.constant('payOrder' as const), which }),
+  fulfill: fc.record({ do: fc.constant('fulfill' as const), which }),
+  askCancel: fc.record({ do: fc.constant('askCancel' as const), which }),
+  cancel: fc.record({
+    do: fc.constant('cancel' as const),
+    which,
+    reason: fc.constantFrom(...orderCancellationReasons),
+  }),
+  undo: fc.record({ do: fc.constant('undo' as const), which }),
 }
-const step = fc.oneof(
-  { arbitrary: steps.pay, weight: 3 },
-  { arbitrary: steps.topup, weight: 1 },
-  { arbitrary: steps.authorize, weight: 1 },
-  { arbitrary: steps.settlePayment, weight: 5 },
-  { arbitrary: steps.refund, weight: 4 },
-  { arbitrary: steps.settleRefund, weight: 5 },
-  { arbitrary: steps.payout, weight: 3 },
-  { arbitrary: steps.startPayout, weight: 1 },
-  { arbitrary: steps.settlePayout, weight: 4 },
-)
-type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+type Name = keyof typeof steps
+
+/** How often each of them comes, beside the others. */
+const ofMoney = { pay: 3, topup: 1, authorize: 1, settlePayment: 5, refund: 4, settleRefund: 5 }
+const ofPayouts = { payout: 3, startPayout: 1, settlePayout: 4 }
+const ofOrders = { order: 2, payOrder: 4, fulfill: 1, askCancel: 1, cancel: 2, undo: 4 }
+const allKinds: Partial<Record<Name, number>> = { ...ofMoney, ...ofPayouts, ...ofOrders }
+const mostlyOrders: Partial<Record<Name, number>> = {
+  ...ofOrders,
+  ...{ topup: 1, settlePayment: 6, refund: 1, settleRefund: 4, payout: 2, settlePayout: 1 },
+}
+
+type Step = (typeof steps)[Name] extends fc.Arbitrary<infer T> ? T : never
 
 /** As an activity is: once, once more, or by two workers at once. */
 const runs = fc.constantFrom('once' as const, 'once' as const, 'again' as const, 'twice' as const)
-const doing = fc.record({ step, runs })
 
 /** Some at once, of which each may come first. */
-const turn = fc.oneof(
-  { arbitrary: fc.array(doing, { minLength: 1, maxLength: 1 }), weight: 3 },
-  { arbitrary: fc.array(doing, { minLength: 2, maxLength: 2 }), weight: 1 },
-)
+function turnOf(kinds: Partial<Record<Name, number>>) {
+  const weights = Object.entries(kinds) as [Name, number][]
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    ...weights.map(([name, weight]) => ({ arbitrary: steps[name] as fc.Arbitrary<Step>, weight })),
+  )
+  const doing = fc.record({ step, runs })
+  return fc.oneof(
+    { arbitrary: fc.array(doing, { minLength: 1, maxLength: 1 }), weight: 3 },
+    { arbitrary: fc.array(doing, { minLength: 2, maxLength: 2 }), weight: 1 },
+  )
+}
+const turns = (kinds: Partial<Record<Name, number>>) =>
+  fc.array(turnOf(kinds), { minLength: 10, maxLength: 60, size: 'max' })
+
 export const history = fc.record({
   bps: fc.constantFrom(0, 0, 250, 10_000),
-  turns: fc.array(turn, { minLength: 10, maxLength: 60, size: 'max' }),
+  turns: fc.oneof(turns(allKinds), turns(mostlyOrders)),
 })
-export type Turn = typeof turn extends fc.Arbitrary<infer T> ? T : never
+export type Turn = ReturnType<typeof turnOf> extends fc.Arbitrary<infer T> ? T : never
 
-const requests: Step['do'][] = ['pay', 'topup', 'refund', 'payout']
+const requests: Step['do'][] = [
+  'pay',
+  'topup',
+  'refund',
+  'payout',
+  'order',
+  'payOrder',
+  'askCancel',
+]
 
 /** The activities of a turn that are at once, and those that come after. A request is made once. */
 export function opsOf(turn: Turn, state: State, n: number): { atOnce: Op[]; after: Op[] } {
@@ -86,9 +115,14 @@ export function opsOf(turn: Turn, state: State, n: number): { atOnce: Op[]; afte
 }
 
 /** Null where there is nothing to do it to. */
-function resolve(step: Step, { balances, payments, refunds, payouts }: State, name: string) {
+function resolve(step: Step, state: State, name: string) {
+  const { balances, payments, orders, refunds, payouts } = state
   /** One that is `likely`, if there is any: mostly something shall happen. */
-  const pick = <T>(all: Record<string, T>, which: number, likely = (_: T) => true) => {
+  const pick = <T>(
+    all: Record<string, T>,
+    which: number,
+    likely: (one: T) => unknown = () => true,
+  ) => {
     const entries = Object.entries(all)
     const found = entries.filter(([, one]) => likely(one))
     const from = found.length > 0 ? found : entries
@@ -98,7 +132,31 @@ function resolve(step: Step, { balances, payments, refunds, payouts }: State, na
   switch (step.do) {
     case 'pay':
     case 'topup':
+    case 'order':
       return { ...step, name }
+    case 'payOrder': {
+      const [order] = pick(orders, step.which, ({ status }) => status === 'created') ?? []
+      return order ? { do: step.do, name, order } : null
+    }
+    case 'fulfill':
+    case 'askCancel': {
+      const [order] = pick(orders, step.which, ({ status }) => status === 'paid') ?? []
+      return order ? { do: step.do, name: order } : null
+    }
+    case 'cancel': {
+      const isBegun = ([name, { status }]: [string, State['orders'][string]]) =>
+        status === 'paid' || Object.values(payments).some(({ order }) => order === name)
+      const begun = Object.fromEntries(Object.entries(orders).filter(isBegun))
+      const isPaid = ({ status }: State['orders'][string]) => status === 'paid'
+      const [order] = pick(begun, step.which, isPaid) ?? []
+      return order ? { do: step.do, name: order, reason: step.reason } : null
+    }
+    case 'undo': {
+      const canceled = Object.entries(orders).filter(([, { status }]) => status === 'canceled')
+      const all = Object.fromEntries(canceled)
+      const [order] = pick(all, step.which, ({ isCompensating }) => isCompensating) ?? []
+      return order ? { do: step.do, name: order } : null
+    }
     case 'payout': {
       const picked = pick(balances, step.which, ({ available }) => available > 0)
       const [owner, { available }] = picked ?? ['', { available: 0 }]
@@ -116,12 +174,17 @@ function resolve(step: Step, { balances, payments, refunds, payouts }: State, na
       return payment ? { do: step.do, name: payment } : null
     }
     case 'settlePayment': {
-      const [payment, { amount }] = pick(payments, step.which) ?? ['', { amount: 0 }]
+      const isWaiting = (one: State['payments'][string]) =>
+        one.order !== null && one.status === 'pending'
+      const likely = step.which % 2 ? isWaiting : undefined
+      const [payment, { amount }] = pick(payments, step.which, likely) ?? ['', { amount: 0 }]
       const { verdict, tenths } = step
       return payment ? { do: step.do, name: payment, verdict, amount: part(amount, tenths) } : null
     }
     case 'settleRefund': {
-      const [refund] = pick(refunds, step.which) ?? []
+      const isUndoing = ({ payment, status }: State['refunds'][string]) =>
+        payments[payment]?.order && status === 'pending'
+      const [refund] = pick(refunds, step.which, step.which % 2 ? isUndoing : undefined) ?? []
       return refund ? { do: step.do, name: refund, verdict: step.verdict } : null
     }
     case 'startPayout': {

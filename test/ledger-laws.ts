@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm'
 import { balanceSign, type MerchantAccount } from '../core/ledger.ts'
 import type { Db } from '../db/client.ts'
 import { balanceTransactions, ledgerAccounts, ledgerPostings } from '../db/ledger-schema.ts'
-import { payments } from '../db/schema.ts'
+import { orders, payments } from '../db/schema.ts'
 import { payouts, refunds } from '../db/transfer-schema.ts'
 
 type Object = { id: string; currency: string; amount: number; status: string }
@@ -101,6 +101,9 @@ export async function expectLawful(db: Db, merchantId: string): Promise<Record<s
   }
   for (const payout of paidOut) expect(payoutBookings[payout.status]).toContain(bookingsOf(payout))
 
+  const ordered = await db.select().from(orders).where(eq(orders.merchantId, merchantId))
+  for (const order of ordered) expectPaidOrUndone(order, paid)
+
   const left = [...refunded, ...paidOut].filter(
     (one) => ['succeeded', 'completed'].includes(one.status) || /\blate_/.test(bookingsOf(one)),
   )
@@ -109,6 +112,24 @@ export async function expectLawful(db: Db, merchantId: string): Promise<Record<s
   const owedToUs = 0 - sum(clearing.map(([, amount]) => amount))
   expect(owedToUs).toBe(moved - sum(left.map(({ amount }) => amount)))
   return perAccount
+}
+
+/** An order has at most one payment at a time. Once one that was canceled is undone, it has no money. */
+function expectPaidOrUndone(
+  order: typeof orders.$inferSelect,
+  paid: (typeof payments.$inferSelect)[],
+) {
+  const { id, status, paymentId, isCompensating } = order
+  const theirs = paid.filter(({ orderId }) => orderId === id)
+  const live = theirs.filter((one) => one.status !== 'failed' && one.status !== 'canceled')
+  expect(live.length).toBeLessThanOrEqual(1)
+  const isPaid = live[0]?.status === 'succeeded'
+  if (status !== 'canceled') expect(['paid', 'fulfilled'].includes(status)).toBe(isPaid)
+  if (status !== 'canceled') expect(paymentId).toBe(isPaid ? live[0]?.id : null)
+  if (status !== 'canceled' || isCompensating) return
+  expect(live.length > 0).toBe(isPaid)
+  const kept = theirs.filter((one) => one.amountRefunded < one.amountCaptured)
+  expect([order, kept]).toEqual([order, []])
 }
 
 function sorted(words: string): string {

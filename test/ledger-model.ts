@@ -1,44 +1,20 @@
 import type { BalanceTransactionType } from '../core/ledger.ts'
-import { type PaymentStatus, type PaymentVerdict, paymentMoves } from '../core/payment.ts'
-import { type PayoutStatus, type PayoutVerdictStatus, payoutMoves } from '../core/payout.ts'
-import { type RefundStatus, refundMoves } from '../core/refund.ts'
-
-/** What a merchant, a worker or an operator does to the money, by names in place of ids. */
-export type Op =
-  | { do: 'pay'; name: string; merchant: number; currency: string; amount: number }
-  | { do: 'authorize'; name: string }
-  | { do: 'settlePayment'; name: string; verdict: PaymentVerdict; amount: number }
-  | { do: 'refund'; name: string; payment: string; amount: number }
-  | { do: 'settleRefund'; name: string; verdict: 'succeeded' | 'failed' }
-  | { do: 'payout'; name: string; merchant: number; currency: string; amount: number }
-  | { do: 'startPayout'; name: string }
-  | { do: 'settlePayout'; name: string; verdict: PayoutVerdictStatus }
-  | { do: 'topup'; name: string; merchant: number; currency: string; amount: number }
-
-type Sums = Record<'available' | 'held' | 'receivable' | 'clearing' | 'fees', number>
-type Owned = { owner: string; amount: number } // owner: a merchant and a currency, as balances have it
-
-/** All that is to be seen of the money of a history's merchants. */
-export type State = {
-  balances: Record<string, Sums>
-  payments: Record<
-    string,
-    Owned & { status: PaymentStatus; captured: number; refunded: number; attention: boolean }
-  >
-  refunds: Record<string, Owned & { payment: string; status: RefundStatus }>
-  payouts: Record<string, Owned & { status: PayoutStatus; attention: boolean }>
-  booked: Record<string, true>
-  told: Record<string, true>
-}
-
-export const noSums: Sums = { available: 0, held: 0, receivable: 0, clearing: 0, fees: 0 }
-export const ownerOf = (merchant: number, currency: string) => `${merchant} ${currency}`
-export const lateRefundOf = (payment: string) => `late ${payment}`
-
-export function emptyState(owners: string[]): State {
-  const balances = Object.fromEntries(owners.map((owner) => [owner, { ...noSums }]))
-  return { balances, payments: {}, refunds: {}, payouts: {}, booked: {}, told: {} }
-}
+import { paymentMoves } from '../core/payment.ts'
+import { payoutMoves } from '../core/payout.ts'
+import { refundMoves } from '../core/refund.ts'
+import { applyToOrder, markPaid, undoAgain } from './ledger-orders.ts'
+import {
+  back,
+  credit,
+  debit,
+  fault,
+  lateRefundOf,
+  type Op,
+  ownerOf,
+  release,
+  type State,
+  take,
+} from './ledger-state.ts'
 
 /**
  * What should come of it, said a second time and without any SQL: returns what the caller is told, a
@@ -69,7 +45,7 @@ export function apply(state: State, op: Op, bps: number): string {
     case 'pay': {
       const { name, amount } = op
       const owner = ownerOf(op.merchant, op.currency)
-      const rest = { captured: 0, refunded: 0, attention: false }
+      const rest = { order: null, captured: 0, refunded: 0, attention: false }
       payments[name] = { owner, amount, status: 'pending', ...rest }
       tell(name, 'payment.created')
       return 'pending'
@@ -90,6 +66,7 @@ export function apply(state: State, op: Op, bps: number): string {
         tell(name, `payment.${verdict}`)
         if (verdict !== 'succeeded') return verdict
         payment.captured = amount
+        markPaid(state, name)
         const fee = Math.round((amount * bps) / 10_000)
         sums(owner).fees += fee
         sums(owner).clearing -= amount
@@ -130,6 +107,7 @@ export function apply(state: State, op: Op, bps: number): string {
         refund.status = verdict
         tell(name, `refund.${verdict}`)
         if (verdict === 'failed') payment.refunded = refundedOf(refund.payment)
+        if (verdict === 'failed') undoAgain(state, refund.payment)
         if (status === 'succeeded') back(sums(owner), amount)
         else release(sums(owner), amount, verdict === 'succeeded')
         mark(name, verdict === 'succeeded' ? 'refund_settlement' : 'refund_failure')
@@ -181,39 +159,7 @@ export function apply(state: State, op: Op, bps: number): string {
       back(sums(ownerOf(op.merchant, op.currency)), op.amount)
       mark(op.name, 'topup')
       return 'done'
+    default:
+      return applyToOrder(state, op)
   }
-}
-
-/** What is owed is repaid first. */
-function credit(sums: Sums, amount: number): void {
-  sums.available += amount - sums.receivable
-  sums.receivable = Math.max(0, -sums.available)
-  sums.available = Math.max(0, sums.available)
-}
-
-function debit(sums: Sums, amount: number): void {
-  sums.clearing += amount
-  credit(sums, -amount)
-}
-
-function back(sums: Sums, amount: number): void {
-  sums.clearing -= amount
-  credit(sums, amount)
-}
-
-function take(sums: Sums, amount: number): boolean {
-  if (sums.available < amount) return false
-  sums.available -= amount
-  sums.held += amount
-  return true
-}
-
-function release(sums: Sums, amount: number, isGone: boolean): void {
-  sums.held -= amount
-  if (isGone) sums.clearing += amount
-  else credit(sums, amount)
-}
-
-function fault(message: string): never {
-  throw new Error(message)
 }

@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { testDb } from './db.ts'
 import { currencies, history, merchants, opsOf, type Turn } from './ledger-history.ts'
 import { expectLawful } from './ledger-laws.ts'
-import { apply, emptyState, type Op, ownerOf, type State } from './ledger-model.ts'
+import { apply } from './ledger-model.ts'
+import { emptyState, type Op, ownerOf, type State } from './ledger-state.ts'
 import { ledgerWorld } from './ledger-world.ts'
 
 const { FC_SEED, FC_RUNS } = process.env
@@ -66,7 +67,7 @@ async function happens(turns: Turn[], bps: number): Promise<void> {
 }
 
 test(
-  'whatever happens to payments, refunds and payouts, in turn or at once, no money is made or lost',
+  'whatever happens to payments, orders, refunds and payouts, in turn or at once, no money is made or lost',
   async () => {
     const property = fc.asyncProperty(history, ({ bps, turns }) => happens(turns, bps))
     const seed = FC_SEED ? { seed: Number(FC_SEED) } : {}

@@ -4,19 +4,30 @@ import { type Account, balanceSign } from '../core/ledger.ts'
 import { insertTopup } from '../db/balance.ts'
 import type { Db, Tx } from '../db/client.ts'
 import { balanceTransactions, ledgerPostings } from '../db/ledger-schema.ts'
+import { findRow } from '../db/lifecycle-steps.ts'
+import { cancelOrder, fulfillOrder, refundOrder } from '../db/order-steps.ts'
+import { insertOrder, openOrderCommand } from '../db/orders.ts'
 import { authorizePayment, settlePayment } from '../db/payment-steps.ts'
 import { insertPayment } from '../db/payments.ts'
 import { settlePayout, startPayout } from '../db/payout-steps.ts'
 import { insertPayout } from '../db/payouts.ts'
 import { settleRefund } from '../db/refund-steps.ts'
 import { insertRefund } from '../db/refunds.ts'
-import { payments } from '../db/schema.ts'
+import { commands, orders, payments } from '../db/schema.ts'
 import { payouts, refunds } from '../db/transfer-schema.ts'
 import { events } from '../db/webhook-schema.ts'
 import { testCipher } from './cipher.ts'
 import { addMerchant } from './db.ts'
 import { currencies, merchants } from './ledger-history.ts'
-import { emptyState, lateRefundOf, type Op, ownerOf, type State } from './ledger-model.ts'
+import {
+  emptyState,
+  lateRefundOf,
+  type Op,
+  type OrderOp,
+  ownerOf,
+  type State,
+  undoneBy,
+} from './ledger-state.ts'
 
 /** Merchants in a real database, to whom a history happens. */
 export async function ledgerWorld(db: Db, bps: number) {
@@ -89,7 +100,55 @@ export async function ledgerWorld(db: Db, bps: number) {
         const verdict = { status: op.verdict, failureCode, ref: null }
         return (await settlePayout(db, idOf(op.name), verdict, now)).status
       }
+      default:
+        return toOrder(op, now)
     }
+  }
+
+  async function toOrder(op: OrderOp, now: Date): Promise<string> {
+    switch (op.do) {
+      case 'order': {
+        const { amount, currency, merchant } = op
+        const values = { merchantId: merchantOf(merchant), amount, currency, ...orderDetails }
+        await make(op.name, async (tx) => (await insertOrder(tx, values, now)).order)
+        return 'created'
+      }
+      case 'payOrder': {
+        const order = await findRow(db, orders, idOf(op.order))
+        const { id: orderId, merchantId, amount, currency } = order
+        const values = { ...paymentDetails, orderId, merchantId, amount, currency }
+        return make(op.name, async (tx) => (await insertPayment(tx, values, now)).payment)
+      }
+      case 'fulfill':
+        return (await fulfillOrder(db, idOf(op.name), now)).status
+      case 'askCancel': {
+        const { id, merchantId } = await findRow(db, orders, idOf(op.name))
+        const ask = { kind: 'cancel' as const }
+        await db.transaction((tx) => openOrderCommand(tx, merchantId, id, ask, now))
+        return 'open'
+      }
+      case 'cancel':
+        return (await cancelOrder(db, idOf(op.name), op.reason, now)).status
+      case 'undo':
+        return undo(op.name, now)
+    }
+  }
+
+  /** A refund that it made gets its name here; one that was there already has one, or gets it soon. */
+  async function undo(order: string, now: Date): Promise<string> {
+    const made = await refundOrder(db, idOf(order), now).catch((error: Error) => {
+      if (/is still (pending|authorized)$/.test(error.message)) return 'payment open' as const
+      throw error
+    })
+    if (made === 'payment open') return made
+    if (!made) return 'done'
+    const { reason } = await findRow(db, refunds, made.id)
+    const isNew = reason === `Order ${idOf(order)} was canceled`
+    if (!isNew || [...ids.values()].includes(made.id)) return 'waits'
+    const prefix = undoneBy(order, made.amount)
+    const name = `${prefix}${[...ids.keys()].filter((one) => one.startsWith(prefix)).length}`
+    ids.set(name, made.id)
+    return name
   }
 
   function payment({ merchant, currency, amount }: Extract<Op, { do: 'pay' }>) {
@@ -107,8 +166,21 @@ export async function ledgerWorld(db: Db, bps: number) {
     const theirs = { where: inArray(payments.merchantId, merchantIds) }
     for (const row of await db.select().from(payments).where(theirs.where)) {
       const { id, amount, status, amountCaptured: captured, amountRefunded: refunded } = row
-      const rest = { captured, refunded, attention: row.needsAttention }
+      const order = row.orderId && nameOf(row.orderId)
+      const rest = { order, captured, refunded, attention: row.needsAttention }
       state.payments[nameOf(id)] = { owner: owner(row), amount, status, ...rest }
+    }
+    const asked = await db.select().from(commands).where(inArray(commands.merchantId, merchantIds))
+    for (const row of await db
+      .select()
+      .from(orders)
+      .where(inArray(orders.merchantId, merchantIds))) {
+      const { id, amount, status, paymentId, cancellationReason: reason, isCompensating } = row
+      const payment = paymentId && nameOf(paymentId)
+      const told = asked.filter(({ resourceId }) => resourceId === id)
+      const rest = { reason, isCompensating, asked: told[0]?.status ?? null }
+      state.orders[nameOf(id)] = { owner: owner(row), amount, status, payment, ...rest }
+      expect(told.length).toBeLessThanOrEqual(1)
     }
     const sentBack = inArray(refunds.merchantId, merchantIds)
     for (const row of await db.select().from(refunds).where(sentBack)) {
@@ -154,6 +226,11 @@ const paymentDetails = {
   description: null,
   metadata: {},
   provider: 'sandbox',
+}
+const orderDetails = {
+  reference: null,
+  fulfilBy: new Date('2100-01-01T00:00:00Z'),
+  metadata: {},
 }
 const payoutDetails = {
   destination: { type: 'vpa' as const, vpa: 'seller@upi' },

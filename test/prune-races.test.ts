@@ -15,7 +15,8 @@ const db = testDb()
 const given = testPruning(db)
 const old = later(limit, -60_000)
 const batch = { before: limit, after: oldestEvent, limit: 100 }
-const TIMES = 40
+/** Not so many that a busy machine has no connection left for some of them. */
+const TIMES = 16
 
 let shop: Awaited<ReturnType<typeof testShop>>
 beforeEach(async () => {
@@ -87,7 +88,7 @@ describe('An expired key that a request uses again', () => {
     const names = Array.from({ length: TIMES }, (_, n) => `k${n}`)
     await Promise.all(names.map(post))
     await expire()
-    const drops = Array.from({ length: 10 }, () => dropKeys(db, new Date(), 5))
+    const drops = Array.from({ length: 4 }, () => dropKeys(db, new Date(), 5))
     const [answers] = await Promise.all([Promise.all(names.map(post)), Promise.all(drops)])
     expect(answers.map(({ status }) => status)).toEqual(Array(TIMES).fill(201))
     const again = await Promise.all(names.map(post))
@@ -118,7 +119,7 @@ describe('A delivery that is sent again', () => {
   test('is made, or not found, whoever came first', async () => {
     const add = () => given.addSentEvent(shop.merchant.id, old)
     const sent = await Promise.all(Array.from({ length: TIMES }, add))
-    const drops = Array.from({ length: 10 }, () => dropEvents(db, { ...batch, limit: 5 }))
+    const drops = Array.from({ length: 4 }, () => dropEvents(db, { ...batch, limit: 5 }))
     const [answers] = await Promise.all([
       Promise.all(sent.map(({ deliveryId }) => resend(deliveryId))),
       Promise.all(drops),

@@ -187,8 +187,8 @@ test.each([
 test('what the sweep looks for is found by its index, in its order', async () => {
   const longAfter = new Date(Date.now() + 3_600_000)
   const plans = await plansOf(() => takeStranded(watched, longAfter, 100), /^\s*with due/)
-  const lifecycles = ['payments', 'refunds', 'payouts', 'orders', 'payment_links']
-  const tables = ['commands', ...lifecycles, 'inbound_events', 'webhook_deliveries']
+  const lifecycles = ['payments', 'refunds', 'payouts', 'inbound_events', 'orders', 'payment_links']
+  const tables = ['commands', ...lifecycles, 'webhook_deliveries']
   expect(plans).toHaveLength(tables.length)
   for (const [n, table] of tables.entries()) expectIndex([plans[n] ?? []], `${table}_sweep_idx`)
 })

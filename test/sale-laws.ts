@@ -76,14 +76,15 @@ async function expectOnce({ payments: paid, refunds, charges, transfers, events 
     expect(made[0]?.amountCaptured ?? 0).toBe(amountCaptured)
     if (status === 'succeeded') expect(made).toMatchObject([{ status }])
     const back = transfers.filter((one) => one.chargeId === providerRef)
-    const arrived = back.filter((one) => one.status === 'succeeded')
+    const byHand = refunds.filter((one) => one.paymentId === id && one.provider === 'manual')
+    const arrived = [...back, ...byHand].filter((one) => one.status === 'succeeded')
     expect(arrived.reduce((sum, one) => sum + one.amount, 0)).toBe(amountRefunded)
   }
   for (const { id } of refunds) {
     const sent = transfers.filter(
       ({ objectId, status }) => objectId === id && status !== 'unavailable',
     )
-    expect(sent).toHaveLength(1)
+    expect(sent.length).toBeLessThanOrEqual(1)
   }
   const told = events.map(({ resourceId, type }) => `${resourceId} ${type}`).sort()
   expect(told).toEqual([...new Set(told)])

@@ -7,7 +7,7 @@ import {
 } from '../core/payment-link.ts'
 import { statusesBefore } from '../core/transitions.ts'
 import { closeLink, markLinkPaid } from '../db/link-steps.ts'
-import { cancelOrder, endCompensation, fulfillOrder, markOrderPaid } from '../db/order-steps.ts'
+import { cancelOrder, fulfillOrder, markOrderPaid, refundOrder } from '../db/order-steps.ts'
 import { orders, paymentLinks } from '../db/schema.ts'
 import { events } from '../db/webhook-schema.ts'
 import { testDb } from './db.ts'
@@ -143,7 +143,7 @@ test('of a fulfilment and a cancel of an order one wins, and the other learns of
 test('what has been undone of a canceled order is recorded, and changes nothing that is shown', async () => {
   const { id, show } = await orderIn('canceled')
   const shown = await show()
-  await endCompensation(db, id)
+  expect(await refundOrder(db, id, new Date())).toBeNull()
   const [row] = await db.select().from(orders).where(eq(orders.id, id))
   expect(row).toMatchObject({ isCompensating: false, nextSweepAt: null })
   expect(await show()).toStrictEqual(shown)

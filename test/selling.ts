@@ -11,9 +11,9 @@ import { orders, paymentLinks } from '../db/schema.ts'
 import { createProviders } from '../providers/index.ts'
 import type { Provider } from '../providers/provider.ts'
 import { callAs, testApp } from './app.ts'
-import { addMerchant, type Merchant, testDb } from './db.ts'
+import { addMerchant, testDb } from './db.ts'
 import { fileWorkers } from './file-workers.ts'
-import { upi } from './http.ts'
+import { card, upi } from './http.ts'
 import { testActivities, until } from './stack.ts'
 import { devServerEnv, type TestTemporal } from './temporal.ts'
 
@@ -23,17 +23,40 @@ type Options = {
   activities?: (real: Activities) => Partial<Activities>
 }
 
-export const DAY_MS = 24 * 60 * 60_000
-export const WEEK_MS = 7 * DAY_MS
+export const HOUR_MS = 60 * 60_000
+export const WEEK_MS = 7 * 24 * HOUR_MS
 
-/** What an order or a link is made with, beside what every one has: 500.00. */
+/** How somebody pays who does so by UPI, or by the test card of this number. */
+export const byVpa = (vpa: string) => ({ method: 'upi', vpa })
+export const byCardOf = (number: string) => ({ method: 'card', card: { ...card, number } })
+
+/** When an order is due, or a link expires; null: never. Each is of 500.00. */
 type New = { inMs?: number | null }
 
 /**
- * A file's merchants, one per test, who sell by orders and payment links: these are inserted on the
- * workflows' clock, and all the rest is asked of the API. `server` is the real one unless told.
+ * Who sell by orders and payment links: these are inserted on the workflows' clock, and all the rest is
+ * asked of the API. Each test has a merchant of its own. `server` is the real one unless told.
  */
 export function testSelling(server: () => TestTemporal = devServerEnv) {
+  const sales = testSales(server)
+  const { openShop, use } = sales
+  let shop: Awaited<ReturnType<typeof openShop>>
+  beforeEach(async () => {
+    use({})
+    shop = await openShop()
+  })
+  return {
+    ...sales,
+    merchantId: () => shop.merchantId,
+    order: (values?: New) => shop.order(values),
+    link: (values?: New) => shop.link(values),
+    post: (path: string, body?: object) => shop.post(path, body),
+    pay: (id: string, source?: object, more?: object) => shop.pay(id, source, more),
+  }
+}
+
+/** As `testSelling`, with as many merchants at a time as are opened. */
+export function testSales(server: () => TestTemporal = devServerEnv) {
   const workers = fileWorkers()
   const db = testDb()
   const temporal = server()
@@ -42,17 +65,10 @@ export function testSelling(server: () => TestTemporal = devServerEnv) {
   workers.serve(temporal, Object.keys(current) as (keyof Activities)[], () => current)
 
   let client: Client // as the API has it: a call that it has given up is not tried for long
-  let merchant: Merchant
-  let call: ReturnType<typeof callAs>
   beforeAll(() => {
     client = createTemporalClient({ address: temporal.address(), namespace: 'default' })
   })
   afterAll(() => client.connection.close())
-  beforeEach(async () => {
-    use({})
-    merchant = await addMerchant(db)
-    call = callAs(testApp(db, { temporal: client }).app, merchant)
-  })
 
   function activitiesOf({ delayMs = 0, wrap = () => ({}), activities }: Options): Activities {
     const sandboxDelay = { minMs: delayMs, maxMs: delayMs }
@@ -74,44 +90,45 @@ export function testSelling(server: () => TestTemporal = devServerEnv) {
     return start.workflowId
   }
 
-  /** Its row alone. */
-  async function addOrder({ inMs }: New = {}) {
-    const at = await now()
-    const fulfilBy = new Date(at.getTime() + (inMs ?? WEEK_MS))
-    const rest = { reference: null, amount: upi.amount, currency: upi.currency, metadata: {} }
-    const values = { merchantId: merchant.id, fulfilBy, ...rest }
-    return db.transaction((tx) => insertOrder(tx, values, at))
-  }
+  /** Of a merchant of its own. */
+  async function openShop() {
+    const merchant = await addMerchant(db)
+    const merchantId = merchant.id
+    const call = callAs(testApp(db, { temporal: client }).app, merchant)
+    const post = (path: string, body: object = {}) => call('POST', `/api/v1/${path}`, body)
+    const money = { merchantId, amount: upi.amount, currency: upi.currency, metadata: {} }
 
-  /** To be fulfilled within a week, unless told, and with its saga. */
-  async function order(values: New = {}): Promise<string> {
-    const { order: row, event } = await addOrder(values)
-    return begin(orderStart(row, event.deliveries) as Start)
-  }
+    /** To be fulfilled within a week, unless told, and with its saga. */
+    async function order({ inMs }: New = {}): Promise<string> {
+      const at = await now()
+      const fulfilBy = new Date(at.getTime() + (inMs ?? WEEK_MS))
+      const values = { ...money, reference: null, fulfilBy }
+      const { order: row, event } = await db.transaction((tx) => insertOrder(tx, values, at))
+      return begin(orderStart(row, event.deliveries) as Start)
+    }
 
-  /** That expires in an hour, unless told, or never; with its workflow. */
-  async function link({ inMs = 60 * 60_000 }: New = {}): Promise<string> {
-    const at = await now()
-    const expiresAt = inMs === null ? null : new Date(at.getTime() + inMs)
-    const rest = { amount: upi.amount, currency: upi.currency, description: null, metadata: {} }
-    const values = { merchantId: merchant.id, expiresAt, ...rest }
-    const { link: row, deliveries } = await db.transaction((tx) =>
-      insertPaymentLink(tx, 'https://pay.example', values, at),
-    )
-    return begin(paymentLinkStart(row, deliveries) as Start)
-  }
+    /** That expires in an hour, unless told, or never; with its workflow. */
+    async function link({ inMs = HOUR_MS }: New = {}): Promise<string> {
+      const at = await now()
+      const expiresAt = inMs === null ? null : new Date(at.getTime() + inMs)
+      const values = { ...money, description: null, expiresAt }
+      const { link: row, deliveries } = await db.transaction((tx) =>
+        insertPaymentLink(tx, 'https://pay.example', values, at),
+      )
+      return begin(paymentLinkStart(row, deliveries) as Start)
+    }
 
-  const post = (path: string, body: object = {}) => call('POST', `/api/v1/${path}`, body)
+    /** Begins to pay an order, or a link as anybody can. */
+    async function pay(id: string, source: object = byVpa('asha.rao@upi'), more: object = {}) {
+      const { amount, currency } = upi
+      const answer = id.startsWith('plink_')
+        ? await call('POST', `/pay/${id}`, source)
+        : await post('payments', { amount, currency, order_id: id, ...source, ...more })
+      if (![200, 201].includes(answer.status)) throw new Error(JSON.stringify(answer.body))
+      return answer.body.id as string
+    }
 
-  /** Begins to pay an order, or a link as anybody can. */
-  async function pay(id: string, source: object = {}): Promise<string> {
-    const isLink = id.startsWith('plink_')
-    const { method, vpa } = upi
-    const answer = isLink
-      ? await call('POST', `/pay/${id}`, { method, vpa, ...source })
-      : await post('payments', { ...upi, order_id: id, ...source })
-    if (![200, 201].includes(answer.status)) throw new Error(JSON.stringify(answer.body))
-    return answer.body.id
+    return { merchantId, order, link, post, pay }
   }
 
   const handleOf = (id: string) => temporal.client().workflow.getHandle(id)
@@ -131,7 +148,7 @@ export function testSelling(server: () => TestTemporal = devServerEnv) {
   const untilOrder = (id: string, status: string) =>
     until(async () => (await orderOf(id)).status === status, `${id} to be ${status}`)
 
-  /** Without skipping anything. */
+  /** Without skipping anything, as awaiting a result would: over a deadline, say. */
   const untilStage = (id: string, stage: string) =>
     until(async () => {
       const now = await handleOf(id)
@@ -148,8 +165,6 @@ export function testSelling(server: () => TestTemporal = devServerEnv) {
     return temporal.client().workflow.execute(workflowType, { ...start, args: [] })
   }
 
-  const make = { order, addOrder, link, pay, post, begin, use }
   const look = { handleOf, orderOf, linkOf, untilOrder, untilStage, detailsOf }
-  const merchantId = () => merchant.id
-  return { db, temporal, now, scheduled, merchantId, ...make, ...look }
+  return { db, temporal, now, scheduled, openShop, use, ...look }
 }

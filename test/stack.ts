@@ -8,8 +8,6 @@ import { testProviders } from './app.ts'
 import { webhookDeps } from './delivery.ts'
 import { silent } from './log.ts'
 
-export const RETENTION_MS = 90 * 24 * 60 * 60_000
-
 type Overrides = Partial<WebhookDeps> & { providers?: Providers }
 
 /** Every activity, over a real database and, unless told, the sandbox that decides at once. */
@@ -20,7 +18,7 @@ export function testActivities(db: Db, { providers, ...overrides }: Overrides = 
     log: silent,
     providers: providers ?? testProviders(db, deps.now),
     feeBps: 0,
-    eventRetentionMs: RETENTION_MS,
+    eventRetentionDays: 90,
   })
 }
 

@@ -17,7 +17,6 @@ import { bundleWorkflowsApart, createWorker } from './worker.ts'
 const STATEMENT_TIMEOUT_MS = 8_000 // several of them fit into an activity's 30 s
 const RETRY_MS = 2_000
 const KEEP_SCHEDULES_MS = 5 * 60_000
-const DAY_MS = 24 * 60 * 60_000
 
 const config = loadConfigOrExit()
 const log = await openLog('worker', config)
@@ -58,7 +57,7 @@ const activities = createActivities({
     now,
   }),
   feeBps: config.FEE_BPS,
-  eventRetentionMs: config.EVENT_RETENTION_DAYS * DAY_MS,
+  eventRetentionDays: config.EVENT_RETENTION_DAYS,
   cipher: createCipher(config.REMIT_ENCRYPTION_KEY),
   post,
   now,

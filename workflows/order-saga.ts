@@ -125,7 +125,7 @@ async function cancelPayment({ id, inbox }: Order): Promise<string> {
  * Until all of it has gone back. A refund that fails is made anew, an hour later and then less and less
  * often, until it succeeds or an operator says that the payer has the money.
  */
-async function refund({ id, inbox }: Order): Promise<string> {
+async function refund({ id, inbox, announce }: Order): Promise<string> {
   const given: string[] = []
   for (let failures = 0; ; ) {
     const made = await giveBack(id)
@@ -139,8 +139,9 @@ async function refund({ id, inbox }: Order): Promise<string> {
     }
     await retryLater(inbox, made, failures++)
     if (!inbox.isResolved) continue
-    await endCompensation(id)
-    return `${describeRefund(made)} failed, and an operator has seen to it`
+    announce(await recordManualRefund(id))
+    inbox.isResolved = false
+    given.push('an operator has given back the rest')
   }
 }
 
@@ -187,7 +188,8 @@ const giveBack = (id: string) =>
   activities.refundOrder.executeWithOptions({ summary: 'Undo: refund what was paid' }, [id])
 const awaitRefundEnd = ({ id }: RefundUnderWay) =>
   activities.awaitRefundEnd.executeWithOptions({ summary: `Wait until ${id} has ended` }, [id])
-const endCompensation = (id: string) =>
-  activities.endCompensation.executeWithOptions({ summary: 'Record: an operator has seen to it' }, [
-    id,
-  ])
+const recordManualRefund = (id: string) =>
+  activities.recordManualRefund.executeWithOptions(
+    { summary: 'Record: an operator has given the rest back' },
+    [id],
+  )

@@ -2,6 +2,7 @@ import {
   CancellationScope,
   condition,
   getExternalWorkflowHandle,
+  patched,
   proxyActivities,
   sleep,
 } from '@temporalio/workflow'
@@ -55,7 +56,7 @@ export async function processPayment(
       if (settled.refund) await startRefund(settled.refund)
       if (!settled.payable) return settled
       announce(settled.deliveries) // these don't wait for it
-      await tellPayable(paymentId, settled.payable, settled)
+      if (patched('tell-payable')) await tellPayable(paymentId, settled.payable, settled)
       return settled
     },
     describeEnd,

@@ -20,11 +20,15 @@ const ASKS_AGAIN = 0.1 // of all requests that were answered, as of an impatient
 
 type Options = { url: string; merchant: Merchant; random: () => number }
 
-/** Refusals that answer a question, by the end of its path. */
+/** Refusals that answer a question, by its path. */
 const refusals: [path: RegExp, codes: string[]][] = [
   [/\/refunds$/, ['conflict', 'refund_exceeds_captured', 'insufficient_balance']],
   [/\/payouts$/, ['insufficient_balance']],
-  [/\/(capture|cancel|complete|fail)$/, ['conflict']],
+  [/\/(capture|cancel|complete|fail|fulfill)$/, ['conflict']],
+  [/\/orders\/[^/]+\/cancel$/, ['insufficient_balance']],
+  [/\/v1\/payments$/, ['order_payment_in_progress', 'order_already_paid', 'conflict']],
+  [/^\/pay\//, ['payment_link_payment_in_progress', 'payment_link_not_active']],
+  [/^\/webhooks/, ['event_id_reused']],
 ]
 
 /**
@@ -58,7 +62,7 @@ export function createClient({ url, merchant, random }: Options) {
     const { status } = response
     const body = (await response.json()) as Body & { error?: { code: string } }
     const code = body.error?.code
-    if (status === 200 || status === 201) one.answers.push(body)
+    if (status === 200 || status === 201 || isAccepted(one, status)) one.answers.push(body)
     else if (code && isAnswer(one, code)) one.answers.push({ refused: code })
     else if (status !== 202 && status !== 503 && code !== 'idempotency_key_in_use')
       throw new Refused(`${one.path}: ${status} ${JSON.stringify(body)}`)
@@ -98,6 +102,21 @@ export function createClient({ url, merchant, random }: Options) {
 
   const topUp = (amount: number) => ask('/api/v1/test/balance_topups', { currency: 'INR', amount })
 
+  /** Null where the order can't be paid: now, or any more. */
+  async function payFor(order: string, input: object): Promise<string | null> {
+    const body = { order_id: order, currency: 'INR', method: 'upi', ...input }
+    const made = await ask('/api/v1/payments', body)
+    return 'refused' in made ? null : made.id
+  }
+
+  /** What it is made of is asked for once more where its time is over before it could be made. */
+  async function make(path: string, body: () => object): Promise<string> {
+    for (;;) {
+      const made = await ask(path, body())
+      if ('id' in made) return made.id
+    }
+  }
+
   /** Null where the balance does not cover it. */
   async function payOut(input: object): Promise<string | null> {
     const made = await ask('/api/v1/payouts', { currency: 'INR', ...input })
@@ -118,18 +137,30 @@ export function createClient({ url, merchant, random }: Options) {
     throw new Error(`${id} stays pending`)
   }
 
-  const money = { pay, refund, topUp, payOut }
+  const money = { pay, payFor, refund, topUp, payOut, make }
   return { asked, answered: () => answered, question, send, ask, ...money, untilMoved }
 }
 
 export type ShopClient = ReturnType<typeof createClient>
 
 export function isCommand({ path }: Asked): boolean {
-  return /\/(capture|cancel|complete|fail)$/.test(path)
+  return /\/(capture|cancel|complete|fail|fulfill)$/.test(path)
 }
 
-function isAnswer({ path }: Asked, code: string): boolean {
-  return refusals.some(([end, codes]) => end.test(path) && codes.includes(code))
+/** An event is kept once that is said; a command is not done yet. */
+function isAccepted({ path }: Asked, status: number): boolean {
+  return status === 202 && path.startsWith('/webhooks')
+}
+
+function isAnswer({ path, body }: Asked, code: string): boolean {
+  if (code === 'invalid_request') return isTooLate(body)
+  return refusals.some(([asked, codes]) => asked.test(path) && codes.includes(code))
+}
+
+/** It was to be made with a time to come, and nobody was there to make it before that. */
+function isTooLate(body: { fulfil_by?: string; expires_at?: string }): boolean {
+  const until = body.fulfil_by ?? body.expires_at
+  return until !== undefined && Date.parse(until) < Date.now()
 }
 
 /** A refusal keeps no key: what was refused may be done later. A payment's command has no later. */

@@ -1,22 +1,19 @@
 import { eq } from 'drizzle-orm'
-import { commands, payments } from '../../db/schema.ts'
-import { payouts, refunds } from '../../db/transfer-schema.ts'
-import { attempts, deliveries, events } from '../../db/webhook-schema.ts'
-import { type Asked, isCommand } from './client.ts'
+import { attempts, deliveries } from '../../db/webhook-schema.ts'
+import { expectCommandsAnswered, expectEachAnswerKept } from './answers.ts'
+import { untilAllEnded } from './endings.ts'
+import { expectInvoicesKept } from './invoices.ts'
 import type { Load } from './load.ts'
 import {
   expectBalanced,
   expectChargedOnce,
   expectPayoutsObeyed,
   expectSentOnce,
-  isToReturn,
-  type Money,
   stepsOf,
-  transfersOf,
 } from './money.ts'
+import { type Rows, rowsOf, sum } from './rows.ts'
+import { expectLinksKept, expectOrdersKept, stepsOfSales } from './sales.ts'
 import type { Shop } from './shop.ts'
-
-const ended = ['succeeded', 'completed', 'failed', 'canceled', 'delivered', 'done', 'refused']
 
 /**
  * Waits until all that the shop has opened has ended, and checks what has to be true
@@ -30,24 +27,28 @@ export async function expectAllWell(
 ): Promise<void> {
   const startedAt = performance.now()
   await untilAllEnded(shop, load)
+  const { asked } = shop.client
   const tookS = Math.round((performance.now() - startedAt) / 1000)
 
-  const { asked } = shop.client
-  const money = await expectEachAnswerKept(shop)
-  const { payments: paid, refunds: sentBack, payouts: sentOut } = money
-  const told = await expectCommandsAnswered(shop, paid)
-  expectPayoutsObeyed(shop, sentOut, told)
-  await expectChargedOnce(shop, paid)
-  await expectSentOnce(shop, money)
-  await expectBalanced(shop, money)
-  const posted = await expectToldOfAll(shop, money)
+  const rows = await rowsOf(shop)
+  expectEachAnswerKept(shop, rows)
+  expectCommandsAnswered(shop, rows)
+  expectPayoutsObeyed(shop, rows.payouts, rows.commands)
+  expectOrdersKept(shop, rows)
+  expectLinksKept(shop, rows)
+  expectInvoicesKept(shop, rows)
+  await expectChargedOnce(shop, rows.payments)
+  await expectSentOnce(shop, rows)
+  await expectBalanced(shop, rows)
+  const posted = await expectToldOfAll(shop, rows)
   expect(shop.remit.endedByThemselves).toEqual([])
 
-  const requests = asked.reduce((sum, one) => sum + one.requests, 0)
   const line = [
     `${name}: ${faults}`,
-    `${paid.length} payments, ${sentBack.length} refunds, ${sentOut.length} payouts`,
-    `${told.length} commands, in ${requests} requests`,
+    `${rows.payments.length} payments, ${rows.refunds.length} refunds, ${rows.payouts.length} payouts`,
+    `${countOf(rows.orders)} orders, ${countOf(rows.links)} links`,
+    `${rows.invoices.length} invoices with ${rows.inbound.length} events`,
+    `${rows.commands.length} commands, in ${sum(asked.map((one) => one.requests))} requests`,
     `${posted.posts} posts, ${posted.failed} refused`,
     `${posted.again} received again after a 200`,
     `${posted.interrupted} attempts interrupted`,
@@ -56,116 +57,31 @@ export async function expectAllWell(
   process.stdout.write(`${line.join(', ')}\n`)
 }
 
-/** The load too: what it waits for may be what only passing time brings. */
-export async function untilAllEnded(shop: Shop, load: Pick<Load, 'done'>): Promise<void> {
-  let loaded = false
-  const ending = load.done.finally(() => {
-    loaded = true
-  })
-  ending.catch(() => {}) // it is thrown below
-  const allEnded = shop.remit.untilDone(async () =>
-    loaded ? describe(await openOf(shop)) : 'The load is not done',
-  )
-  await Promise.all([allEnded, ending])
+/** How many of them there are, and of which status. */
+function countOf(rows: { status: string }[]): string {
+  const statuses = [...countBy(rows.map(({ status }) => status))]
+  return `${rows.length} (${statuses.map(([status, count]) => `${count} ${status}`).join(', ')})`
 }
 
-async function rowsOf({ remit, merchant }: Shop) {
-  const db = remit.db()
-  return {
-    payments: await db.select().from(payments).where(eq(payments.merchantId, merchant.id)),
-    refunds: await db.select().from(refunds).where(eq(refunds.merchantId, merchant.id)),
-    payouts: await db.select().from(payouts).where(eq(payouts.merchantId, merchant.id)),
-    deliveries: await db.select().from(deliveries).where(eq(deliveries.merchantId, merchant.id)),
-    commands: await db.select().from(commands).where(eq(commands.merchantId, merchant.id)),
-  }
-}
-
-/**
- * What has not ended yet. Rows that the sweep would still start count too, and what is to come back
- * and has not.
- */
-async function openOf(shop: Shop) {
-  const rows = await rowsOf(shop)
-  const open = (row: { status: string; nextSweepAt: Date | null }) =>
-    !ended.includes(row.status) || row.nextSweepAt !== null
-  const transfers = await transfersOf(shop, rows)
-  const returned = new Set(transfers.filter(isToReturn).map(({ objectId }) => objectId))
-  const out = (row: { id: string; status: string; nextSweepAt: Date | null }) =>
-    open(row) || (returned.has(row.id) && ['succeeded', 'completed'].includes(row.status))
-  return {
-    payments: rows.payments.filter(open),
-    refunds: rows.refunds.filter(out),
-    payouts: rows.payouts.filter(out),
-    deliveries: rows.deliveries.filter(open),
-    commands: rows.commands.filter(open),
-  }
-}
-
-function describe(open: Awaited<ReturnType<typeof openOf>>): string {
-  return Object.entries(open)
-    .filter(([, rows]) => rows.length > 0)
-    .map(([kind, rows]) => `${rows.length} ${kind} open, such as ${JSON.stringify(rows[0])}`)
-    .join('; ')
-}
-
-type Payment = typeof payments.$inferSelect
-
-/** One object for each Idempotency-Key, which is what each of its answers said, and none beside. */
-async function expectEachAnswerKept(shop: Shop): Promise<Money> {
-  for (const { answers } of shop.client.asked) {
-    expect(answers.length).toBeGreaterThan(0)
-    expect(answers).toEqual(answers.map(() => answers[0]))
-  }
-  const rows = await rowsOf(shop)
-  for (const kind of ['payments', 'refunds', 'payouts'] as const) {
-    const asked = shop.client.asked.filter(({ path }) => path.endsWith(`/${kind}`))
-    const made = asked.flatMap(({ answers: [one] }) => (one && 'id' in one ? [one.id] : []))
-    expect(made.sort()).toEqual(rows[kind].map(({ id }) => id).sort())
-  }
-  const marked = [...rows.payments, ...rows.payouts].filter(({ needsAttention }) => needsAttention)
-  expect(marked).toEqual([])
-  return rows
-}
-
-/** Each was done or came too late, as its answer said. One ended each payment that waited for it. */
-async function expectCommandsAnswered(shop: Shop, paid: Payment[]) {
-  const rows = (await rowsOf(shop)).commands
-  expect(rows.filter(({ nextSweepAt }) => nextSweepAt)).toEqual([])
-  const done = rows.filter(({ status }) => status === 'done')
-  expect(rows.filter(({ status }) => status === 'refused').length + done.length).toBe(rows.length)
-  const asked = shop.client.asked.filter(isCommand)
-  const obeyed = asked.filter(({ answers: [answer] }) => answer && 'id' in answer)
-  const says = (one: Asked) => one.path.split('/').slice(-2).join(' ')
-  expect(done.map(({ resourceId, kind }) => `${resourceId} ${kind}`).sort()).toEqual(
-    obeyed.map(says).sort(),
-  )
-
-  const waited = paid.filter((one) => one.captureMethod === 'manual' && one.status !== 'failed')
-  const ofPayments = done.filter(({ resourceId }) => paid.some(({ id }) => id === resourceId))
-  expect(ofPayments.map((one) => one.resourceId).sort()).toEqual(waited.map(({ id }) => id).sort())
-  for (const { id, amount, amountCaptured, status } of waited) {
-    const command = done.find(({ resourceId }) => resourceId === id)
-    expect({ status, amountCaptured }).toEqual(
-      command?.kind === 'capture'
-        ? { status: 'succeeded', amountCaptured: command.amount ?? amount }
-        : { status: 'canceled', amountCaptured: 0 },
-    )
-    const answer = obeyed.find((one) => one.path.includes(id))?.answers[0]
-    expect(answer).toMatchObject({ id, status, amount_captured: amountCaptured })
-  }
-  return rows
-}
+/** Whether a payout was seen on its way is chance; what an invoice tells has a check of its own. */
+const byChance = ['payout.processing', 'invoice.partially_paid', 'invoice.paid']
 
 /** Each step of each object is told of, at least once, and each post that came in is logged. */
-async function expectToldOfAll(shop: Shop, money: Money) {
+async function expectToldOfAll(shop: Shop, rows: Rows) {
   const { merchant, remit, posts } = shop
   const db = remit.db()
-  const told = await db.select().from(events).where(eq(events.merchantId, merchant.id))
-  const names = told.map((one) => `${one.resourceId} ${one.type}`)
-  expect(names.filter((name) => !name.endsWith(' payout.processing')).sort()).toEqual(
-    (await stepsOf(shop, money)).sort(),
-  )
-  expect(new Set(names).size).toBe(names.length)
+  const told = rows.events
+  const names = told
+    .filter(({ type }) => !byChance.includes(type))
+    .map((one) => `${one.resourceId} ${one.type}`)
+  const steps = [
+    ...(await stepsOf(shop, rows)),
+    ...stepsOfSales(rows),
+    ...rows.invoices.map(({ id }) => `${id} invoice.created`),
+  ]
+  expect(names.sort()).toEqual(steps.sort())
+  const processing = told.filter(({ type }) => type === 'payout.processing')
+  expect(new Set(processing.map((one) => one.resourceId)).size).toBe(processing.length)
 
   const received = countBy(posts.map(({ headers }) => `${headers['webhook-id']}`))
   expect([...received.keys()].sort()).toEqual(told.map(({ id }) => id).sort())
@@ -179,9 +95,9 @@ async function expectToldOfAll(shop: Shop, money: Money) {
     .from(attempts)
     .innerJoin(deliveries, eq(deliveries.id, attempts.deliveryId))
     .where(eq(deliveries.merchantId, merchant.id))
-  const rows = countBy(logged.map(({ headers }) => nameOf(headers)))
+  const attempted = countBy(logged.map(({ headers }) => nameOf(headers)))
   const unlogged = [...countBy(posts.map(({ headers }) => nameOf(headers)))].filter(
-    ([name, count]) => count > (rows.get(name) ?? 0),
+    ([name, count]) => count > (attempted.get(name) ?? 0),
   )
   expect(unlogged).toEqual([])
   const states = countBy(logged.map(({ state }) => state))

@@ -1,6 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
 import { until } from '../stack.ts'
+import { bill } from './billing.ts'
 import type { ShopClient } from './client.ts'
+import { sell, share } from './selling.ts'
 
 /**
  * Something that a merchant does, in as many requests as it takes. `n` counts the operations. What
@@ -117,8 +119,8 @@ async function tellPayout(client: ShopClient, id: string, plan: string[][]): Pro
     )
 }
 
-/** All that a merchant does with money. */
-export const mixed = [pay, payManually, payAndRefund, payOut]
+/** All that a merchant does. */
+export const mixed = [pay, payManually, payAndRefund, payOut, sell, share, bill]
 
 /** How often each of them has had its turn. */
 function turnOf(n: number): number {

@@ -3,13 +3,21 @@ const { FAULT_SEED } = process.env
 /** Printed by each test: with FAULT_SEED set to it, the same faults come at the same moments. */
 export const seed = Number(FAULT_SEED || Math.floor(Math.random() * 2 ** 31))
 
-/** Mulberry32: numbers from 0 up to 1, the same ones for the same seed. */
-export function createRandom(): () => number {
-  let state = seed
+/**
+ * Mulberry32: numbers from 0 up to 1, the same ones for the same seed. Whoever has a stream of their own
+ * gets the same ones whatever the others do meanwhile.
+ */
+export function createRandom(stream = 0): () => number {
+  let state = (seed + Math.imul(stream, 0x9e3779b9)) | 0
   return () => {
     state = (state + 0x6d2b79f5) | 0
     let mixed = Math.imul(state ^ (state >>> 15), state | 1)
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
+}
+
+/** One of them at random. */
+export function oneOf<T>(random: () => number, all: readonly T[]): T {
+  return all[Math.floor(random() * all.length)] as T
 }

@@ -6,7 +6,8 @@ import type { Client } from '@temporalio/client'
 import { sql } from 'drizzle-orm'
 import { createTemporalClient } from '../../api/temporal.ts'
 import type { Db } from '../../db/client.ts'
-import { commands, payments } from '../../db/schema.ts'
+import { inboundEvents } from '../../db/invoice-schema.ts'
+import { commands, orders, paymentLinks, payments } from '../../db/schema.ts'
 import { payouts, refunds } from '../../db/transfer-schema.ts'
 import { deliveries } from '../../db/webhook-schema.ts'
 import { tryPort, waitUntilReady } from '../../scripts/processes.ts'
@@ -88,6 +89,9 @@ export function testRemit({ database, env = () => ({}) }: Options) {
       [payments, sql`status in ('pending', 'authorized')`],
       [refunds, sql`status = 'pending'`],
       [payouts, sql`status in ('pending', 'processing')`],
+      [orders, sql`status in ('created', 'paid') or is_compensating`],
+      [paymentLinks, sql`status = 'active'`],
+      [inboundEvents, sql`status = 'pending'`],
       [deliveries, sql`status = 'pending'`],
       [commands, sql`status = 'open'`],
     ] as const) {
@@ -97,6 +101,11 @@ export function testRemit({ database, env = () => ({}) }: Options) {
         where ${open}`)
     }
     for (const id of ['reconcile', 'sweep']) await client.schedule.getHandle(id).trigger('SKIP')
+  }
+
+  /** What the programs have said last. */
+  function lastLines(): string {
+    return log.slice(-LOG_LINES).join('\n')
   }
 
   /** Lets time pass until `leftToDo` names nothing more. */
@@ -116,7 +125,7 @@ export function testRemit({ database, env = () => ({}) }: Options) {
         throw new Error(left)
       })
     } catch (error) {
-      throw new Error([`${error}`, ...log.slice(-LOG_LINES)].join('\n'))
+      throw new Error(`${error}\n${lastLines()}`)
     } finally {
       passing = false
       await passed
@@ -133,6 +142,7 @@ export function testRemit({ database, env = () => ({}) }: Options) {
     /** A program that a fault ends, other than by our own kill, must not stay unnoticed. */
     endedByThemselves,
     untilDone,
+    lastLines,
     stopTemporal: () => server.stop(),
     startTemporal,
     /** As if its disk were lost: the one that starts next knows of nothing. */

@@ -64,7 +64,9 @@ export async function openShop(remit: Remit, endpoint: ReturnType<typeof testEnd
   }
 
   function load(count: number, how: { operations?: Operation[]; betweenMs?: number } = {}) {
-    return startLoad({ client, random, count, ...how })
+    const load = startLoad({ client, random, count, ...how })
+    load.done.catch((error) => process.stdout.write(`${error}\n${remit.lastLines()}\n`))
+    return load
   }
 
   process.stdout.write(`FAULT_SEED=${seed} ${expect.getState().currentTestName}\n`)

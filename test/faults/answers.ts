@@ -1,0 +1,105 @@
+import { type Asked, type Body, isCommand } from './client.ts'
+import type { Command, Payment, Rows } from './rows.ts'
+import type { Shop } from './shop.ts'
+
+/** Where each of them is made, and nowhere else. */
+const madeAt = {
+  payments: /^\/(api\/v1\/payments|pay\/[^/]+)$/,
+  refunds: /\/refunds$/,
+  payouts: /\/payouts$/,
+  orders: /\/orders$/,
+  links: /\/payment_links$/,
+  invoices: /\/invoices$/,
+}
+
+/**
+ * One object for each Idempotency-Key, which is what each of its answers said, and none beside. Only
+ * the refunds of canceled orders are nobody's request.
+ */
+export function expectEachAnswerKept({ client }: Shop, rows: Rows): void {
+  for (const { answers } of client.asked) {
+    expect(answers.length).toBeGreaterThan(0)
+    expect(answers.map(lasting)).toEqual(answers.map(() => answers[0] && lasting(answers[0])))
+  }
+  const isAsked = ({ reason }: Rows['refunds'][number]) => reason === null
+  const asked = { ...rows, refunds: rows.refunds.filter(isAsked) }
+  for (const kind of Object.keys(madeAt) as (keyof typeof madeAt)[]) {
+    const theirs = client.asked.filter(({ path }) => madeAt[kind].test(path))
+    const made = theirs.flatMap(({ answers: [one] }) => (one && 'id' in one ? [one.id] : []))
+    expect(made.sort()).toEqual(asked[kind].map(({ id }) => id).sort())
+  }
+  for (const { reason, paymentId } of rows.refunds.filter((one) => !isAsked(one))) {
+    const payment = rows.payments.find(({ id }) => id === paymentId)
+    const order = rows.orders.find(({ id }) => id === payment?.orderId)
+    expect(order).toMatchObject({ status: 'canceled' })
+    expect(reason).toBe(`Order ${order?.id} was canceled`)
+  }
+  const marked = [...rows.payments, ...rows.payouts].filter(({ needsAttention }) => needsAttention)
+  expect(marked).toEqual([])
+}
+
+/** What a repeat gets as well: an event that came before is shown as it is by now. */
+function lasting(answer: Body | { refused: string }) {
+  if (!('id' in answer) || answer.object !== 'inbound_event') return answer
+  const { id, event_id, invoice_id, amount, created_at } = answer
+  return { id, event_id, invoice_id, amount, created_at }
+}
+
+/** Each was done or came too late, as its answer said. One ended each payment that waited for it. */
+export function expectCommandsAnswered({ client }: Shop, rows: Rows): void {
+  expect(rows.commands.filter(({ nextSweepAt }) => nextSweepAt)).toEqual([])
+  const done = rows.commands.filter(({ status }) => status === 'done')
+  const refused = rows.commands.filter(({ status }) => status === 'refused')
+  expect(refused.length + done.length).toBe(rows.commands.length)
+  const asked = client.asked.filter(isCommand)
+  const obeyed = asked.filter(({ answers: [answer] }) => answer && 'id' in answer)
+  const byHand = done.filter((command) => !isOurs(command, rows, obeyed))
+  expect(byHand.map(nameOf).sort()).toEqual(obeyed.map(saysWhat).sort())
+
+  const waited = rows.payments.filter(
+    ({ status, captureMethod }) =>
+      status === 'canceled' || (captureMethod === 'manual' && status === 'succeeded'),
+  )
+  const ofPayments = done.filter(({ resourceId }) =>
+    rows.payments.some(({ id }) => id === resourceId),
+  )
+  expect(ofPayments.map((one) => one.resourceId).sort()).toEqual(waited.map(({ id }) => id).sort())
+  for (const payment of waited) {
+    const command = ofPayments.find(({ resourceId }) => resourceId === payment.id)
+    expectDone(payment, command)
+    const { id, status, amountCaptured } = payment
+    const answers = obeyed.filter(({ path }) => path.includes(id)).map((one) => one.answers[0])
+    const said = { id, status, amount_captured: amountCaptured }
+    expect(answers).toMatchObject(command && byHand.includes(command) ? [said] : [])
+  }
+}
+
+function expectDone({ amount, amountCaptured, status }: Payment, command: Command | undefined) {
+  expect({ status, amountCaptured }).toEqual(
+    command?.kind === 'capture'
+      ? { status: 'succeeded', amountCaptured: command.amount ?? amount }
+      : { status: 'canceled', amountCaptured: 0 },
+  )
+}
+
+/** What is canceled cancels the payment for it that is on its way. */
+function isOurs(command: Command, rows: Rows, obeyed: Asked[]): boolean {
+  const payment = rows.payments.find(({ id }) => id === command.resourceId)
+  if (!payment || command.kind !== 'cancel') return false
+  if (obeyed.map(saysWhat).includes(nameOf(command))) return false
+  const { orderId, paymentLinkId } = payment
+  const paidFor = [...rows.orders, ...rows.links].find(
+    ({ id }) => id === orderId || id === paymentLinkId,
+  )
+  return paidFor?.status === 'canceled'
+}
+
+function nameOf({ resourceId, kind }: Command): string {
+  return `${resourceId} ${kind}`
+}
+
+/** As `nameOf`: what a payment link is told is to close. */
+function saysWhat({ path }: Asked): string {
+  const [resource, id, verb] = path.split('/').slice(-3)
+  return `${id} ${resource === 'payment_links' ? 'close' : verb}`
+}

@@ -1,0 +1,48 @@
+import { eq, inArray } from 'drizzle-orm'
+import { inboundEvents, invoices } from '../../db/invoice-schema.ts'
+import { sandboxTransfers } from '../../db/sandbox-schema.ts'
+import { commands, orders, paymentLinks, payments } from '../../db/schema.ts'
+import { payouts, refunds } from '../../db/transfer-schema.ts'
+import { deliveries, events } from '../../db/webhook-schema.ts'
+import type { Shop } from './shop.ts'
+
+export type Payment = typeof payments.$inferSelect
+export type Refund = typeof refunds.$inferSelect
+export type Payout = typeof payouts.$inferSelect
+export type Command = typeof commands.$inferSelect
+export type Transfer = typeof sandboxTransfers.$inferSelect
+
+/** All that a shop has come to. */
+export async function rowsOf({ remit, merchant }: Shop) {
+  const db = remit.db()
+  const { id } = merchant
+  return {
+    payments: await db.select().from(payments).where(eq(payments.merchantId, id)),
+    refunds: await db.select().from(refunds).where(eq(refunds.merchantId, id)),
+    payouts: await db.select().from(payouts).where(eq(payouts.merchantId, id)),
+    orders: await db.select().from(orders).where(eq(orders.merchantId, id)),
+    links: await db.select().from(paymentLinks).where(eq(paymentLinks.merchantId, id)),
+    invoices: await db.select().from(invoices).where(eq(invoices.merchantId, id)),
+    inbound: await db.select().from(inboundEvents).where(eq(inboundEvents.merchantId, id)),
+    deliveries: await db.select().from(deliveries).where(eq(deliveries.merchantId, id)),
+    commands: await db.select().from(commands).where(eq(commands.merchantId, id)),
+    events: await db.select().from(events).where(eq(events.merchantId, id)),
+  }
+}
+
+export type Rows = Awaited<ReturnType<typeof rowsOf>>
+
+/** Of a shop's refunds and payouts, as the sandbox has them in its own table. */
+export function transfersOf({ remit }: Shop, rows: Pick<Rows, 'refunds' | 'payouts'>) {
+  const ids = [...rows.refunds, ...rows.payouts].map(({ id }) => id)
+  return remit.db().select().from(sandboxTransfers).where(inArray(sandboxTransfers.objectId, ids))
+}
+
+/** What comes back once it has arrived, which is told of later. */
+export function isToReturn(transfer: Transfer): boolean {
+  return transfer.returnsAt !== null && transfer.status !== 'canceled'
+}
+
+export function sum(numbers: number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}

@@ -1,0 +1,93 @@
+import { isCommand } from './client.ts'
+import { type Payment, type Refund, type Rows, sum } from './rows.ts'
+import type { Shop } from './shop.ts'
+
+type Order = Rows['orders'][number]
+type Link = Rows['links'][number]
+
+/** Each is what was asked of it, or what its time has made of it; what had been paid is given back. */
+export function expectOrdersKept(shop: Shop, rows: Rows): void {
+  for (const order of rows.orders) {
+    const { id, amount, status } = order
+    const payments = rows.payments.filter(({ orderId }) => orderId === id)
+    const paid = paidBy(payments, amount)
+    const obeyed = obeyedOf(shop, `/api/v1/orders/${id}/`)
+    expect(order).toMatchObject({ id, ...endOfOrder(order, paid, obeyed), isCompensating: false })
+    if (status === 'canceled') for (const one of payments) expectGivenBack(one, rows.refunds)
+  }
+}
+
+/** A command that got a 200 has happened, and no other. */
+function endOfOrder(order: Order, paid: string | null, [obeyed, ...more]: string[]) {
+  expect([order.id, more]).toEqual([order.id, []])
+  const isLate = isOver(order.fulfilBy)
+  if (obeyed === 'fulfilled')
+    return { status: obeyed, cancellationReason: null, paymentId: paid ?? 'some payment' }
+  if (!obeyed && !isLate)
+    return { status: paid ? 'paid' : 'created', cancellationReason: null, paymentId: paid }
+  // Where its time was over before the command was heard, it is canceled as the command wanted.
+  const reasons = [...(obeyed ? ['requested'] : []), ...(isLate ? ['deadline_passed'] : [])]
+  expect(reasons).toContain(order.cancellationReason)
+  const wasPaid = order.paymentId !== null // what came in after that has not paid it
+  return { status: 'canceled', paymentId: wasPaid ? (paid ?? 'some payment') : null }
+}
+
+function expectGivenBack({ id, amountCaptured, amountRefunded }: Payment, refunds: Refund[]): void {
+  const theirs = refunds.filter(({ paymentId }) => paymentId === id)
+  const arrived = theirs.filter(({ status }) => status === 'succeeded')
+  const given = sum(arrived.map(({ amount }) => amount))
+  expect({ id, amountRefunded, given }).toEqual({
+    ...{ id, amountRefunded: amountCaptured, given: amountCaptured },
+  })
+}
+
+/** The same of a payment link: it is paid once, and one that is closed has no money. */
+export function expectLinksKept(shop: Shop, rows: Rows): void {
+  for (const link of rows.links) {
+    const { id, amount } = link
+    const payments = rows.payments.filter(({ paymentLinkId }) => paymentLinkId === id)
+    const paid = paidBy(payments, amount)
+    const obeyed = obeyedOf(shop, `/api/v1/payment_links/${id}/`)
+    expect(link).toMatchObject({ id, status: endOfLink(link, paid, obeyed), paymentId: paid })
+    const captured = sum(payments.map(({ amountCaptured }) => amountCaptured))
+    expect([id, captured]).toEqual([id, paid ? amount : 0])
+  }
+}
+
+function endOfLink({ expiresAt }: Link, paid: string | null, [obeyed]: string[]): string {
+  if (obeyed || paid) return obeyed ?? 'paid'
+  return expiresAt && isOver(expiresAt) ? 'expired' : 'active'
+}
+
+/** The one payment that has succeeded. All of them are of the whole amount. */
+function paidBy(payments: Payment[], amount: number): string | null {
+  expect(payments.filter((one) => one.amount !== amount)).toEqual([])
+  const paid = payments.filter(({ status }) => status === 'succeeded').map(({ id }) => id)
+  expect(paid.slice(1)).toEqual([])
+  return paid[0] ?? null
+}
+
+/** What the commands on it that got a 200 say that it is. */
+function obeyedOf({ client }: Shop, path: string): string[] {
+  const told = client.asked.filter((one) => isCommand(one) && one.path.startsWith(path))
+  return told.flatMap(({ answers: [one] }) => (one && 'id' in one ? [one.status] : []))
+}
+
+function isOver(time: Date): boolean {
+  return time.getTime() <= Date.now()
+}
+
+/** Each step of them, as `<id> <type>`. */
+export function stepsOfSales({ orders, links }: Rows): string[] {
+  return [
+    ...orders.flatMap(({ id, status, paymentId }) => [
+      `${id} order.created`,
+      ...(paymentId ? [`${id} order.paid`] : []),
+      ...(status === 'fulfilled' || status === 'canceled' ? [`${id} order.${status}`] : []),
+    ]),
+    ...links.flatMap(({ id, status }) => [
+      `${id} payment_link.created`,
+      ...(status === 'active' ? [] : [`${id} payment_link.${status}`]),
+    ]),
+  ]
+}
