@@ -112,41 +112,46 @@ export async function refundOrder(db: Db, id: string, now: Date): Promise<Refund
   return db.transaction(async (tx) => {
     // Payments are locked before their orders, everywhere. Which there are is asked again after that:
     // one that was open may have succeeded meanwhile.
-    await findPaid(tx, id, { lock: true })
+    await findWithMoney(tx, id, { lock: true })
     await tx.select({ id: orders.id }).from(orders).where(eq(orders.id, id)).for('no key update')
-    const payment = await findPaid(tx, id, { lock: false })
-    if (payment && payment.status !== 'succeeded')
-      throw new Error(`Payment ${payment.id} for the order is still ${payment.status}`)
-    const left = payment ? payment.amountCaptured - payment.amountRefunded : 0
-    if (payment && left > 0) {
-      const { merchantId, id: paymentId } = payment
+    const found = await findWithMoney(tx, id, { lock: false })
+    const open = found.find(({ status }) => status === 'pending' || status === 'authorized')
+    if (open) throw new Error(`Payment ${open.id} for the order is still ${open.status}`)
+    for (const { id: paymentId, merchantId, amountCaptured, amountRefunded } of found) {
+      const amount = amountCaptured - amountRefunded
+      if (amount === 0) continue
       const reason = `Order ${id} was canceled`
-      const values = { merchantId, paymentId, amount: left, reason, metadata: {} }
+      const values = { merchantId, paymentId, amount, reason, metadata: {} }
       const { refund, deliveries } = await insertOwedRefund(tx, values, now)
       return toUnderWay(refund, deliveries)
     }
-    const pending = payment && (await findPendingRefund(tx, payment.id))
+    const pending = await findPendingRefund(tx, found)
     if (pending) return toUnderWay(pending, [])
     await endCompensation(tx, id)
     return null
   })
 }
 
-async function findPaid(tx: Tx, orderId: string, { lock }: { lock: boolean }) {
-  const holds = sql`${payments.status} not in ('failed', 'canceled')` // as its index says it
+/**
+ * The one payment that is open or has succeeded, and those that did so too late: their refund may have
+ * come to nothing.
+ */
+async function findWithMoney(tx: Tx, orderId: string, { lock }: { lock: boolean }) {
+  const holds = sql`(${payments.status} not in ('failed', 'canceled') or ${payments.amountCaptured} > 0)`
   const query = tx
     .select()
     .from(payments)
     .where(and(eq(payments.orderId, orderId), holds))
-  const [payment] = await (lock ? query.for('no key update') : query)
-  return payment
+    .orderBy(payments.id)
+  return lock ? query.for('no key update') : query
 }
 
-async function findPendingRefund(tx: Tx, paymentId: string) {
+async function findPendingRefund(tx: Tx, found: { id: string }[]) {
+  const ids = found.map(({ id }) => id)
   const [refund] = await tx
     .select()
     .from(refunds)
-    .where(and(eq(refunds.paymentId, paymentId), eq(refunds.status, 'pending')))
+    .where(and(inArray(refunds.paymentId, ids), eq(refunds.status, 'pending')))
     .orderBy(desc(refunds.createdAt))
     .limit(1)
   return refund
