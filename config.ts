@@ -34,11 +34,13 @@ const Config = z
     PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
     PUBLIC_URL: z
       .url({ protocol: /^https?$/ })
+      .refine((url) => !/[?#]/.test(url), 'links are made by what is added at its end')
       .transform((url) => url.replace(/\/+$/, ''))
       .optional(),
     REMIT_ENCRYPTION_KEY: EncryptionKeys,
     RATE_LIMIT_PER_SECOND: z.coerce.number().min(0).default(100),
     FEE_BPS: z.coerce.number().int().min(0).max(10_000).default(0),
+    EVENT_RETENTION_DAYS: z.coerce.number().int().min(1).max(36_500).default(90),
     SANDBOX_DELAY_MS: Range.prefault('5000-10000'),
     WORKER_QUEUES: z
       .string()
@@ -68,10 +70,13 @@ const developmentOnly = [
 
 export type Config = z.infer<typeof Config>
 
+/** What a process can't guess, and so can't do without in production. */
+type Needed = (keyof Config)[]
+
 /** For a main.ts: says what is wrong with the environment, without a stack, and ends the process. */
-export function loadConfigOrExit(): Config {
+export function loadConfigOrExit(needed: Needed = []): Config {
   try {
-    return loadConfig()
+    return loadConfig(process.env, needed)
   } catch (error) {
     console.error((error as Error).message)
     process.exit(1)
@@ -82,11 +87,15 @@ export function loadConfigOrExit(): Config {
  * Called once, by each entry point. Everything below it is handed what it needs. Throws with one
  * line for each variable that is missing or wrong. An empty variable counts as one that is not set.
  */
-export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
+export function loadConfig(env: NodeJS.ProcessEnv = process.env, needed: Needed = []): Config {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
   const parsed = Config.safeParse({ ...set, ...readSecrets(set) })
   if (!parsed.success) throw new Error(`Invalid environment\n${z.prettifyError(parsed.error)}`)
-  return parsed.data
+  const config = parsed.data
+  const missing = needed.filter((name) => config[name] === undefined)
+  if (config.NODE_ENV === 'production' && missing.length > 0)
+    throw new Error(`Invalid environment\n✖ Needed in production: ${missing.join(', ')}`)
+  return config
 }
 
 /** What containers are given as files: `X_FILE` names the one that holds X. */

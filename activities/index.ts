@@ -5,6 +5,7 @@ import { payableActivities } from './payables.ts'
 import { paymentLinkActivities } from './payment-links.ts'
 import { paymentActivities } from './payments.ts'
 import { payoutActivities } from './payouts.ts'
+import { pruneActivities } from './prune.ts'
 import { refundActivities } from './refunds.ts'
 import { sweepActivities } from './sweep.ts'
 import { type WebhookDeps, webhookActivities } from './webhooks.ts'
@@ -12,7 +13,8 @@ import { type WebhookDeps, webhookActivities } from './webhooks.ts'
 type Deps = Parameters<typeof paymentActivities>[0] &
   Parameters<typeof payoutActivities>[0] &
   WebhookDeps &
-  Parameters<typeof sweepActivities>[0]
+  Parameters<typeof sweepActivities>[0] &
+  Parameters<typeof pruneActivities>[0]
 
 export function createActivities(deps: Deps) {
   return {
@@ -26,6 +28,7 @@ export function createActivities(deps: Deps) {
     ...webhookActivities(deps),
     ...sweepActivities(deps),
     ...newsActivities(deps),
+    ...pruneActivities(deps),
   }
 }
 

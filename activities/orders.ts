@@ -1,16 +1,17 @@
+import type { Delivery } from '../core/delivery.ts'
 import type { OrderCancellationReason } from '../core/order.ts'
 import type { RefundStatus } from '../core/refund.ts'
 import type { Db } from '../db/client.ts'
-import { findRow, markNeedsAttention, takeUpPayable } from '../db/lifecycle-steps.ts'
+import { findRow, takeUpPayable } from '../db/lifecycle-steps.ts'
 import {
   cancelOrder,
-  endCompensation,
   fulfillOrder,
   type OrderRecorded,
   type RefundUnderWay,
+  recordManualRefund,
   refundOrder,
 } from '../db/order-steps.ts'
-import { orders, payments } from '../db/schema.ts'
+import { orders } from '../db/schema.ts'
 import { refunds } from '../db/transfer-schema.ts'
 import type { Now } from './now.ts'
 import { untilEnded } from './provider-calls.ts'
@@ -47,12 +48,8 @@ export function orderActivities({ db, now }: { db: Db; now: Now }) {
       })
     },
 
-    async flagPayment(paymentId: string): Promise<void> {
-      await markNeedsAttention(db, payments, paymentId, await now())
-    },
-
-    async endCompensation(orderId: string): Promise<void> {
-      await endCompensation(db, orderId)
+    async recordManualRefund(orderId: string): Promise<Delivery[]> {
+      return recordManualRefund(db, orderId, await now())
     },
   }
 }

@@ -28,7 +28,7 @@ const meanings: Record<ErrorCode, string> = {
   api_key_limit_reached: 'There are as many active API keys as there may be.',
   endpoint_limit_reached: 'There are as many webhook endpoints as there may be.',
   order_mismatch: "The order's amount or currency is another.",
-  rate_limited: 'Too many requests for this API key.',
+  rate_limited: 'Too many requests for this API key, or failed payments for this link.',
   internal: 'Something went wrong on our side. The answer tells nothing, our log does.',
   unavailable:
     'Something that this needs does not answer right now. Nothing was changed: repeat the request.',

@@ -13,7 +13,7 @@ import { createUpdater } from './update.ts'
 const STATEMENT_TIMEOUT_MS = 5_000
 const STOP_LIMIT_MS = 20_000 // above what the slowest request may take
 
-const config = loadConfigOrExit()
+const config = loadConfigOrExit(['PUBLIC_URL'])
 const log = await openLog('api', config)
 const db = openDb(config.DATABASE_URL, {
   poolMax: config.DATABASE_POOL_MAX,

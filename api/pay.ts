@@ -1,11 +1,18 @@
 import { createRoute, z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import type { ErrorCode } from '../core/errors.ts'
+import { AppError, type ErrorCode } from '../core/errors.ts'
 import { paymentStatuses } from '../core/payment.ts'
 import { paymentLinkStatuses } from '../core/payment-link.ts'
-import { paymentStart } from '../core/starts.ts'
-import { checkActive, getPublicLink } from '../db/payment-links.ts'
-import { findLastPaymentOf, insertLinkPayment, toPayment } from '../db/payments.ts'
+import { commandUpdate, paymentStart } from '../core/starts.ts'
+import { checkActive, getPublicLink, isExpired } from '../db/payment-links.ts'
+import {
+  askToCancel,
+  findLastPaymentOf,
+  findPaymentOf,
+  insertLinkPayment,
+  toPayment,
+} from '../db/payments.ts'
 import { errorResponses, responseHeaders } from './error-responses.ts'
 import { Amount, Timestamp } from './fields.ts'
 import { createOnce } from './idempotency.ts'
@@ -13,6 +20,9 @@ import { checkSource, exchangeCard, sourceFields, toSource } from './payment-sou
 import { Payment } from './payments.ts'
 import { limitRate } from './rate-limit.ts'
 import { type Deps, type Env, idempotencyKey, idParam, json, newRouter } from './router.ts'
+
+/** One that is open for longer is canceled as soon as somebody else wants to pay. */
+const UNDECIDED_MAX_MS = 15 * 60_000
 
 const PublicPaymentLink = z
   .object({
@@ -71,7 +81,7 @@ const pay = createRoute({
   operationId: 'payPaymentLink',
   summary: 'Pay payment link',
   description:
-    'Needs no key: whoever has the link may pay it. One at a time, and once: whoever comes second is refused, and not charged. The payment is pending; what became of it is shown by the link.',
+    'Needs no key: whoever has the link may pay it. One at a time, and once: whoever comes second is refused, and not charged. The payment is pending; what became of it is shown by the link. One that is undecided for 15 minutes gives way to the next.',
   request: {
     params: idParam,
     query: z.strictObject({}),
@@ -97,7 +107,7 @@ const pay = createRoute({
 
 /** What needs no key: paying at a link. Its merchant's payers share a rate, so that none is tried out. */
 export function payRoutes(deps: Deps) {
-  const { db, providers, rateLimitPerSecond } = deps
+  const { db, providers, rateLimitPerSecond, tryUpdate } = deps
   const router = newRouter()
   router.use('/pay/:id', forMerchant(deps), limitRate(rateLimitPerSecond))
   return router
@@ -106,9 +116,12 @@ export function payRoutes(deps: Deps) {
       const { id, status, amount, currency, url, description, expiresAt } = link
       const last = await findLastPaymentOf(db, id)
       const tried = last && toPayment(last)
+      const isOpen = tried?.status === 'pending' || tried?.status === 'authorized'
+      const isOver = status === 'active' && !isOpen && isExpired(link, new Date())
       return c.json(
         {
-          ...{ id, object: 'payment_link' as const, status, amount, currency, url, description },
+          ...{ id, object: 'payment_link' as const, amount, currency, url, description },
+          status: isOver ? ('expired' as const) : status, // its workflow is about to say so
           expires_at: expiresAt?.toISOString() ?? null,
           merchant: { name: merchantName },
           last_payment: tried
@@ -120,27 +133,51 @@ export function payRoutes(deps: Deps) {
     })
     .openapi(pay, async (c) => {
       const { id } = c.req.valid('param')
-      const { card, ...input } = c.req.valid('json')
-      async function exchange() {
-        if (!card) return
-        checkActive((await getPublicLink(db, id)).link, new Date())
-        return exchangeCard(providers, card)
-      }
-      const body = await createOnce(
-        c,
-        deps,
-        { card, ...input },
-        {
-          prepare: card && exchange,
-          write: async (tx, token) => {
-            const source = toSource(input, token)
-            const { payment, deliveries } = await insertLinkPayment(tx, id, source, new Date())
-            return { body: toPayment(payment), start: paymentStart(payment, deliveries) }
-          },
-        },
-      )
+      const pay = () => payOnce(c, id, c.req.valid('json'))
+      const body = await pay().catch(async (error) => {
+        if (isInProgress(error) && (await giveWay(id))) return pay()
+        throw error
+      })
       return c.json(body, 200)
     })
+
+  function payOnce(c: Context<Env>, id: string, { card, ...input }: z.output<typeof PayLink>) {
+    async function exchange() {
+      if (!card) return
+      checkActive((await getPublicLink(db, id)).link, new Date())
+      return exchangeCard(providers, card)
+    }
+    return createOnce(
+      c,
+      deps,
+      { card, ...input },
+      {
+        prepare: card && exchange,
+        write: async (tx, token) => {
+          const source = toSource(input, token)
+          const { payment, deliveries } = await insertLinkPayment(tx, id, source, new Date())
+          return { body: toPayment(payment), start: paymentStart(payment, deliveries) }
+        },
+      },
+    )
+  }
+
+  /**
+   * A payer who gave a wrong address must not keep the link from all others for a week. True where the
+   * open payment was told to cancel; its provider's last word decides.
+   */
+  async function giveWay(linkId: string): Promise<boolean> {
+    const payment = await findPaymentOf(db, linkId)
+    const now = new Date()
+    if (!payment || now.getTime() - payment.createdAt.getTime() < UNDECIDED_MAX_MS) return false
+    const command = await askToCancel(db, payment, now)
+    if (command) await tryUpdate(paymentStart(payment, []), commandUpdate(command))
+    return command !== null
+  }
+}
+
+function isInProgress(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'payment_link_payment_in_progress'
 }
 
 /** A payer has no key: what they do counts for the merchant whose link it is. */

@@ -99,7 +99,8 @@ const createPayment = merchantRoute(
 const Capture = z
   .strictObject({
     amount: Amount.optional().openapi({
-      description: 'At most what is authorized; the rest is released. Without it: all',
+      description:
+        'At most what is authorized; the rest is released. Without it, and for an order: all',
       example: 30000,
     }),
   })
@@ -108,7 +109,7 @@ const Capture = z
 const capturePayment = commandRoute(
   { path: '/payments/{id}/capture', operationId: 'capturePayment' },
   { input: Capture, output: Payment },
-  ['conflict', 'capture_exceeds_authorized'],
+  ['conflict', 'capture_exceeds_authorized', 'order_mismatch'],
 )
 const cancelPayment = commandRoute(
   { path: '/payments/{id}/cancel', operationId: 'cancelPayment' },

@@ -5,7 +5,7 @@ import type { Env } from './router.ts'
 /** A burst of two seconds' worth goes through at once. */
 const BURST_SECONDS = 2
 
-/** A token bucket per API key, in this process. `perSecond` 0: no limit. */
+/** A token bucket per API key, or for a merchant's payers, in this process. `perSecond` 0: no limit. */
 export function limitRate(perSecond: number, now = () => performance.now()) {
   const buckets = new Map<string, { tokens: number; at: number }>()
   const full = perSecond * BURST_SECONDS
@@ -19,7 +19,7 @@ export function limitRate(perSecond: number, now = () => performance.now()) {
       if (tokens < 1) {
         const seconds = Math.ceil((1 - tokens) / perSecond)
         const headers = { 'Retry-After': String(seconds) }
-        throw new AppError('rate_limited', 'Too many requests for this API key.', { headers })
+        throw new AppError('rate_limited', 'Too many requests.', { headers })
       }
       buckets.set(keyId, { tokens: tokens - 1, at })
     }

@@ -51,11 +51,13 @@ export async function answerCommand(
     .where(and(eq(commands.resourceId, resourceId), isOpen))
 }
 
-/** What somebody has asked for, and has no answer to yet. */
-export async function findOpenCommand(db: Db | Tx, resourceId: string, kind: CommandKind) {
+/** What somebody has asked of it, of that kind or any, and has no answer to yet. */
+export async function findOpenCommand(db: Db | Tx, resourceId: string, kind?: CommandKind) {
   const isOpen = sql`${commands.status} = 'open'`
-  const asked = and(eq(commands.resourceId, resourceId), eq(commands.kind, kind), isOpen)
-  const [command] = await db.select().from(commands).where(asked)
+  const [command] = await db
+    .select()
+    .from(commands)
+    .where(and(eq(commands.resourceId, resourceId), kind && eq(commands.kind, kind), isOpen))
   return command ?? null
 }
 

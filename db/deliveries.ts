@@ -64,8 +64,12 @@ export function toStartable({ id, merchantId, endpointId, eventType, url }: Deli
   return { id, merchantId, endpointId, eventType, host: new URL(url).host }
 }
 
-async function findDelivery(db: Db | Tx, merchantId: string, id: string) {
-  const [found] = await selectDeliveries(db).where(
+async function findDelivery(
+  select: ReturnType<typeof selectDeliveries>,
+  merchantId: string,
+  id: string,
+) {
+  const [found] = await select.where(
     and(eq(deliveries.id, id), eq(deliveries.merchantId, merchantId)),
   )
   if (!found) throw new AppError('not_found', `No such webhook delivery: ${id}`)
@@ -74,7 +78,7 @@ async function findDelivery(db: Db | Tx, merchantId: string, id: string) {
 
 /** With its attempts, oldest first. */
 export async function getDelivery(db: Db, merchantId: string, id: string) {
-  const found = await findDelivery(db, merchantId, id)
+  const found = await findDelivery(selectDeliveries(db), merchantId, id)
   const made = await db
     .select()
     .from(attempts)
@@ -120,7 +124,9 @@ export async function resendDelivery(
   id: string,
   now: Date,
 ): Promise<DeliveryDetails> {
-  const { delivery: sent, ...rest } = await findDelivery(tx, merchantId, id)
+  // Whoever prunes locks the event first: with this it stays, or has gone and its delivery with it.
+  const kept = selectDeliveries(tx).for('key share', { of: events })
+  const { delivery: sent, ...rest } = await findDelivery(kept, merchantId, id)
   const isIts = eq(endpoints.id, sent.endpointId)
   const [endpoint] = await tx.select().from(endpoints).where(isIts).for('share') // who disables waits
   if (sent.status === 'pending') throw new AppError('conflict', 'It is still on its way.')

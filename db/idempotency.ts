@@ -4,7 +4,7 @@ import type { Db, Tx } from './client.ts'
 import { newId } from './ids.ts'
 import { idempotencyKeys } from './schema.ts'
 
-const LIFETIME_MS = 24 * 60 * 60_000
+export const LIFETIME_MS = 24 * 60 * 60_000
 /** Above what the work under a lease can take. A process that is killed keeps its key this long. */
 const LEASE_MS = 30_000
 

@@ -4,7 +4,7 @@ import type { Delivery } from '../core/delivery.ts'
 import { type PaymentLinkStatus, paymentLinkMoves } from '../core/payment-link.ts'
 import { statusesBefore } from '../core/transitions.ts'
 import type { Db, Tx } from './client.ts'
-import { answerCommand } from './commands.ts'
+import { answerCommand, findOpenCommand } from './commands.ts'
 import { findEventDeliveries, insertEvent } from './events.ts'
 import { type PaymentLinkRow, toPaymentLink } from './payment-links.ts'
 import { findPaymentOf } from './payments.ts'
@@ -43,8 +43,10 @@ export async function closeLink(
     }
     const payment = await findPaymentOf(tx, id)
     if (payment) return { status: 'active', paymentId: payment.id, deliveries: [] }
-    const deliveries = (await endLink(tx, id, { status, paymentId: null }, now)) ?? []
-    return { status, paymentId: null, deliveries }
+    // Who asked to cancel it before it expired has asked in time, even where that got lost on its way.
+    const to = (await findOpenCommand(tx, id, 'close')) ? 'canceled' : status
+    const deliveries = (await endLink(tx, id, { status: to, paymentId: null }, now)) ?? []
+    return { status: to, paymentId: null, deliveries }
   })
 }
 

@@ -1,14 +1,15 @@
-import { and, desc, eq, inArray, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, inArray, not, or, sql } from 'drizzle-orm'
 import { orderCommandDoneBy } from '../core/command.ts'
 import type { Delivery } from '../core/delivery.ts'
 import { type OrderCancellationReason, type OrderStatus, orderMoves } from '../core/order.ts'
 import { statusesBefore } from '../core/transitions.ts'
 import type { Db, Tx } from './client.ts'
-import { answerCommand } from './commands.ts'
+import { answerCommand, findOpenCommand } from './commands.ts'
 import { findEventDeliveries, insertEvent } from './events.ts'
 import { findRow } from './lifecycle-steps.ts'
 import { type OrderRow, toOrder } from './orders.ts'
-import { insertOwedRefund, type RefundRow } from './refunds.ts'
+import type { PaymentRow } from './payments.ts'
+import { insertManualRefund, insertOwedRefund, type RefundRow } from './refunds.ts'
 import { orders, payments } from './schema.ts'
 import { refunds } from './transfer-schema.ts'
 
@@ -32,39 +33,46 @@ export async function markOrderPaid(tx: Tx, id: string, paymentId: string, now: 
 
 /** A repeated call changes nothing and returns the first result again. */
 export function fulfillOrder(db: Db, id: string, now: Date): Promise<OrderRecorded> {
-  return endOrder(db, id, { status: 'fulfilled' }, now)
+  return db.transaction((tx) => endOrder(tx, id, fulfilled, now))
 }
 
 /**
  * From here on nobody pays or fulfils it any more, and what had been done for it is to be undone. A
+ * command that was given before the deadline passed comes first, also where it got lost on its way. A
  * repeated call changes nothing and returns the first result again.
  */
 export function cancelOrder(
   db: Db,
   id: string,
-  cancellationReason: OrderCancellationReason,
+  reason: OrderCancellationReason,
   now: Date,
 ): Promise<OrderRecorded> {
-  return endOrder(db, id, { status: 'canceled', cancellationReason, isCompensating: true }, now)
+  return db.transaction(async (tx) => {
+    await tx.select({ id: orders.id }).from(orders).where(eq(orders.id, id)).for('no key update')
+    const asked = await findOpenCommand(tx, id)
+    if (reason === 'deadline_passed' && asked?.kind === 'fulfill')
+      return endOrder(tx, id, fulfilled, now)
+    const cancellationReason = asked?.kind === 'cancel' ? 'requested' : reason
+    return endOrder(tx, id, { status: 'canceled', cancellationReason, isCompensating: true }, now)
+  })
 }
 
 type End = { status: keyof typeof orderCommandDoneBy } & Partial<OrderRow>
+const fulfilled: End = { status: 'fulfilled' }
 
-async function endOrder(db: Db, id: string, end: End, now: Date): Promise<OrderRecorded> {
-  return db.transaction(async (tx) => {
-    const [order] = await tx
-      .update(orders)
-      .set({ ...end, nextSweepAt: null, updatedAt: now })
-      .where(movesTo(id, end.status))
-      .returning()
-    if (!order) return recordedBefore(tx, id)
-    const { merchantId, amount } = order
-    const done = orderCommandDoneBy[end.status]
-    await answerCommand(tx, id, { done, amount, ofAmount: amount }, now)
-    const event = { type: `order.${end.status}` as const, merchantId, object: toOrder(order) }
-    const { deliveries } = await insertEvent(tx, event, now)
-    return { ...toRecorded(order), deliveries }
-  })
+async function endOrder(tx: Tx, id: string, end: End, now: Date): Promise<OrderRecorded> {
+  const [order] = await tx
+    .update(orders)
+    .set({ ...end, nextSweepAt: null, updatedAt: now })
+    .where(movesTo(id, end.status))
+    .returning()
+  if (!order) return recordedBefore(tx, id)
+  const { merchantId, amount } = order
+  const done = orderCommandDoneBy[end.status]
+  await answerCommand(tx, id, { done, amount, ofAmount: amount }, now)
+  const event = { type: `order.${end.status}` as const, merchantId, object: toOrder(order) }
+  const { deliveries } = await insertEvent(tx, event, now)
+  return { ...toRecorded(order), deliveries }
 }
 
 function movesTo(id: string, status: OrderStatus) {
@@ -112,46 +120,45 @@ export async function refundOrder(db: Db, id: string, now: Date): Promise<Refund
   return db.transaction(async (tx) => {
     // Payments are locked before their orders, everywhere. Which there are is asked again after that:
     // one that was open may have succeeded meanwhile.
-    await findWithMoney(tx, id, { lock: true })
+    await findMoney(tx, id, { lock: true })
     await tx.select({ id: orders.id }).from(orders).where(eq(orders.id, id)).for('no key update')
-    const found = await findWithMoney(tx, id, { lock: false })
-    const open = found.find(({ status }) => status === 'pending' || status === 'authorized')
+    const paid = await findMoney(tx, id, { lock: false })
+    const open = paid.find(({ status }) => status === 'pending' || status === 'authorized')
     if (open) throw new Error(`Payment ${open.id} for the order is still ${open.status}`)
-    for (const { id: paymentId, merchantId, amountCaptured, amountRefunded } of found) {
-      const amount = amountCaptured - amountRefunded
-      if (amount === 0) continue
-      const reason = `Order ${id} was canceled`
-      const values = { merchantId, paymentId, amount, reason, metadata: {} }
+    const payment = paid.find(isToRefund)
+    if (payment) {
+      const values = refundOf(payment, `Order ${id} was canceled`)
       const { refund, deliveries } = await insertOwedRefund(tx, values, now)
       return toUnderWay(refund, deliveries)
     }
-    const pending = await findPendingRefund(tx, found)
+    const pending = await findPendingRefund(tx, paid)
     if (pending) return toUnderWay(pending, [])
-    await endCompensation(tx, id)
+    const done = { isCompensating: false, nextSweepAt: null }
+    await tx.update(orders).set(done).where(eq(orders.id, id))
     return null
   })
 }
 
-/**
- * The one payment that is open or has succeeded, and those that did so too late: their refund may have
- * come to nothing.
- */
-async function findWithMoney(tx: Tx, orderId: string, { lock }: { lock: boolean }) {
-  const holds = sql`(${payments.status} not in ('failed', 'canceled') or ${payments.amountCaptured} > 0)`
+/** The payments that have brought money, one that succeeded too late too, and those that still may. */
+async function findMoney(tx: Tx, orderId: string, { lock }: { lock: boolean }) {
+  const closed = inArray(payments.status, ['failed', 'canceled'])
   const query = tx
     .select()
     .from(payments)
-    .where(and(eq(payments.orderId, orderId), holds))
+    .where(and(eq(payments.orderId, orderId), or(not(closed), gt(payments.amountCaptured, 0))))
     .orderBy(payments.id)
   return lock ? query.for('no key update') : query
 }
 
-async function findPendingRefund(tx: Tx, found: { id: string }[]) {
-  const ids = found.map(({ id }) => id)
+async function findPendingRefund(tx: Tx, paid: { id: string }[]) {
+  const ofThem = inArray(
+    refunds.paymentId,
+    paid.map(({ id }) => id),
+  )
   const [refund] = await tx
     .select()
     .from(refunds)
-    .where(and(inArray(refunds.paymentId, ids), eq(refunds.status, 'pending')))
+    .where(and(ofThem, eq(refunds.status, 'pending')))
     .orderBy(desc(refunds.createdAt))
     .limit(1)
   return refund
@@ -162,7 +169,28 @@ function toUnderWay(refund: RefundRow, deliveries: Delivery[]): RefundUnderWay {
   return { id, merchantId, paymentId, amount, currency, deliveries }
 }
 
-/** Nothing is left to undo, or somebody has seen to it in another way. */
-export async function endCompensation(db: Db | Tx, id: string): Promise<void> {
-  await db.update(orders).set({ isCompensating: false, nextSweepAt: null }).where(eq(orders.id, id))
+/**
+ * An operator has given back in another way what is left: that is recorded as a refund that has arrived.
+ * Returns the deliveries of what tells of it; a repeated call finds nothing left.
+ */
+export async function recordManualRefund(db: Db, id: string, now: Date): Promise<Delivery[]> {
+  return db.transaction(async (tx) => {
+    const told: Delivery[] = []
+    for (const payment of (await findMoney(tx, id, { lock: true })).filter(isToRefund)) {
+      const values = refundOf(payment, `Order ${id} was canceled, and refunded by an operator`)
+      told.push(...(await insertManualRefund(tx, values, now)))
+    }
+    return told
+  })
+}
+
+type Captured = Pick<PaymentRow, 'id' | 'merchantId' | 'amountCaptured' | 'amountRefunded'>
+
+function isToRefund({ amountCaptured, amountRefunded }: Captured): boolean {
+  return amountRefunded < amountCaptured
+}
+
+function refundOf({ id, merchantId, amountCaptured, amountRefunded }: Captured, reason: string) {
+  const amount = amountCaptured - amountRefunded
+  return { merchantId, paymentId: id, amount, reason, metadata: {} }
 }

@@ -92,16 +92,19 @@ export function listPaymentLinks(
  */
 export async function lockLinkToPay(tx: Tx, id: string, now: Date): Promise<PaymentLinkRow> {
   const link = await lockLink(tx, eq(paymentLinks.id, id), id)
-  if (link.status !== 'active') throw notActive(link.status)
-  if (link.expiresAt && link.expiresAt <= now) throw notActive('expired')
+  checkActive(link, now)
   if (await findOpenCommand(tx, id, 'close')) throw notActive('canceled')
   return link
 }
 
 /** For a look before anything is begun. Whether it can be paid is decided under its lock. */
-export function checkActive({ status, expiresAt }: PaymentLinkRow, now: Date): void {
-  if (status !== 'active') throw notActive(status)
-  if (expiresAt && expiresAt <= now) throw notActive('expired')
+export function checkActive(link: PaymentLinkRow, now: Date): void {
+  if (link.status !== 'active') throw notActive(link.status)
+  if (isExpired(link, now)) throw notActive('expired')
+}
+
+export function isExpired({ expiresAt }: PaymentLinkRow, now: Date): boolean {
+  return expiresAt !== null && expiresAt <= now
 }
 
 function notActive(status: PaymentLinkStatus): AppError {

@@ -1,4 +1,4 @@
-import { and, eq, or, sql } from 'drizzle-orm'
+import { and, eq, gt, or, sql } from 'drizzle-orm'
 import type { PaymentCommand } from '../core/command.ts'
 import { AppError } from '../core/errors.ts'
 import { failureMessages, type PaymentStatus } from '../core/payment.ts'
@@ -51,7 +51,7 @@ export function toPayment(row: PaymentRow) {
  * merchant's own reference. Throws AppError when the order is not there to be paid.
  */
 export async function insertPayment(tx: Tx, { orderId, ...values }: NewPayment, now: Date) {
-  const order = orderId === null ? null : await orderToPay(tx, { ...values, orderId })
+  const order = orderId === null ? null : await orderToPay(tx, { ...values, orderId }, now)
   return insertRow(tx, { ...values, orderId: order?.id ?? null }, now)
 }
 
@@ -71,9 +71,22 @@ export async function insertLinkPayment(tx: Tx, linkId: string, source: Source, 
     const message = 'Another payment for this link is in progress.'
     throw new AppError('payment_link_payment_in_progress', message)
   }
+  await checkFailures(tx, linkId, now)
   const asked = { merchantId, amount, currency, description, captureMethod: 'automatic' as const }
   const values = { ...source, ...asked, orderId: null, paymentLinkId: linkId, metadata: {} }
   return insertRow(tx, values, now)
+}
+
+const FAILURES_MAX = 20
+const FAILURES_WINDOW_MS = 60 * 60_000
+
+/** A link is no place to try out cards. */
+async function checkFailures(tx: Tx, linkId: string, now: Date): Promise<void> {
+  const since = new Date(now.getTime() - FAILURES_WINDOW_MS)
+  const recent = and(eq(payments.paymentLinkId, linkId), gt(payments.createdAt, since))
+  if ((await tx.$count(payments, and(recent, eq(payments.status, 'failed')))) < FAILURES_MAX) return
+  const message = 'Too many payments for this link have failed. Try again in an hour.'
+  throw new AppError('rate_limited', message, { headers: { 'Retry-After': '3600' } })
 }
 
 type NewRow = NewPayment & Partial<Pick<PaymentRow, 'paymentLinkId'>>
@@ -92,11 +105,13 @@ async function insertRow(tx: Tx, values: NewRow, now: Date) {
 type ToPay = Pick<PaymentRow, 'merchantId' | 'amount' | 'currency'> & { orderId: string }
 
 /** Locked, so that of two payments at the same moment the second one sees the first. */
-async function orderToPay(tx: Tx, { merchantId, orderId, amount, currency }: ToPay) {
+async function orderToPay(tx: Tx, { merchantId, orderId, amount, currency }: ToPay, now: Date) {
   const order = await lockOrder(tx, merchantId, orderId)
   if (!order)
     throw new AppError('order_not_found', `No such order: ${orderId}`, { param: 'order_id' })
   if (order.status !== 'created') throw orderRefusal(order.status)
+  const isOver = order.fulfilBy <= now || (await findOpenCommand(tx, order.id, 'cancel'))
+  if (isOver) throw orderRefusal('canceled') // its saga is about to
   for (const param of ['amount', 'currency'] as const) {
     if (order[param] === { amount, currency }[param]) continue
     const message = `The order's ${param} is ${order[param]}.`
@@ -198,6 +213,10 @@ export async function openPaymentCommand(
   if (!(from as readonly PaymentStatus[]).includes(payment.status))
     throw new AppError('conflict', `A payment that is ${payment.status} can't be ${done}.`)
   const amount = command.kind === 'capture' ? command.amount : null
+  if (amount !== null && amount < payment.amount && payment.orderId) {
+    const message = 'The payment is for an order: all of it is captured, or nothing.'
+    throw new AppError('order_mismatch', message, { param: 'amount' })
+  }
   if (amount !== null && amount > payment.amount) {
     const message = `Only ${payment.amount} is authorized.`
     throw new AppError('capture_exceeds_authorized', message, { param: 'amount' })

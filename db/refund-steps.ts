@@ -33,10 +33,7 @@ export async function settleRefund(
     if (!moved) return settledBefore(tx, id, status, now)
     const { from, row: refund } = moved
     const { merchantId, amount } = refund
-    if (status === 'failed') {
-      const { orderId } = await countRefunded(tx, refund.paymentId, now)
-      if (orderId) await compensateAgain(tx, orderId, now)
-    }
+    if (status === 'failed') await giveBackAgain(tx, refund.paymentId, now)
     const event = { type: `refund.${status}` as const, merchantId, object: toRefund(refund) }
     const { deliveries } = await insertEvent(tx, event, now)
     const release = from === 'pending' ? releaseHold : creditReturn
@@ -45,6 +42,16 @@ export async function settleRefund(
     else await postTransaction(tx, refund, 'refund_failure', release(amount), now)
     return { status, failureCode, deliveries }
   })
+}
+
+/**
+ * Its amount can be refunded again. Where its order is canceled the saga will do that, and an operator
+ * is to look: it may well come back again.
+ */
+async function giveBackAgain(tx: Tx, paymentId: string, now: Date): Promise<void> {
+  const { orderId } = await countRefunded(tx, paymentId, now)
+  if (orderId && (await compensateAgain(tx, orderId, now)))
+    await markNeedsAttention(tx, payments, paymentId, now)
 }
 
 /**

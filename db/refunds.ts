@@ -1,6 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm'
 import { AppError } from '../core/errors.ts'
-import { type Booking, hold, holdOrOwe } from '../core/ledger.ts'
+import { type Booking, hold, holdOrOwe, settleHold } from '../core/ledger.ts'
 import type { RefundStatus } from '../core/refund.ts'
 import { timesOfNew } from '../core/sweep.ts'
 import type { Db, Tx } from './client.ts'
@@ -58,6 +58,30 @@ export function insertLateRefund(tx: Tx, payment: PaymentRow, now: Date) {
   const { id: paymentId, merchantId, amountCaptured: amount } = payment
   const reason = 'The payment succeeded after it was closed'
   return insertRow(tx, payment, { merchantId, paymentId, amount, reason, metadata: {} }, now)
+}
+
+/** The provider of refunds that somebody made by hand. */
+const MANUAL = 'manual'
+
+/**
+ * A refund that has arrived already, by another way than a provider's. Returns the deliveries of the
+ * events that tell of it.
+ */
+export async function insertManualRefund(tx: Tx, values: NewRefund, now: Date) {
+  const payment = await takeFromPayment(tx, values, now)
+  const made = await insertRow(tx, { ...payment, provider: MANUAL }, values, now)
+  const [refund] = await tx
+    .update(refunds)
+    .set({ status: 'succeeded', nextSweepAt: null })
+    .where(eq(refunds.id, made.refund.id))
+    .returning()
+  if (!refund) throw new Error(`No such refund: ${made.refund.id}`)
+  const { merchantId, amount } = refund
+  const event = { type: 'refund.succeeded' as const, merchantId, object: toRefund(refund) }
+  const { deliveries } = await insertEvent(tx, event, now)
+  await postTransaction(tx, refund, 'refund', holdOrOwe(amount), now)
+  await postTransaction(tx, refund, 'refund_settlement', settleHold(amount), now)
+  return [...made.deliveries, ...deliveries]
 }
 
 async function insertRow(tx: Tx, payment: PaymentRow, values: NewRefund, now: Date) {

@@ -7,14 +7,15 @@ import { commands, orders, paymentLinks, payments } from './schema.ts'
 import { payouts, refunds } from './transfer-schema.ts'
 import { deliveries } from './webhook-schema.ts'
 
+/** Those that wait longest come last: whoever goes through all of them may not get that far. */
 const swept = {
   payments: { table: payments, open: sql`status in ('pending', 'authorized')` },
   refunds: { table: refunds, open: sql`status = 'pending'` },
   payouts: { table: payouts, open: sql`status in ('pending', 'processing')` },
-  orders: { table: orders, open: sql`(status in ('created', 'paid') or is_compensating)` },
-  paymentLinks: { table: paymentLinks, open: sql`status = 'active'` },
   inboundEvents: { table: inboundEvents, open: sql`status = 'pending'` },
   deliveries: { table: deliveries, open: sql`status = 'pending'` },
+  orders: { table: orders, open: sql`(status in ('created', 'paid') or is_compensating)` },
+  paymentLinks: { table: paymentLinks, open: sql`status = 'active'` },
 }
 export type SweptKind = keyof typeof swept
 export const sweptKinds = Object.keys(swept) as SweptKind[]

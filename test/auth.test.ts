@@ -97,8 +97,18 @@ test('a stranger does not learn which routes there are', async () => {
 
 /** What anybody may see. All else needs the secret, and a new route that doesn't fails here. */
 const open = /^GET \/(health|ready|openapi\.json|docs|docs\/.+)$/
+/** What whoever has a payment link may do, as its id can't be guessed: test/pay.test.ts. */
+const payers = ['GET /pay/:id', 'POST /pay/:id']
+const isOpen = (route: string) => open.test(route) || payers.includes(route)
 
-test.each(routesOf(app).filter((route) => !open.test(route)))(
+test('what is public is that on purpose', () => {
+  expect(routesOf(app).filter((route) => !route.includes(' /api/v1/'))).toEqual(
+    routesOf(app).filter(isOpen),
+  )
+  expect(routesOf(app)).toEqual(expect.arrayContaining(payers))
+})
+
+test.each(routesOf(app).filter((route) => !isOpen(route)))(
   '%s refuses whoever has no secret, or one that is wrong or revoked',
   async (route) => {
     const [method = '', path = ''] = route.split(' ')

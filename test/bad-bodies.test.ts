@@ -4,8 +4,11 @@ import { contents, expectRefusal, rowCounts, testShop, upi } from './http.ts'
 
 const db = testDb()
 let shop: Awaited<ReturnType<typeof testShop>>
+let linkId: string
 beforeAll(async () => {
   shop = await testShop(db)
+  const link = { amount: 50_000, currency: 'INR' }
+  linkId = (await shop.call('POST', '/api/v1/payment_links', link)).body.id
 })
 
 test.each(['gzip', 'br', 'gzip, identity'])(
@@ -44,10 +47,11 @@ test('a byte order mark is not taken for content', async () => {
   expect(made.status).toBe(201)
 })
 
-/** Each route that needs a secret, for an object that there need not be. */
+/** Each route that needs a secret, for an object that there need not be, and those of payers. */
 const routes = () => {
-  const all = routesOf(shop.app).filter((route) => / \/(api\/v1|webhooks.*)\//.test(route))
-  return all.map((route) => route.replace(':id', 'x').split(' ') as [string, string])
+  const all = routesOf(shop.app).map((route) => route.replace('/pay/:id', `/pay/${linkId}`))
+  const theirs = all.filter((route) => / \/(api\/v1|pay|webhooks.*)\//.test(route))
+  return theirs.map((route) => route.replace(':id', 'x').split(' ') as [string, string])
 }
 
 test('a query that a route does not take is refused with its name, everywhere', async () => {

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { loadConfig } from '../config.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'remit-config-'))
@@ -42,6 +45,15 @@ test.each([
   expect(() => loadConfig(given)).toThrow(message)
 })
 
+test('how long events are kept is whole days, 90 unless it is told', () => {
+  expect(loadConfig(env).EVENT_RETENTION_DAYS).toBe(90)
+  expect(loadConfig({ ...env, EVENT_RETENTION_DAYS: '1' }).EVENT_RETENTION_DAYS).toBe(1)
+  for (const value of ['0', '-1', '1.5', '90d', '36501'])
+    expect(() => loadConfig({ ...env, EVENT_RETENTION_DAYS: value })).toThrow(
+      'EVENT_RETENTION_DAYS',
+    )
+})
+
 test('each of them is documented', () => {
   const documented = readFileSync('docs/configuration.md', 'utf8')
   for (const name of ['DATABASE_URL_FILE', 'REMIT_ENCRYPTION_KEY_FILE', 'TEMPORAL_API_KEY_FILE'])
@@ -53,4 +65,43 @@ test('what is for development only is refused in production', () => {
   expect(loadConfig(production).NODE_ENV).toBe('production')
   for (const name of ['WEBHOOK_ALLOW_HTTP', 'WEBHOOK_ALLOW_PRIVATE_NETWORKS'])
     expect(() => loadConfig({ ...production, [name]: 'true' })).toThrow(name)
+})
+
+test('what a process needs is asked of it in production, and of no other process', () => {
+  const production = { ...env, NODE_ENV: 'production' }
+  expect(() => loadConfig(production, ['PUBLIC_URL'])).toThrow(/production.*PUBLIC_URL/)
+  expect(() => loadConfig({ ...production, PUBLIC_URL: '' }, ['PUBLIC_URL'])).toThrow('PUBLIC_URL')
+  expect(loadConfig({ ...production, PUBLIC_URL: 'https://pay.example' }, ['PUBLIC_URL'])).toEqual(
+    expect.objectContaining({ PUBLIC_URL: 'https://pay.example' }),
+  )
+  expect(loadConfig(env, ['PUBLIC_URL']).PUBLIC_URL).toBeUndefined()
+  expect(loadConfig(production).PUBLIC_URL).toBeUndefined()
+})
+
+test('the api says that it needs to know where payers reach it, and does not start', async () => {
+  const { PATH } = process.env
+  const args = ['--import', 'tsx', 'api/main.ts']
+  const child = spawn(process.execPath, args, { env: { PATH, ...env, NODE_ENV: 'production' } })
+  const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+  expect([code, said.trim()]).toEqual([
+    1,
+    'Invalid environment\n✖ Needed in production: PUBLIC_URL',
+  ])
+})
+
+test.each([
+  ['https://pay.example/', 'https://pay.example'],
+  ['http://localhost:8000', 'http://localhost:8000'],
+  ['https://shop.example/remit//', 'https://shop.example/remit'],
+])('a public URL may be %s', (given, taken) => {
+  expect(loadConfig({ ...env, PUBLIC_URL: given }).PUBLIC_URL).toBe(taken)
+})
+
+test.each([
+  'pay.example',
+  'ftp://pay.example',
+  'https://pay.example/?a=1',
+  'https://pay.example/#a',
+])('and not %s', (given) => {
+  expect(() => loadConfig({ ...env, PUBLIC_URL: given })).toThrow('PUBLIC_URL')
 })

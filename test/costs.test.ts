@@ -1,7 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client'
 import { deliveryStart } from '../core/starts.ts'
-import { openDb } from '../db/client.ts'
 import { callAs, testApp } from './app.ts'
+import { countedDb, historyOf } from './counting.ts'
 import { addMerchant, type Merchant, testDb } from './db.ts'
 import { addDelivery, addEndpoint } from './delivery.ts'
 import { testEndpoint } from './endpoint.ts'
@@ -19,8 +19,8 @@ const workers = fileWorkers()
 const db = testDb()
 const temporal = devServerEnv()
 const endpoint = testEndpoint()
-const api = countedDb()
-const worker = countedDb()
+const api = countedDb(db)
+const worker = countedDb(db)
 const names = [
   'chargePayment',
   'sendRefund',
@@ -30,31 +30,6 @@ const names = [
   'failDelivery',
 ] as const
 workers.serve(temporal, names, () => testActivities(worker.db))
-
-/** The file's database, by connections that note what they ask it. */
-function countedDb() {
-  const counted = openDb(db.url, { statementTimeoutMs: 20_000 })
-  const queries: string[] = []
-  counted.$client.on('error', () => {}) // the database is dropped with force
-  counted.$client.on('connect', (connection) => {
-    const query = connection.query.bind(connection) as (...args: unknown[]) => unknown
-    const noted = (...args: unknown[]) => {
-      const [asked] = args as [string | { text: string }]
-      queries.push(typeof asked === 'string' ? asked : asked.text)
-      return query(...args)
-    }
-    connection.query = noted as typeof connection.query
-  })
-  afterAll(() => counted.$client.end())
-
-  /** How many queries it takes until `use` has its answer. */
-  async function count(use: () => Promise<unknown>): Promise<number> {
-    queries.length = 0
-    await use()
-    return queries.length
-  }
-  return { db: counted, count }
-}
 
 let merchant: Merchant
 beforeEach(async () => {
@@ -157,19 +132,6 @@ test.each([
   const get = async () => expect((await call('GET', `/api/v1/${real}`)).status).toBe(200)
   expect(await api.count(get)).toBe(queries)
 })
-
-/** Of a workflow's history: how many events there are of each kind, and in all. */
-async function historyOf(handle: WorkflowHandle) {
-  const { events } = await handle.fetchHistory()
-  const count = (kind: string) =>
-    events?.filter((event) => event[kind as keyof typeof event]).length ?? 0
-  return {
-    events: events?.length,
-    workflowTasks: count('workflowTaskCompletedEventAttributes'),
-    activities: count('activityTaskScheduledEventAttributes'),
-    children: count('startChildWorkflowExecutionInitiatedEventAttributes'),
-  }
-}
 
 describe('A payment that is decided at once', () => {
   async function pay() {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { WorkflowHandleWithStartDetails } from '@temporalio/client'
+import type { WorkflowHandle, WorkflowHandleWithStartDetails } from '@temporalio/client'
 import { workflowMetadataQuery } from '@temporalio/workflow'
 import { and, asc, eq } from 'drizzle-orm'
 import { type WebhookDeps, webhookActivities } from '../activities/webhooks.ts'
@@ -138,6 +138,6 @@ export async function signalsOf(handle: DeliveryHandle): Promise<FailedAttempt[]
 }
 
 /** What the UI shows above a workflow's history. */
-export async function detailsOf(handle: DeliveryHandle): Promise<string> {
+export async function detailsOf(handle: Pick<WorkflowHandle, 'query'>): Promise<string> {
   return (await handle.query(workflowMetadataQuery)).currentDetails ?? ''
 }

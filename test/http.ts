@@ -103,7 +103,8 @@ export async function allAtOnce<T>(db: Db, merchantId: string, calls: (() => Pro
   }
 }
 
-async function lockWaiters(db: Db): Promise<number> {
+/** How many wait for a lock that somebody else holds. */
+export async function lockWaiters(db: Db): Promise<number> {
   const { rows } = await db.execute<{ count: number }>(sql`
     select count(*)::int as count from pg_stat_activity
     where datname = current_database() and wait_event_type = 'Lock'`)

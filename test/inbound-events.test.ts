@@ -253,7 +253,7 @@ test('a repeat on the asynchronous route says whether it still waits', async () 
 })
 
 test('the synchronous route applies what still waits, and its workflow then finds that done', async () => {
-  const { call, bill, tell, invoice, told, started } = await testBilling(db)
+  const { call, bill, tell, invoice, told, started, inboxOf } = await testBilling(db)
   await call('POST', '/api/v1/webhook_endpoints', { url })
   const { id, number } = await bill(100)
   const { body: kept } = await tell('async', 'bank-1', id, 100)
@@ -264,6 +264,8 @@ test('the synchronous route applies what still waits, and its workflow then find
   expect(started).toMatchObject([{ workflowType: 'publishEvent' }])
 
   const before = await contents(db)
+  const [row] = await inboxOf()
+  expect(row).toMatchObject({ status: 'applied', nextSweepAt: null })
   const recorded = await applyInboundEvent(db, kept.id, new Date())
   expect(recorded.status).toBe('applied')
   expect([recorded.deliveries]).toEqual(started[0]?.args)

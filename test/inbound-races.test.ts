@@ -1,6 +1,10 @@
-import { applyInboundEvent } from '../db/inbound-events.ts'
+import { eq } from 'drizzle-orm'
+import { applyInboundEvent, takeInboundEvent } from '../db/inbound-events.ts'
+import { inboundEvents } from '../db/invoice-schema.ts'
 import { bothRoutes, type Route, testBilling } from './billing.ts'
 import { testDb } from './db.ts'
+import { lockWaiters } from './http.ts'
+import { until } from './stack.ts'
 
 const db = testDb()
 const TIMES = 50
@@ -22,8 +26,9 @@ describe.each(ways)('By $name', ({ routeOf }) => {
       expect(answers.filter(({ body }) => !body.duplicate)).toHaveLength(1)
       const [kept, ...others] = await inboxOf()
       expect(others).toEqual([])
-      for (const { body } of answers) {
+      for (const [n, { body }] of answers.entries()) {
         expect(body.id).toBe(kept?.id)
+        if (routeOf(n) === 'sync') expect(body.status).toBe('applied')
         const paid = body.status === 'applied' ? 400 : 0
         expect([body.status, body.invoice.amount_paid]).toEqual([body.status, paid])
       }
@@ -62,6 +67,24 @@ test('what its workflow, its repeats and the sweep want of an event at once is d
   expect((await inboxOf()).map(({ status }) => status)).toEqual(['applied', 'applied'])
   expect(await invoice(id)).toMatchObject({ status: 'partially_paid', amount_paid: 600 })
   expect(await told(id)).toEqual(['invoice.partially_paid', 'invoice.partially_paid'])
+})
+
+test('a repeat that comes while it is applied waits for that, and says so', async () => {
+  const { merchant, bill, tell } = await testBilling(db)
+  const { id } = await bill(1_000)
+  await tell('async', 'bank-1', id, 400)
+  const values = { merchantId: merchant.id, eventId: 'bank-1', invoice: id, amount: 400 }
+  const { repeats } = await db.transaction(async (tx) => {
+    await tx.select().from(inboundEvents).where(eq(inboundEvents.invoiceId, id)).for('update')
+    const telling = bothRoutes.map((route) => tell(route, 'bank-1', id, 400))
+    await until(async () => (await lockWaiters(db)) === telling.length, 'both to wait')
+    await takeInboundEvent(tx, values, new Date())
+    return { repeats: telling }
+  })
+  for (const { body } of await Promise.all(repeats)) {
+    expect([body.status, body.duplicate]).toEqual(['applied', true])
+    expect(body.invoice.amount_paid).toBe(400)
+  }
 })
 
 test('of fifty at once that use one id for different amounts one is taken', async () => {

@@ -15,6 +15,7 @@ const kinds = [
   'payments',
   'orders',
   'invoices',
+  'payment_links',
   'events',
   'webhook_endpoints',
   'webhook_deliveries',
@@ -41,7 +42,10 @@ type Filters = Record<string, keyof Owned>
 
 const fixtures: Record<string, Fixture> = {
   'POST /payments': { create: upi },
-  'GET /payments': { list: 'payments', filters: { order_id: 'orders' } },
+  'GET /payments': {
+    list: 'payments',
+    filters: { order_id: 'orders', payment_link_id: 'payment_links' },
+  },
   'GET /payments/:id': { of: 'payments' },
   'POST /payments/:id/capture': { of: 'payments', body: { amount: 1 } },
   'POST /payments/:id/cancel': { of: 'payments' },
@@ -65,6 +69,12 @@ const fixtures: Record<string, Fixture> = {
   'POST /invoices': { create: { amount: 50_000, currency: 'INR' } },
   'GET /invoices': { list: 'invoices', filters: { number: 'number' } },
   'GET /invoices/:id': { of: 'invoices' },
+  'POST /orders/:id/fulfill': { of: 'orders' },
+  'POST /orders/:id/cancel': { of: 'orders' },
+  'POST /payment_links': { create: { amount: 50_000, currency: 'INR' } },
+  'GET /payment_links': { list: 'payment_links' },
+  'GET /payment_links/:id': { of: 'payment_links' },
+  'POST /payment_links/:id/cancel': { of: 'payment_links' },
   'GET /events': { list: 'events' },
   'GET /events/:id': { of: 'events' },
   'POST /webhook_endpoints': { create: { url } },
@@ -114,6 +124,9 @@ async function fill(merchant: Merchant, reference: string, number: number): Prom
   await call('POST', `${root}/payments`, upi)
   for (const one of [number - 1, number])
     await call('POST', `${root}/invoices`, { amount: 50_000, currency: 'INR', number: one })
+  await call('POST', `${root}/payment_links`, { amount: 50_000, currency: 'INR' })
+  const link = (await call('POST', `${root}/payment_links`, { amount: 1, currency: 'INR' })).body
+  await call('POST', `/pay/${link.id}`, { method: 'upi', vpa: 'test@upi' })
   const paid = await call('POST', `${root}/payments`, { ...upi, order_id: body.id })
   await succeed(db, paid.body.id)
   for (const amount of [1_000, 2_000]) {
@@ -185,9 +198,8 @@ test.each(lists)(
       const query = `${path}?${name}=${owned[of]}`
       expect(idsOf(await owner('GET', query))).not.toEqual([])
       const { status, body } = await stranger('GET', query)
-      expect(status === 400 ? body.error.param : idsOf({ body })).toEqual(
-        name === 'order_id' || name === 'payment_id' ? name : [],
-      )
+      const isRefused = ['order_id', 'payment_id', 'payment_link_id'].includes(name)
+      expect(status === 400 ? body.error.param : idsOf({ body })).toEqual(isRefused ? name : [])
     }
   },
 )

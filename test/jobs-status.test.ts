@@ -27,6 +27,8 @@ const nothing = {
       processPayment: none,
       processRefund: none,
       processPayout: none,
+      orderSaga: none,
+      paymentLinkLifecycle: none,
       applyInboundEvent: none,
       publishEvent: none,
       deliverWebhook: none,
@@ -41,23 +43,27 @@ test("it counts the merchant's workflows by type, and deliveries, and nobody els
   const stranger = (await testShop(db, options)).call
   expect((await call('GET', path)).body).toStrictEqual(nothing)
 
-  const hook = { url: endpoint.url, event_types: ['order.created'], retry_schedule: [] }
+  const hook = { url: endpoint.url, event_types: ['account.updated'], retry_schedule: [] }
   await call('POST', '/api/v1/webhook_endpoints', hook)
   await call('POST', '/api/v1/payments', upi) // without a worker they stay as they are
   await call('POST', '/api/v1/payments', upi)
-  await call('POST', '/api/v1/orders', { amount: 1, currency: 'INR' })
+  const { body: order } = await call('POST', '/api/v1/orders', { amount: 1, currency: 'INR' })
+  const { body: link } = await call('POST', '/api/v1/payment_links', { amount: 1, currency: 'INR' })
+  await call('PATCH', '/api/v1/account', { name: 'Renamed' })
   const running = await until(async () => {
     const { body } = await call('GET', path)
-    return body.workflows.running === 3 && body
+    return body.workflows.running === 5 && body
   }, 'the workflows to be seen')
   expect(running).toStrictEqual({
     object: 'jobs_status',
     workflows: {
-      running: 3,
+      running: 5,
       failed: 0,
       by_type: {
         ...nothing.workflows.by_type,
         processPayment: { running: 2, failed: 0 },
+        orderSaga: { running: 1, failed: 0 },
+        paymentLinkLifecycle: { running: 1, failed: 0 },
         publishEvent: { running: 1, failed: 0 },
       },
     },
@@ -66,12 +72,14 @@ test("it counts the merchant's workflows by type, and deliveries, and nobody els
   expect((await stranger('GET', path)).body).toStrictEqual(nothing)
 
   endpoint.answer = async () => ({ status: 500 })
-  const failed = await temporal.withActivities(testActivities(db), () =>
-    until(async () => {
+  const failed = await temporal.withActivities(testActivities(db), async () => {
+    for (const each of [`orders/${order.id}`, `payment_links/${link.id}`])
+      expect((await call('POST', `/api/v1/${each}/cancel`)).status).toBe(200)
+    return until(async () => {
       const { body } = await call('GET', path)
       return body.workflows.running === 0 && body.workflows.failed === 1 && body
-    }, 'the delivery to fail'),
-  )
+    }, 'the delivery to fail')
+  })
   expect(failed.workflows.by_type).toEqual({
     ...nothing.workflows.by_type,
     deliverWebhook: { running: 0, failed: 1 },

@@ -10,6 +10,7 @@ const url = 'https://shop.example/hooks'
 
 const kinds = [
   'orders',
+  'payment_links',
   'payments',
   'invoices',
   'events',
@@ -28,6 +29,7 @@ type List = { object: string; data: Item[]; has_more: boolean }
 let call: Awaited<ReturnType<typeof testShop>>['call']
 const made: Record<Kind, string[]> = {
   orders: [],
+  payment_links: [],
   payments: [],
   invoices: [],
   events: [],
@@ -69,6 +71,7 @@ beforeAll(async () => {
   for (let n = 0; n < COUNT; n++)
     made.orders.push(await post('orders', { ...order, reference: `R-${n}` }))
   for (let n = 0; n < COUNT; n++) made.invoices.push(await post('invoices', order))
+  for (let n = 0; n < COUNT; n++) made.payment_links.push(await post('payment_links', order))
   for (let n = 0; n < COUNT; n++) made.payments.push(await post('payments', upi))
   for (let n = 1; n < COUNT; n++) await post('api_keys', {}) // one is there
   const [paid = ''] = made.payments
@@ -208,6 +211,32 @@ describe('filters', () => {
     expect(await query(`order_id=${orderReference}`)).toEqual([third])
     const unknown = await shop.call('GET', '/api/v1/payments?order_id=ord_404')
     expectRefusal(unknown, 400, 'invalid_request', 'order_id')
+  })
+
+  test('payments by their payment link', async () => {
+    const shop = await testShop(db)
+    const { body: link } = await shop.call('POST', '/api/v1/payment_links', order)
+    const { body: other } = await shop.call('POST', '/api/v1/payment_links', order)
+    const source = { method: 'upi', vpa: 'test@upi' }
+    const pay = async () => (await shop.call('POST', `/pay/${link.id}`, source)).body.id
+    const first = await pay()
+    await fail(db, first)
+    const second = await pay()
+    await shop.call('POST', '/api/v1/payments', upi)
+    const query = async (text: string) =>
+      (await shop.call('GET', `/api/v1/payments?${text}`)).body.data.map(({ id }: Item) => id)
+    expect(await query(`payment_link_id=${link.id}`)).toEqual([second, first])
+    expect(await query(`payment_link_id=${link.id}&status=failed`)).toEqual([first])
+    expect(await query(`payment_link_id=${other.id}`)).toEqual([])
+    const unknown = await shop.call('GET', '/api/v1/payments?payment_link_id=plink_404')
+    expectRefusal(unknown, 400, 'invalid_request', 'payment_link_id')
+  })
+
+  test('payment links by status', async () => {
+    expect((await list('payment_links', '?status=active')).data).toHaveLength(COUNT)
+    expect((await list('payment_links', '?status=paid')).data).toEqual([])
+    const bad = await call('GET', '/api/v1/payment_links?status=open')
+    expectRefusal(bad, 400, 'invalid_request', 'status')
   })
 
   test('orders by status and by reference', async () => {

@@ -41,7 +41,7 @@ test('the logs of both processes tell what happened to whom, and nothing that is
   await makeTrouble('payments', `new.description = 'trouble'`, words)
   await makeTrouble('sandbox_charges', `new.source = 'stuck@upi'`, words)
 
-  const settings = { LOG_LEVEL: 'debug', NODE_ENV: 'production' }
+  const settings = { LOG_LEVEL: 'debug', NODE_ENV: 'production', PUBLIC_URL: 'https://pay.example' }
   const allowed = { WEBHOOK_ALLOW_HTTP: '', WEBHOOK_ALLOW_PRIVATE_NETWORKS: '' }
   const [api, worker] = [
     await start('api', { ...settings, ...allowed }),

@@ -65,15 +65,21 @@ test('it is OpenAPI 3.1: every reference resolves, and null is a type', () => {
   }
 })
 
+/** What needs no key: the payers of a payment link have none. */
+const isPublic = (route: string) => !route.includes(' /api/v1/')
+
 test('every operation has a name of its own, words, a tag that is explained, and both logins', () => {
   const names = operations.map(({ operation }) => operation.operationId)
   expect(new Set(names).size).toBe(names.length)
   const explained = document.tags.map(({ name }: { name: string }) => name)
-  for (const { operation } of operations) {
+  const logins = [{ bearer: [] }, { apiKey: [], apiSecret: [] }]
+  for (const { route, operation } of operations) {
     expect(operation.summary).toMatch(/^[A-Z][\w ]+$/)
     expect(explained).toEqual(expect.arrayContaining(operation.tags))
-    expect(operation.security).toEqual([{ bearer: [] }, { apiKey: [], apiSecret: [] }])
+    expect(operation.security).toEqual(isPublic(route) ? [] : logins)
   }
+  const open = operations.map(({ route }) => route).filter(isPublic)
+  expect(open).toEqual(['GET /pay/:id', 'POST /pay/:id'])
   const used = new Set(operations.flatMap(({ operation }) => operation.tags))
   expect([...used].sort()).toEqual([...explained].sort())
 })
@@ -91,14 +97,20 @@ function codesAt(operation: Json, status: number | string): string[] {
   return Object.keys(operation.responses[status]?.content['application/json'].examples ?? {})
 }
 
-const anywhere = [400, 401, 403, 429, 500, 503]
+const logins = [401, 403]
+const anywhere = [400, ...logins, 429, 500, 503]
 
 test('every operation names the errors it can answer with, by status', () => {
   for (const { route, method, operation } of operations) {
     const statuses = Object.keys(operation.responses).map(Number)
     const takesBody = method === 'get' ? [] : [413, 415]
-    const needs = [...anywhere, ...takesBody, ...(route.includes(':') ? [404] : [])]
+    const needs = [
+      ...(isPublic(route) ? anywhere.filter((status) => !logins.includes(status)) : anywhere),
+      ...takesBody,
+      ...(route.includes(':') ? [404] : []),
+    ]
     expect(statuses).toEqual(expect.arrayContaining(needs))
+    if (isPublic(route)) for (const status of logins) expect(statuses).not.toContain(status)
     expect(operation.responses).not.toHaveProperty('default')
     for (const status of statuses.filter((each) => each >= 400)) {
       const codes = codesAt(operation, status) as ErrorCode[]
@@ -151,11 +163,12 @@ test('the headers that come with an answer are named', () => {
 test('the examples of bodies can be sent as they are', async () => {
   const { call, topUp } = await testTill(db)
   await topUp(100_000)
+  const { body: link } = await call('POST', '/api/v1/payment_links', { amount: 1, currency: 'INR' })
   const sent = []
   for (const { route, operation } of operations) {
     const schema = operation.requestBody?.content['application/json'].schema
-    if (!schema || route.includes(':')) continue
-    const [method = '', path = ''] = route.split(' ')
+    const [method = '', path = ''] = route.replace('/pay/:id', `/pay/${link.id}`).split(' ')
+    if (!schema || path.includes(':')) continue
     const answer = await call(method, path, exampleOf(resolved(schema)))
     sent.push([route, answer.status])
   }
@@ -181,6 +194,13 @@ test('answers are as the document says, whether good or bad', async () => {
   }
   await create('webhook_endpoints', { url: 'https://shop.example/hooks', retry_schedule: [1] })
   await create('orders', { amount: 100, currency: 'INR', metadata: { a: 'b' } })
+  await create('payment_links', { amount: 100, currency: 'INR', metadata: { a: 'b' } })
+  const link = made.payment_links ?? ''
+  for (const pay of [{ method: 'upi', vpa: 'a@upi' }, {}]) {
+    const { status, body } = await call('POST', `/pay/${link}`, pay)
+    const operation = operations.find(({ route }) => route === 'POST /pay/:id')?.operation
+    expect([status, problemOf(operation, status, body)]).toEqual([pay.vpa ? 200 : 400, null])
+  }
   await create('payments', upi)
   await create('invoices', { amount: 100, currency: 'INR' })
   await create('api_keys', { name: 'Second' })
@@ -195,7 +215,7 @@ test('answers are as the document says, whether good or bad', async () => {
   const gets = operations.filter(({ method, route }) => method === 'get' && !route.includes('jobs'))
   for (const { route, operation } of gets) {
     const path = route.replace('GET ', '')
-    const kind = path.split('/')[3] ?? ''
+    const kind = isPublic(route) ? 'payment_links' : (path.split('/')[3] ?? '')
     for (const id of path.includes(':id') ? [made[kind], 'x_404'] : ['']) {
       const { status, body } = await call('GET', path.replace(':id', id ?? ''))
       expect([route, status]).toEqual([route, id === 'x_404' ? 404 : 200])

@@ -175,9 +175,12 @@ test('while Temporal is down events that come in are taken, and afterwards all a
   await until(async () => (await bank.call('GET', '/ready')).body.temporal === 'ok', 'Temporal')
   await sweepNow()
   const isApplied = ({ status }: { status: string }) => status === 'applied'
-  await until(async () => (await bank.inboxOf()).every(isApplied), 'all events to be applied')
+  const applied = async () => (await bank.inboxOf()).filter(isApplied).length
+  // In parts, each with its own patience: it takes long on a busy machine.
+  for (let part = EVENTS / 5; part <= EVENTS; part += EVENTS / 10)
+    await until(async () => (await applied()) >= part, `${part} events to be applied`)
   const paid = { status: 'paid', amount_paid: EVENTS * 10, amount_overpaid: 5 }
   expect(await bank.invoice(id)).toEqual(paid)
   const told = await bank.told(id)
   expect([told.length, told.filter((type) => type === 'invoice.paid').length]).toEqual([EVENTS, 1])
-}, 120_000)
+}, 240_000)

@@ -70,6 +70,8 @@ function envOf(name: Ours): NodeJS.ProcessEnv {
 
 function place(value: string): string {
   if (value === 'temporal:7233') return temporal.address
+  const [, byDefault] = /^\$\{\w+:-(.*)\}$/.exec(value) ?? []
+  if (byDefault) return byDefault
   return value.replace('/run/secrets', join(folder, 'secrets'))
 }
 

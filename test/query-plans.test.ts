@@ -1,12 +1,15 @@
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
-import { type Db, schema } from '../db/client.ts'
+import { type Db, schema, type Tx } from '../db/client.ts'
 import { answerCommand } from '../db/commands.ts'
 import { releaseKey } from '../db/idempotency.ts'
+import { findLastPaymentOf, findPaymentOf } from '../db/payments.ts'
+import { dropEvents, dropKeys, oldestEvent } from '../db/prune.ts'
 import { commands } from '../db/schema.ts'
 import { findTakenUp, sweptKinds, takeStranded } from '../db/sweep.ts'
 import { testDb } from './db.ts'
 import { upi } from './http.ts'
+import { asDb } from './pruning.ts'
 import { testTill } from './till.ts'
 
 const db = testDb()
@@ -20,7 +23,10 @@ const logger = { logQuery: (text: string, params: unknown[]) => logged.push({ te
 const watched: Db = drizzle({ client: db.$client, schema, casing: 'snake_case', logger })
 
 let call: Awaited<ReturnType<typeof testTill>>['call']
-const ids = { endpoint: '', event: '', payment: '', order: '', paid: '', refund: '', topup: '' }
+const ids = {
+  ...{ endpoint: '', event: '', payment: '', order: '', link: '', ofOrder: '', ofLink: '' },
+  ...{ paid: '', refund: '', topup: '' },
+}
 
 /** Copies a row of a merchant's many times, each a second older than the last, past any trigger. */
 async function copy(table: string, id: string, changes: string) {
@@ -49,11 +55,6 @@ beforeAll(async () => {
   const invoice = await post('invoices', { amount: 50_000, currency: 'INR' })
   const half = (one: string, other: string) => `case when n % 2 = 0 then ${one} else ${other} end`
   const status = (one: string, other: string) => `'status', ${half(`'${one}'`, `'${other}'`)}`
-  await copy(
-    'orders',
-    ids.order,
-    `'reference', null, 'payment_id', 'x', ${status('created', 'paid')}`,
-  )
   const owed = `'number', n + 1, 'amount_paid', ${half('0', '50000')}`
   await copy('invoices', invoice, `${status('sent', 'paid')}, ${owed}`)
   const told = { event_id: 'bank', invoice_id: 1, amount: 1 }
@@ -61,8 +62,22 @@ beforeAll(async () => {
   const applied = `'applied_at', ${half('null', 'row.created_at')}, 'next_sweep_at', null`
   const bank = `'event_id', row.event_id || n, 'invoice_id', row.invoice_id || n + 1`
   await copy('inbound_events', kept, `${status('pending', 'applied')}, ${applied}, ${bank}`)
+  const swept = `'next_sweep_at', ${half('null', 'row.next_sweep_at')}`
+  const reason = `'cancellation_reason', ${half('null', "'requested'")}`
+  await copy('orders', ids.order, `${status('created', 'canceled')}, ${reason}, ${swept}`)
+  ids.link = await post('payment_links', { amount: 50_000, currency: 'INR' })
+  await copy('payment_links', ids.link, `${status('active', 'expired')}, ${swept}`)
   const captured = `'amount_captured', ${half('0', '50000')}, 'next_sweep_at', null`
   await copy('payments', ids.payment, `${status('pending', 'succeeded')}, ${captured}`)
+  const { body: ofLink } = await call('POST', `/pay/${ids.link}`, { method: 'upi', vpa: 'a@upi' })
+  ids.ofLink = ofLink.id
+  ids.ofOrder = await post('payments', { ...upi, order_id: ids.order })
+  // Of each one's payments so many have failed; those of other orders and links stand for the rest.
+  const failed = `'status', 'failed', 'failure_code', 'expired', 'next_sweep_at', null`
+  const another = (column: string) =>
+    `'${column}', row.${column} || ${half("''", 'n::text')}, ${failed}`
+  await copy('payments', ids.ofLink, another('payment_link_id'))
+  await copy('payments', ids.ofOrder, another('order_id'))
   const type = `'type', ${half(`'payment.created'`, `'order.paid'`)}`
   await copy('events', ids.event, `${type}, 'resource_id', 'x' || n`)
   await copy('webhook_endpoints', ids.endpoint, status('enabled', 'disabled'))
@@ -127,6 +142,10 @@ const lists: [path: string, index: string][] = [
   ['orders?status=created', 'orders_status_idx'],
   ['invoices', 'invoices_list_idx'],
   ['invoices?status=sent', 'invoices_status_idx'],
+  ['payments?payment_link_id=:link', 'payments_link_idx'],
+  ['payments?order_id=:order', 'payments_order_idx'],
+  ['payment_links', 'payment_links_list_idx'],
+  ['payment_links?status=active', 'payment_links_status_idx'],
   ['events', 'events_list_idx'],
   ['events?type=payment.created', 'events_type_idx'],
   ['webhook_deliveries', 'webhook_deliveries_list_idx'],
@@ -145,7 +164,10 @@ const lists: [path: string, index: string][] = [
 
 test.each(lists)('the list %s is read in the order of %s', async (path, index) => {
   const plans = await plansOf(async () => {
-    const real = path.replace(':endpoint', ids.endpoint).replace(':paid', ids.paid)
+    const real = path.replace(
+      /:(endpoint|paid|order|link)/,
+      (_, name: keyof typeof ids) => ids[name],
+    )
     const { status } = await call('GET', `/api/v1/${real}`)
     expect(status).toBe(200)
   }, /order by .* desc/)
@@ -165,8 +187,8 @@ test.each([
 test('what the sweep looks for is found by its index, in its order', async () => {
   const longAfter = new Date(Date.now() + 3_600_000)
   const plans = await plansOf(() => takeStranded(watched, longAfter, 100), /^\s*with due/)
-  const tables = ['commands', 'payments', 'refunds', 'payouts']
-  tables.push('inbound_events', 'webhook_deliveries')
+  const lifecycles = ['payments', 'refunds', 'payouts', 'inbound_events', 'orders', 'payment_links']
+  const tables = ['commands', ...lifecycles, 'webhook_deliveries']
   expect(plans).toHaveLength(tables.length)
   for (const [n, table] of tables.entries()) expectIndex([plans[n] ?? []], `${table}_sweep_idx`)
 })
@@ -192,6 +214,7 @@ test('the open command of a resource, and the key of a request, are found by the
 })
 
 const tables: Partial<Record<(typeof sweptKinds)[number], string>> = {
+  paymentLinks: 'payment_links',
   inboundEvents: 'inbound_events',
   deliveries: 'webhook_deliveries',
 }
@@ -204,6 +227,31 @@ test.each(sweptKinds)(
     expectIndex(plans, `${tables[kind] ?? kind}_open_idx`)
   },
 )
+
+test('the payment of an order or a link is found by the indexes of both', async () => {
+  for (const [payable, payment] of [
+    [ids.order, ids.ofOrder],
+    [ids.link, ids.ofLink],
+  ] as const) {
+    const finding = async () => expect((await findPaymentOf(watched, payable))?.id).toBe(payment)
+    const plans = await plansOf(finding, /^select .* from "payments"/)
+    expectIndex(plans, 'payments_open_order_key')
+    expectIndex(plans, 'payments_open_link_key')
+  }
+})
+
+test('the last payment of a link is the first one in its index', async () => {
+  const finding = async () =>
+    expect((await findLastPaymentOf(watched, ids.link))?.id).toBe(ids.ofLink)
+  expectIndex(await plansOf(finding, /^select .* from "payments"/), 'payments_link_idx')
+})
+
+test('an order and a link are locked by their key', async () => {
+  const cancel = (path: string) => () => call('POST', `/api/v1/${path}/cancel`)
+  const locking = /^select .* for no key update/
+  expectIndex(await plansOf(cancel(`orders/${ids.order}`), locking), 'orders_pkey')
+  expectIndex(await plansOf(cancel(`payment_links/${ids.link}`), locking), 'payment_links_pkey')
+})
 
 test('what was booked of one source is found by its index, and so is how', async () => {
   const query = `/api/v1/balance_transactions?source=${ids.refund}`
@@ -236,4 +284,59 @@ test('an invoice is found by its number, and an event that comes again by its id
   ]
   expect(found).toHaveLength(indexes.length)
   for (const [n, index] of indexes.entries()) expectIndex([found[n] ?? []], index)
+})
+
+describe('What is pruned', () => {
+  const batch = { before: new Date(), after: oldestEvent, limit: 100 }
+  const tables = ['events', 'webhook_deliveries', 'webhook_attempts']
+
+  beforeAll(async () => {
+    await db.execute(sql`update webhook_deliveries set created_at = created_at - interval '1 day'`)
+    await db.execute(sql`update webhook_deliveries set updated_at = created_at`)
+    await db.execute(sql`insert into webhook_attempts (id, delivery_id, run_id, attempt, url,
+        request_headers, body_sha256, created_at)
+      select 'att_' || id, id, 'run', 1, '', '{}', '', created_at from webhook_deliveries`)
+    await db.execute(sql`analyze`)
+  })
+
+  test('is found by its indexes', async () => {
+    const dropping = () => dropEvents(watched, batch)
+    const used = async (like: RegExp) => {
+      const nodes = (await plansOf(dropping, like)).flat()
+      expect(nodes.map((node) => node['Node Type'])).not.toContain('Seq Scan')
+      return new Set(nodes.map((node) => node['Index Name']))
+    }
+    expect(await used(/^\s*select id, created_at::text/)).toContain('events_created_idx')
+    expect(await used(/^\s*select distinct event_id/)).toContain('webhook_deliveries_event_idx')
+    const ofAttempts = await used(/^delete from "webhook_attempts"/)
+    expect(ofAttempts).toContain('webhook_attempts_delivery_idx')
+    expect(ofAttempts).toContain('webhook_deliveries_event_idx')
+    const ofDeliveries = await used(/^delete from "webhook_deliveries"/)
+    expect(ofDeliveries).toContain('webhook_deliveries_event_idx')
+    expect(await used(/^delete from "events"/)).toContain('events_pkey')
+  })
+
+  test('and so are the keys, in their order', async () => {
+    const plans = await plansOf(() => dropKeys(watched, new Date(), 100), /with expired as/)
+    expectIndex(plans, 'idempotency_keys_created_idx')
+    expectIndex(plans, 'idempotency_keys_merchant_id_method_path_key_pk')
+  })
+
+  test('and so is what could still refer to it', async () => {
+    // A transaction knows what it has scanned, the checks of its foreign keys included.
+    const scans = async (tx: Tx) => {
+      const { rows } = await tx.execute<{ name: string; count: number }>(sql`
+        select relname as name, seq_scan::int as count from pg_stat_xact_user_tables
+        where relname in ${tables} order by 1`)
+      return rows
+    }
+    await db.transaction(async (tx) => {
+      await tx.execute(sql`set local enable_seqscan = off`)
+      const before = await scans(tx)
+      expect(before).toHaveLength(tables.length)
+      const dropped = await dropEvents(asDb(tx), { ...batch, limit: 500 })
+      expect(Math.min(dropped.events, dropped.deliveries, dropped.attempts)).toBeGreaterThan(10)
+      expect(await scans(tx)).toEqual(before)
+    })
+  })
 })

@@ -18,6 +18,7 @@ export function testActivities(db: Db, { providers, ...overrides }: Overrides = 
     log: silent,
     providers: providers ?? testProviders(db, deps.now),
     feeBps: 0,
+    eventRetentionDays: 90,
   })
 }
 

@@ -57,6 +57,7 @@ const activities = createActivities({
     now,
   }),
   feeBps: config.FEE_BPS,
+  eventRetentionDays: config.EVENT_RETENTION_DAYS,
   cipher: createCipher(config.REMIT_ENCRYPTION_KEY),
   post,
   now,

@@ -21,6 +21,12 @@ const schedules = [
     timeout: '35 minutes',
     summary: 'Find open rows whose workflow is gone',
   },
+  {
+    id: 'prune',
+    every: '1 hour',
+    timeout: '55 minutes',
+    summary: 'Drop expired idempotency keys and old events',
+  },
 ] as const
 
 /**

@@ -18,13 +18,17 @@ export function openOrderInbox() {
     openInbox<OrderStage, OrderStatus, never>('awaiting_payment', 'created'),
     {
       command: null as OrderCommand['kind'] | null,
-      answered: 0, // how many commands have come to nothing: the order could not take them
+      asked: 0, // how many commands have come
+      refused: 0, // up to which of them none is under way that the order could not take
       paymentId: null as string | null,
       isResolved: false,
-      /** The order could not take it. What overtook it meanwhile stays. */
-      refuse(): void {
-        if (inbox.command === 'fulfill') inbox.command = null
-        inbox.answered++
+      /** What comes from now on is another command. Returns how to say that this one can't be taken. */
+      take(): () => void {
+        const { asked } = inbox
+        inbox.command = null
+        return () => {
+          inbox.refused = asked
+        }
       },
     },
   )
@@ -55,9 +59,9 @@ export function openOrderInbox() {
 
   /** A cancel overtakes. Once the order has ended, or could not take it, there is an answer. */
   async function obey(kind: OrderCommand['kind']): Promise<OrderStatus> {
-    const asked = inbox.answered
+    const number = ++inbox.asked
     ask(kind)
-    const hasAnswer = () => isOver(inbox.state.status) || inbox.answered > asked
+    const hasAnswer = () => isOver(inbox.state.status) || inbox.refused >= number
     await CancellationScope.nonCancellable(() => condition(hasAnswer))
     return inbox.state.status
   }

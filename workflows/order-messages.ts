@@ -5,7 +5,7 @@ import type { OrderStatus } from '../core/order.ts'
 export const fulfill = defineUpdate<OrderStatus>('fulfill')
 export const cancelOrder = defineUpdate<OrderStatus>('cancel')
 
-/** An operator has seen to the refund in another way, after the provider's own had failed. */
+/** An operator has given back in another way what the provider's refund could not. */
 export const resolveOrder = defineUpdate<OrderStatus>('resolve')
 
 export type OrderStage =

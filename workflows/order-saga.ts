@@ -103,9 +103,10 @@ async function decide(
 ): Promise<OrderRecorded | null> {
   if (inbox.command === 'fulfill') {
     inbox.enter('fulfilling', '**Fulfilled**, the merchant says.')
+    const refuse = inbox.take()
     const order = await fulfill(id)
     if (order.status === 'fulfilled' || order.status === 'canceled') return order
-    inbox.refuse() // it is not paid
+    refuse() // it is not paid
     return null
   }
   if (inbox.command === 'cancel') return cancel(id, 'requested')
@@ -124,7 +125,7 @@ async function cancelPayment({ id, inbox }: Order): Promise<string> {
  * Until all of it has gone back. A refund that fails is made anew, an hour later and then less and less
  * often, until it succeeds or an operator says that the payer has the money.
  */
-async function refund({ id, inbox }: Order): Promise<string> {
+async function refund({ id, inbox, announce }: Order): Promise<string> {
   const given: string[] = []
   for (let failures = 0; ; ) {
     const made = await giveBack(id)
@@ -138,13 +139,13 @@ async function refund({ id, inbox }: Order): Promise<string> {
     }
     await retryLater(inbox, made, failures++)
     if (!inbox.isResolved) continue
-    await endCompensation(id)
-    return `${describeRefund(made)} failed, and an operator has seen to it`
+    announce(await recordManualRefund(id))
+    inbox.isResolved = false
+    given.push('an operator has given back the rest')
   }
 }
 
 async function retryLater(inbox: OrderInbox, made: RefundUnderWay, failures: number) {
-  await flag(made.paymentId)
   const waitMs = Math.min(HOUR_MS * 2 ** Math.min(failures, 10), REFUND_RETRY_MAX_MS)
   inbox.enter(
     'refund_failed',
@@ -152,6 +153,9 @@ async function retryLater(inbox: OrderInbox, made: RefundUnderWay, failures: num
   )
   inbox.rearm()
   await ask(inbox.waiting, () => sleep(waitMs, { summary: 'Make the refund anew' }))
+  // Whoever resolves it while the next one is being made would have the money go back twice.
+  if (!inbox.isResolved)
+    inbox.enter('compensating', '**Compensating**: the refund that failed is made anew.')
 }
 
 function describeRefund({ id, amount, currency }: RefundUnderWay): string {
@@ -184,11 +188,8 @@ const giveBack = (id: string) =>
   activities.refundOrder.executeWithOptions({ summary: 'Undo: refund what was paid' }, [id])
 const awaitRefundEnd = ({ id }: RefundUnderWay) =>
   activities.awaitRefundEnd.executeWithOptions({ summary: `Wait until ${id} has ended` }, [id])
-const flag = (paymentId: string) =>
-  activities.flagPayment.executeWithOptions({ summary: 'Mark the payment for an operator' }, [
-    paymentId,
-  ])
-const endCompensation = (id: string) =>
-  activities.endCompensation.executeWithOptions({ summary: 'Record: an operator has seen to it' }, [
-    id,
-  ])
+const recordManualRefund = (id: string) =>
+  activities.recordManualRefund.executeWithOptions(
+    { summary: 'Record: an operator has given the rest back' },
+    [id],
+  )

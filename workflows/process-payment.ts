@@ -2,6 +2,7 @@ import {
   CancellationScope,
   condition,
   getExternalWorkflowHandle,
+  patched,
   proxyActivities,
   sleep,
 } from '@temporalio/workflow'
@@ -53,7 +54,9 @@ export async function processPayment(
     async (announce) => {
       const settled = await untilSettled({ id: paymentId, inbox, announce })
       if (settled.refund) await startRefund(settled.refund)
-      if (settled.payable) await tellPayable(paymentId, settled.payable, settled)
+      if (!settled.payable) return settled
+      announce(settled.deliveries) // these don't wait for it
+      if (patched('tell-payable')) await tellPayable(paymentId, settled.payable, settled)
       return settled
     },
     describeEnd,

@@ -1,3 +1,6 @@
+-- All at once and payments first, as everybody locks them: who runs meanwhile waits, and nobody in a circle.
+SET LOCAL lock_timeout = '10s';--> statement-breakpoint
+LOCK TABLE "payments", "orders", "commands", "webhook_deliveries", "events" IN ACCESS EXCLUSIVE MODE;--> statement-breakpoint
 CREATE TABLE "payment_links" (
 	"id" text PRIMARY KEY NOT NULL,
 	"merchant_id" text NOT NULL,
@@ -63,9 +66,11 @@ ALTER TABLE "orders" ADD COLUMN "payment_id" text;--> statement-breakpoint
 ALTER TABLE "orders" ADD COLUMN "cancellation_reason" text;--> statement-breakpoint
 ALTER TABLE "orders" ADD COLUMN "is_compensating" boolean DEFAULT false NOT NULL;--> statement-breakpoint
 ALTER TABLE "orders" ADD COLUMN "next_sweep_at" timestamp with time zone;--> statement-breakpoint
--- Orders that are there had no deadline and no workflow: the week begins now, and the sweep starts them.
+-- Orders that are there had no deadline, no workflow, and no way to be fulfilled. Those that are paid count
+-- as fulfilled: nobody must be refunded for what was sent long ago. For the others the week begins now.
 UPDATE "orders" SET "fulfil_by" = now() + interval '7 days',
-	"next_sweep_at" = CASE WHEN "status" IN ('created', 'paid') THEN now() END,
+	"next_sweep_at" = CASE WHEN "status" = 'created' THEN now() END,
+	"status" = CASE WHEN "status" = 'paid' THEN 'fulfilled' ELSE "status" END,
 	"payment_id" = (SELECT "id" FROM "payments" WHERE "order_id" = "orders"."id" AND "status" = 'succeeded');--> statement-breakpoint
 ALTER TABLE "orders" ALTER COLUMN "fulfil_by" SET NOT NULL;--> statement-breakpoint
 ALTER TABLE "payments" ADD COLUMN "payment_link_id" text;--> statement-breakpoint
