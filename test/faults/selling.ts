@@ -46,7 +46,7 @@ export const sell: Operation = async (client, n) => {
   const isManual = random() < 0.2
   const reference = random() < 0.5 ? { reference: `order ${n}` } : {}
   // What is stuck would be so for ever.
-  const isShort = random() < 0.5 || paid.flat().includes('stuck@upi')
+  const isShort = random() < 0.35 || paid.flat().includes('stuck@upi')
   const id = await client.make('/api/v1/orders', () => {
     const end = isShort ? { fulfil_by: soon(random) } : {}
     return { amount, currency: 'INR', ...reference, ...end }
