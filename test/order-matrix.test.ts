@@ -183,7 +183,7 @@ beforeAll(() => {
       await run(one).then(turn?.resolve, turn?.reject)
     }
   }
-  for (let i = 0; i < AT_ONCE; i++) work()
+  for (let i = 0; i < AT_ONCE; i++) void work()
 })
 
 function withResolvers() {
