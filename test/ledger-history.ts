@@ -43,20 +43,25 @@ const steps = {
   order: fc.record({ do: fc.constant('order' as const), merchant, currency, amount }),
   payOrder: fc.record({ do: fc.constant('payOrder' as const), which }),
   fulfill: fc.record({ do: fc.constant('fulfill' as const), which }),
-  askCancel: fc.record({ do: fc.constant('askCancel' as const), which }),
+  ask: fc.record({
+    do: fc.constant('ask' as const),
+    which,
+    kind: fc.constantFrom('fulfill' as const, 'cancel' as const),
+  }),
   cancel: fc.record({
     do: fc.constant('cancel' as const),
     which,
     reason: fc.constantFrom(...orderCancellationReasons),
   }),
   undo: fc.record({ do: fc.constant('undo' as const), which }),
+  undoByHand: fc.record({ do: fc.constant('undoByHand' as const), which }),
 }
 type Name = keyof typeof steps
 
 /** How often each of them comes, beside the others. */
 const ofMoney = { pay: 3, topup: 1, authorize: 1, settlePayment: 5, refund: 4, settleRefund: 5 }
 const ofPayouts = { payout: 3, startPayout: 1, settlePayout: 4 }
-const ofOrders = { order: 2, payOrder: 4, fulfill: 1, askCancel: 1, cancel: 2, undo: 4 }
+const ofOrders = { order: 2, payOrder: 4, ask: 2, fulfill: 1, cancel: 2, undo: 4, undoByHand: 1 }
 const allKinds: Partial<Record<Name, number>> = { ...ofMoney, ...ofPayouts, ...ofOrders }
 const mostlyOrders: Partial<Record<Name, number>> = {
   ...ofOrders,
@@ -89,15 +94,7 @@ export const history = fc.record({
 })
 export type Turn = ReturnType<typeof turnOf> extends fc.Arbitrary<infer T> ? T : never
 
-const requests: Step['do'][] = [
-  'pay',
-  'topup',
-  'refund',
-  'payout',
-  'order',
-  'payOrder',
-  'askCancel',
-]
+const requests: Step['do'][] = ['pay', 'topup', 'refund', 'payout', 'order', 'payOrder', 'ask']
 
 /** The activities of a turn that are at once, and those that come after. A request is made once. */
 export function opsOf(turn: Turn, state: State, n: number): { atOnce: Op[]; after: Op[] } {
@@ -139,9 +136,12 @@ function resolve(step: Step, state: State, name: string) {
       return order ? { do: step.do, name, order } : null
     }
     case 'fulfill':
-    case 'askCancel': {
+    case 'ask': {
       const [order] = pick(orders, step.which, ({ status }) => status === 'paid') ?? []
-      return order ? { do: step.do, name: order } : null
+      if (!order) return null
+      return step.do === 'ask'
+        ? { do: step.do, name: order, kind: step.kind }
+        : { do: step.do, name: order }
     }
     case 'cancel': {
       const isBegun = ([name, { status }]: [string, State['orders'][string]]) =>
@@ -151,7 +151,8 @@ function resolve(step: Step, state: State, name: string) {
       const [order] = pick(begun, step.which, isPaid) ?? []
       return order ? { do: step.do, name: order, reason: step.reason } : null
     }
-    case 'undo': {
+    case 'undo':
+    case 'undoByHand': {
       const canceled = Object.entries(orders).filter(([, { status }]) => status === 'canceled')
       const all = Object.fromEntries(canceled)
       const [order] = pick(all, step.which, ({ isCompensating }) => isCompensating) ?? []

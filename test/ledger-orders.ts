@@ -1,91 +1,127 @@
-import { fault, type OrderOp, ownerOf, type State, takeOrOwe, undoneBy } from './ledger-state.ts'
+import { type OrderCommand, orderCommandDoneBy } from '../core/command.ts'
+import type { OrderStatus } from '../core/order.ts'
+import {
+  fault,
+  type OrderOp,
+  ownerOf,
+  release,
+  type State,
+  takeOrOwe,
+  undoneBy,
+} from './ledger-state.ts'
 
 type Order = State['orders'][string]
 
 /** As `apply` in ledger-model.ts, of orders. */
 export function applyToOrder(state: State, op: OrderOp): string {
-  const { balances, orders, payments } = state
-  const tell = (name: string, type: string) => {
-    state.told[`${name} ${type}`] = true
-  }
   switch (op.do) {
     case 'order': {
       const { name, amount } = op
-      const rest = { payment: null, reason: null, isCompensating: false, asked: null }
-      orders[name] = {
-        owner: ownerOf(op.merchant, op.currency),
-        amount,
-        status: 'created',
-        ...rest,
-      }
-      tell(name, 'order.created')
+      const rest = { payment: null, reason: null, isCompensating: false }
+      const asked = { asked: null, answer: null }
+      const owner = ownerOf(op.merchant, op.currency)
+      state.orders[name] = { owner, amount, status: 'created', ...rest, ...asked }
+      state.told[`${name} order.created`] = true
       return 'created'
     }
-    case 'payOrder': {
-      const { owner, amount, status } = orderOf(state, op.order)
-      if (status === 'canceled') return 'conflict'
-      if (status !== 'created') return 'order_already_paid'
-      if (paymentOf(state, op.order)) return 'order_payment_in_progress'
-      const rest = { captured: 0, refunded: 0, attention: false }
-      payments[op.name] = { owner, order: op.order, amount, status: 'pending', ...rest }
-      tell(op.name, 'payment.created')
-      return 'pending'
-    }
-    case 'fulfill': {
+    case 'payOrder':
+      return pay(state, op)
+    case 'ask': {
       const order = orderOf(state, op.name)
-      if (order.status !== 'paid') return order.status
-      order.status = 'fulfilled'
-      if (order.asked === 'open') order.asked = 'refused'
-      tell(op.name, 'order.fulfilled')
-      return order.status
-    }
-    case 'askCancel': {
-      const order = orderOf(state, op.name)
-      if (!isOpen(order)) return 'conflict'
-      const paid = order.payment && payments[order.payment]
-      const available = balances[order.owner]?.available ?? 0
-      if (paid && available < paid.captured - paid.refunded) return 'insufficient_balance'
-      if (order.asked === 'open') return 'conflict'
-      order.asked = 'open'
+      const { owner, status } = order
+      if (!canTake[op.kind].includes(status)) return 'conflict'
+      const paid = order.payment && state.payments[order.payment]
+      const available = state.balances[owner]?.available ?? 0
+      const isCovered = !paid || available >= paid.captured - paid.refunded
+      if (op.kind === 'cancel' && !isCovered) return 'insufficient_balance'
+      if (order.answer === 'open') return 'conflict'
+      Object.assign(order, { asked: op.kind, answer: 'open' })
       return 'open'
     }
+    case 'fulfill':
+      return orderOf(state, op.name).status === 'paid'
+        ? end(state, op.name, 'fulfilled')
+        : orderOf(state, op.name).status
     case 'cancel': {
       const order = orderOf(state, op.name)
-      if (!isOpen(order)) return order.status
-      Object.assign(order, { status: 'canceled', reason: op.reason, isCompensating: true })
-      if (order.asked === 'open') order.asked = 'done'
-      tell(op.name, 'order.canceled')
-      return order.status
+      if (order.status !== 'created' && order.status !== 'paid') return order.status
+      const asked = order.answer === 'open' && order.asked
+      // What was asked in time is done, also when its time is over.
+      if (op.reason === 'deadline_passed' && asked === 'fulfill')
+        return end(state, op.name, 'fulfilled')
+      const reason = asked === 'cancel' ? 'requested' : op.reason
+      Object.assign(order, { reason, isCompensating: true })
+      return end(state, op.name, 'canceled')
     }
     case 'undo':
       return undo(state, op.name)
+    case 'undoByHand':
+      for (const payment of paymentsOf(state, op.name)) giveBack(state, op.do, op.name, payment)
+      return 'done'
   }
+}
+
+const canTake: Record<OrderCommand['kind'], OrderStatus[]> = {
+  fulfill: ['paid'],
+  cancel: ['created', 'paid'],
+}
+
+function pay(state: State, { name, order }: Extract<OrderOp, { do: 'payOrder' }>): string {
+  const { owner, amount, status, asked, answer } = orderOf(state, order)
+  if (status === 'paid' || status === 'fulfilled') return 'order_already_paid'
+  if (status === 'canceled' || (asked === 'cancel' && answer === 'open')) return 'conflict'
+  if (currentOf(state, order)) return 'order_payment_in_progress'
+  const rest = { captured: 0, refunded: 0, attention: false }
+  state.payments[name] = { owner, order, amount, status: 'pending', ...rest }
+  state.told[`${name} payment.created`] = true
+  return 'pending'
+}
+
+function end(state: State, name: string, status: keyof typeof orderCommandDoneBy): string {
+  const order = orderOf(state, name)
+  order.status = status
+  if (order.answer === 'open')
+    order.answer = order.asked === orderCommandDoneBy[status] ? 'done' : 'refused'
+  state.told[`${name} order.${status}`] = true
+  return status
 }
 
 /** Gives back what is left; waits for what is on its way back; or it is done. */
 function undo(state: State, name: string): string {
-  const { balances, payments, refunds } = state
-  const order = orderOf(state, name)
-  const current = paymentOf(state, name)
+  const current = currentOf(state, name)
   if (current && current.status !== 'succeeded') return 'payment open'
-  const theirs = Object.entries(payments).filter(([, one]) => one.order === name)
-  for (const [payment, paid] of theirs) {
-    const amount = paid.captured - paid.refunded
-    if (amount === 0) continue
-    const prefix = undoneBy(name, amount)
-    const refund = `${prefix}${Object.keys(refunds).filter((one) => one.startsWith(prefix)).length}`
-    paid.refunded = paid.captured
-    refunds[refund] = { owner: order.owner, payment, amount, status: 'pending' }
-    takeOrOwe(balances[order.owner] ?? fault(`No such owner: ${order.owner}`), amount)
-    state.booked[`${refund} refund`] = true
-    state.told[`${refund} refund.created`] = true
-    return refund
+  for (const payment of paymentsOf(state, name)) {
+    const refund = giveBack(state, 'undo', name, payment)
+    if (refund) return refund
   }
   const isUnderWay = (one: State['refunds'][string]) =>
-    one.status === 'pending' && theirs.some(([payment]) => payment === one.payment)
-  if (Object.values(refunds).some(isUnderWay)) return 'waits'
-  order.isCompensating = false
+    one.status === 'pending' && paymentsOf(state, name).includes(one.payment)
+  if (Object.values(state.refunds).some(isUnderWay)) return 'waits'
+  orderOf(state, name).isCompensating = false
   return 'done'
+}
+
+/** What is left of a payment. By hand, it has arrived. Returns the refund; null: nothing is left. */
+function giveBack(state: State, how: 'undo' | 'undoByHand', order: string, name: string) {
+  const { balances, payments, refunds, booked, told } = state
+  const payment = payments[name] ?? fault(`No such payment: ${name}`)
+  const { owner, captured } = payment
+  const amount = captured - payment.refunded
+  if (amount === 0) return null
+  const prefix = undoneBy(how, order, amount)
+  const refund = `${prefix}${Object.keys(refunds).filter((one) => one.startsWith(prefix)).length}`
+  payment.refunded = captured
+  const sums = balances[owner] ?? fault(`No such owner: ${owner}`)
+  takeOrOwe(sums, amount)
+  booked[`${refund} refund`] = true
+  told[`${refund} refund.created`] = true
+  refunds[refund] = { owner, payment: name, amount, status: 'pending' }
+  if (how === 'undo') return refund
+  release(sums, amount, true)
+  booked[`${refund} refund_settlement`] = true
+  told[`${refund} refund.succeeded`] = true
+  refunds[refund].status = 'succeeded'
+  return refund
 }
 
 /** What a payment's success means to its order. */
@@ -100,24 +136,27 @@ export function markPaid(state: State, payment: string): void {
   state.told[`${name} order.paid`] = true
 }
 
-/** The money of a canceled order has not gone back after all. */
-export function undoAgain(state: State, payment: string): void {
-  const name = state.payments[payment]?.order
-  const order = name && orderOf(state, name)
-  if (order && order.status === 'canceled') order.isCompensating = true
+/** The money of a canceled order has not gone back after all, and an operator is to look. */
+export function undoAgain(state: State, name: string): void {
+  const payment = state.payments[name]
+  if (!payment?.order) return
+  const order = orderOf(state, payment.order)
+  if (order.status !== 'canceled') return
+  order.isCompensating = true
+  payment.attention = true
 }
 
 function orderOf(state: State, name: string): Order {
   return state.orders[name] ?? fault(`No such order: ${name}`)
 }
 
-/** The one that it has at a time. */
-function paymentOf({ payments }: State, order: string) {
-  const holds = (one: State['payments'][string]) =>
-    one.order === order && one.status !== 'failed' && one.status !== 'canceled'
-  return Object.values(payments).find(holds)
+function paymentsOf({ payments }: State, order: string): string[] {
+  return Object.keys(payments).filter((name) => payments[name]?.order === order)
 }
 
-function isOpen({ status }: Order): boolean {
-  return status === 'created' || status === 'paid'
+/** The one that it has at a time: it is open, or has succeeded. */
+function currentOf({ payments }: State, order: string) {
+  return Object.values(payments).find(
+    (one) => one.order === order && one.status !== 'failed' && one.status !== 'canceled',
+  )
 }

@@ -1,3 +1,4 @@
+import type { CommandKind, OrderCommand } from '../core/command.ts'
 import type { OrderCancellationReason, OrderStatus } from '../core/order.ts'
 import type { PaymentStatus, PaymentVerdict } from '../core/payment.ts'
 import type { PayoutStatus, PayoutVerdictStatus } from '../core/payout.ts'
@@ -19,12 +20,13 @@ export type Op =
   | { do: 'topup'; name: string; merchant: number; currency: string; amount: number }
   | OrderOp
 
-/** `askCancel` is the command, `cancel` what comes of that, or of the deadline; `undo` a step of what follows. */
+/** `ask` is a command; `fulfill` and `cancel` are what comes of it, or of the deadline; the others follow. */
 export type OrderOp =
   | { do: 'order'; name: string; merchant: number; currency: string; amount: number }
   | { do: 'payOrder'; name: string; order: string }
+  | { do: 'ask'; name: string; kind: OrderCommand['kind'] }
   | { do: 'cancel'; name: string; reason: OrderCancellationReason }
-  | { do: 'fulfill' | 'askCancel' | 'undo'; name: string }
+  | { do: 'fulfill' | 'undo' | 'undoByHand'; name: string }
 
 type Sums = Record<'available' | 'held' | 'receivable' | 'clearing' | 'fees', number>
 type Owned = { owner: string; amount: number } // owner: a merchant and a currency, as balances have it
@@ -49,7 +51,8 @@ export type State = {
       payment: string | null
       reason: OrderCancellationReason | null
       isCompensating: boolean
-      asked: 'open' | 'done' | 'refused' | null // the command to cancel it
+      asked: CommandKind | null
+      answer: 'open' | 'done' | 'refused' | null // to what was asked
     }
   >
   refunds: Record<string, Owned & { payment: string; status: RefundStatus }>
@@ -62,8 +65,9 @@ export const noSums: Sums = { available: 0, held: 0, receivable: 0, clearing: 0,
 export const ownerOf = (merchant: number, currency: string) => `${merchant} ${currency}`
 export const lateRefundOf = (payment: string) => `late ${payment}`
 
-/** Of an order, the first, second, … of so much. */
-export const undoneBy = (order: string, amount: number) => `undo ${order} of ${amount}, `
+/** The refunds of so much of an order, which are counted. */
+export const undoneBy = (how: 'undo' | 'undoByHand', order: string, amount: number) =>
+  `${how} ${order} of ${amount}, `
 
 export function emptyState(owners: string[]): State {
   const balances = Object.fromEntries(owners.map((owner) => [owner, { ...noSums }]))

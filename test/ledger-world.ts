@@ -5,7 +5,7 @@ import { insertTopup } from '../db/balance.ts'
 import type { Db, Tx } from '../db/client.ts'
 import { balanceTransactions, ledgerPostings } from '../db/ledger-schema.ts'
 import { findRow } from '../db/lifecycle-steps.ts'
-import { cancelOrder, fulfillOrder, refundOrder } from '../db/order-steps.ts'
+import { cancelOrder, fulfillOrder, recordManualRefund, refundOrder } from '../db/order-steps.ts'
 import { insertOrder, openOrderCommand } from '../db/orders.ts'
 import { authorizePayment, settlePayment } from '../db/payment-steps.ts'
 import { insertPayment } from '../db/payments.ts'
@@ -121,16 +121,17 @@ export async function ledgerWorld(db: Db, bps: number) {
       }
       case 'fulfill':
         return (await fulfillOrder(db, idOf(op.name), now)).status
-      case 'askCancel': {
+      case 'ask': {
         const { id, merchantId } = await findRow(db, orders, idOf(op.name))
-        const ask = { kind: 'cancel' as const }
-        await db.transaction((tx) => openOrderCommand(tx, merchantId, id, ask, now))
+        await db.transaction((tx) => openOrderCommand(tx, merchantId, id, op, now))
         return 'open'
       }
       case 'cancel':
         return (await cancelOrder(db, idOf(op.name), op.reason, now)).status
       case 'undo':
         return undo(op.name, now)
+      case 'undoByHand':
+        return undoByHand(op.name, now)
     }
   }
 
@@ -144,10 +145,28 @@ export async function ledgerWorld(db: Db, bps: number) {
     if (!made) return 'done'
     const { reason } = await findRow(db, refunds, made.id)
     const isNew = reason === `Order ${idOf(order)} was canceled`
-    if (!isNew || [...ids.values()].includes(made.id)) return 'waits'
-    const prefix = undoneBy(order, made.amount)
+    return (isNew && nameRefund('undo', order, made)) || 'waits'
+  }
+
+  async function undoByHand(order: string, now: Date): Promise<string> {
+    const id = idOf(order)
+    await recordManualRefund(db, id, now)
+    const reason = `Order ${id} was canceled, and refunded by an operator`
+    const made = await db.select().from(refunds).where(eq(refunds.reason, reason))
+    for (const refund of made) nameRefund('undoByHand', order, refund)
+    return 'done'
+  }
+
+  /** Null where it has one already. */
+  function nameRefund(
+    how: 'undo' | 'undoByHand',
+    order: string,
+    { id, amount }: { id: string; amount: number },
+  ): string | null {
+    if ([...ids.values()].includes(id)) return null
+    const prefix = undoneBy(how, order, amount)
     const name = `${prefix}${[...ids.keys()].filter((one) => one.startsWith(prefix)).length}`
-    ids.set(name, made.id)
+    ids.set(name, id)
     return name
   }
 
@@ -170,15 +189,19 @@ export async function ledgerWorld(db: Db, bps: number) {
       const rest = { order, captured, refunded, attention: row.needsAttention }
       state.payments[nameOf(id)] = { owner: owner(row), amount, status, ...rest }
     }
-    const asked = await db.select().from(commands).where(inArray(commands.merchantId, merchantIds))
+    const commanded = await db
+      .select()
+      .from(commands)
+      .where(inArray(commands.merchantId, merchantIds))
     for (const row of await db
       .select()
       .from(orders)
       .where(inArray(orders.merchantId, merchantIds))) {
       const { id, amount, status, paymentId, cancellationReason: reason, isCompensating } = row
       const payment = paymentId && nameOf(paymentId)
-      const told = asked.filter(({ resourceId }) => resourceId === id)
-      const rest = { reason, isCompensating, asked: told[0]?.status ?? null }
+      const told = commanded.filter(({ resourceId }) => resourceId === id)
+      const asked = { asked: told[0]?.kind ?? null, answer: told[0]?.status ?? null }
+      const rest = { reason, isCompensating, ...asked }
       state.orders[nameOf(id)] = { owner: owner(row), amount, status, payment, ...rest }
       expect(told.length).toBeLessThanOrEqual(1)
     }

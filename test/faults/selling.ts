@@ -1,5 +1,4 @@
 import { setTimeout } from 'node:timers/promises'
-import type { ShopClient } from './client.ts'
 import type { Operation } from './load.ts'
 import { createRandom, oneOf } from './random.ts'
 
@@ -29,11 +28,13 @@ type Verb = 'fulfill' | 'cancel' | 'refund'
 const plans: { rounds: Verb[][]; paid?: true }[] = [
   { rounds: [['fulfill']], paid: true },
   { rounds: [['fulfill']], paid: true },
+  { rounds: [['fulfill']], paid: true },
   { rounds: [['cancel']], paid: true },
   { rounds: [['cancel']] },
   { rounds: [['fulfill', 'cancel']], paid: true },
   { rounds: [['fulfill'], ['cancel']] },
   { rounds: [['refund', 'cancel']], paid: true },
+  { rounds: [] },
   { rounds: [] },
 ]
 
@@ -58,7 +59,9 @@ export const sell: Operation = async (client, n) => {
     const payment = await client.payFor(named, { amount, vpa, capture_method })
     if (!payment) return
     made.push(payment)
-    if ((await client.untilMoved(payment)) === 'authorized') await capture(client, payment, amount)
+    const status = await client.untilMoved(payment)
+    // Whoever cancels the order may be first.
+    if (status === 'authorized') await client.ask(`/api/v1/payments/${payment}/capture`, {})
   })
   const telling = (plan.paid ? paying : Promise.resolve()).then(() =>
     inRounds(random, plan.rounds, async (verb) => {
@@ -67,12 +70,6 @@ export const sell: Operation = async (client, n) => {
     }),
   )
   client.later(Promise.all([paying, telling]).then(() => {}))
-}
-
-/** All of it, or most. Whoever cancels the order may be first. */
-async function capture(client: ShopClient, payment: string, amount: number): Promise<void> {
-  const body = amount % 2 ? {} : { amount: amount - 1 }
-  await client.ask(`/api/v1/payments/${payment}/capture`, body)
 }
 
 const LINK_PAYERS = ['1@upi', 'fail@upi', '2@upi', 'down@upi', 'timeout@upi', '3@upi']
