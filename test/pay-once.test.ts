@@ -1,7 +1,9 @@
 import { eq } from 'drizzle-orm'
+import type { TryUpdate } from '../api/update.ts'
 import { openDb } from '../db/client.ts'
 import { closeLink } from '../db/link-steps.ts'
-import { commands } from '../db/schema.ts'
+import { settlePayment } from '../db/payment-steps.ts'
+import { commands, payments } from '../db/schema.ts'
 import { type Answer, callAs, testApp } from './app.ts'
 import { testDb } from './db.ts'
 import { contents, expectRefusal, fail, succeed, upi } from './http.ts'
@@ -75,6 +77,65 @@ describe('Of payers at the same moment', () => {
       const open = (await paymentsOf()).filter(({ status }) => status !== 'failed')
       expect(open).toHaveLength(paid.length)
     }
+  })
+})
+
+describe('A payment that nobody has decided', () => {
+  const agedMs = (ms: number) => ({ createdAt: new Date(Date.now() - ms) })
+  const MINUTE_MS = 60_000
+
+  /** A link whose payment is so old, and what its workflow is told, and does. */
+  async function undecidedFor(ms: number, obey: (paymentId: string) => Promise<unknown>) {
+    const told: string[] = []
+    const tryUpdate: TryUpdate = async ({ workflowId }, { name }) => {
+      told.push(`${name} ${workflowId}`)
+      await obey(workflowId)
+    }
+    const shop = await shopWithLink(db, {}, { tryUpdate })
+    const { body } = await shop.pay()
+    await db.update(payments).set(agedMs(ms)).where(eq(payments.id, body.id))
+    return { ...shop, first: body.id as string, told }
+  }
+
+  const cancelNow = (id: string) => {
+    const verdict = { status: 'canceled', failureCode: null } as const
+    return settlePayment(db, id, verdict, { feeBps: 0, now: new Date() })
+  }
+
+  test.each([
+    ['UPI', source],
+    ['card', cardSource],
+  ])('gives way after a quarter of an hour to the next, by %s', async (_, by) => {
+    const { pay, told, first, paymentsOf } = await undecidedFor(15 * MINUTE_MS + 1_000, cancelNow)
+    const next = await pay(by, 'next')
+    expect([next.status, next.headers.get('idempotent-replayed')]).toEqual([200, null])
+    expect(told).toEqual([`cancel ${first}`])
+    const statuses = Object.fromEntries((await paymentsOf()).map(({ id, status }) => [id, status]))
+    expect(statuses).toEqual({ [first]: 'canceled', [next.body.id]: 'pending' })
+  })
+
+  test('keeps its place before that', async () => {
+    const { pay, told, first } = await undecidedFor(14 * MINUTE_MS, cancelNow)
+    const before = await contents(db)
+    expectRefusal(await pay(), 409, refusals[0] ?? '', null)
+    expect(await contents(db)).toEqual(before)
+    expect([told, await db.$count(commands, eq(commands.resourceId, first))]).toEqual([[], 0])
+  })
+
+  test('is told to cancel once, and waited for by those who try again', async () => {
+    const { pay, first, paymentsOf } = await undecidedFor(20 * MINUTE_MS, async () => {})
+    for (const _ of [1, 2, 3]) expectRefusal(await pay(), 409, refusals[0] ?? '', null)
+    const asked = await db.select().from(commands).where(eq(commands.resourceId, first))
+    expect(asked).toMatchObject([{ kind: 'cancel', status: 'open' }])
+    await cancelNow(first)
+    expect((await pay()).status).toBe(200)
+    expect(await paymentsOf()).toHaveLength(2)
+  })
+
+  test('has paid where it succeeds instead', async () => {
+    const { pay, show, first } = await undecidedFor(20 * MINUTE_MS, (id) => succeed(db, id))
+    expectRefusal(await pay(), 409, 'payment_link_not_active', null)
+    expect(await show()).toMatchObject({ status: 'paid', payment_id: first })
   })
 })
 

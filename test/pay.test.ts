@@ -1,6 +1,3 @@
-import { eq } from 'drizzle-orm'
-import { closeLink } from '../db/link-steps.ts'
-import { paymentLinks, payments } from '../db/schema.ts'
 import { providerFor } from '../providers/index.ts'
 import type { Provider } from '../providers/provider.ts'
 import { callAs, testProviders } from './app.ts'
@@ -16,7 +13,7 @@ import {
   tableTexts,
   upi,
 } from './http.ts'
-import { cardSource, countingExchange, link, linkPath, shopWithLink, source } from './payers.ts'
+import { cardSource, link, linkPath, shopWithLink, source } from './payers.ts'
 
 const db = testDb()
 afterEach(() => jest.restoreAllMocks())
@@ -172,62 +169,6 @@ describe('Whoever has a link', () => {
     expect([head.status, await head.text()]).toEqual([200, ''])
     expectRefusal(await anybody('GET', `${linkPath}/${id}`), 401, 'unauthorized')
     expectRefusal(await anybody('POST', `${linkPath}/${id}/cancel`, {}), 401, 'unauthorized')
-  })
-})
-
-describe('A link is not paid', () => {
-  test.each(['paid', 'expired', 'canceled'] as const)('once it is %s', async (status) => {
-    const { id, pay, look } = await shopWithLink(db)
-    if (status === 'paid') await succeed(db, (await pay()).body.id)
-    else await closeLink(db, id, status, new Date())
-    const before = await contents(db)
-    for (const by of [source, cardSource]) {
-      const refused = await pay(by, by.method)
-      expectRefusal(refused, 409, 'payment_link_not_active', null)
-      expect(refused.body.error.message).toContain(status)
-    }
-    expect(await contents(db)).toEqual(before)
-    expect((await look()).body.status).toBe(status)
-  })
-
-  test('from the moment when it expires, though nobody has recorded that yet', async () => {
-    const { id, pay } = await shopWithLink(db)
-    const expiresAt = new Date(Date.now() - 1)
-    await db.update(paymentLinks).set({ expiresAt }).where(eq(paymentLinks.id, id))
-    const before = await contents(db)
-    for (const by of [source, cardSource])
-      expectRefusal(await pay(by), 409, 'payment_link_not_active', null)
-    expect(await contents(db)).toEqual(before)
-  })
-
-  test('once its merchant has asked to cancel it', async () => {
-    const { pay, cancel, show } = await shopWithLink(db)
-    expect((await cancel()).status).toBe(202)
-    const before = await contents(db)
-    for (const by of [source, cardSource])
-      expectRefusal(await pay(by), 409, 'payment_link_not_active', null)
-    expect(await contents(db)).toEqual(before)
-    expect((await show()).status).toBe('active') // until its workflow has recorded it
-  })
-
-  test.each(['pending', 'authorized'] as const)('while a payment for it is %s', async (status) => {
-    const { pay, paymentsOf } = await shopWithLink(db)
-    const { body } = await pay()
-    await db.update(payments).set({ status }).where(eq(payments.id, body.id))
-    const before = await contents(db)
-    expectRefusal(await pay(), 409, 'payment_link_payment_in_progress', null)
-    expect(await contents(db)).toEqual(before)
-    await fail(db, body.id)
-    expect((await pay()).status).toBe(200)
-    expect(await paymentsOf()).toHaveLength(2)
-  })
-
-  test('with a card that would be passed on for nothing', async () => {
-    const { providers, exchanged } = countingExchange(db)
-    const { id, pay } = await shopWithLink(db, {}, { providers })
-    await closeLink(db, id, 'expired', new Date())
-    expectRefusal(await pay(cardSource), 409, 'payment_link_not_active', null)
-    expect(exchanged()).toBe(0)
   })
 })
 

@@ -13,7 +13,6 @@ import {
   cardNumber,
   contents,
   expectRefusal,
-  fail,
   succeed,
   tableTexts,
   testShop,
@@ -92,82 +91,6 @@ test.each(['inr', 'InR', 'INR'])('the currency %s is answered in upper case', as
   const { call } = await testShop(db)
   const made = await call('POST', '/api/v1/payments', { ...upi, currency })
   expect([made.status, made.body.currency]).toEqual([201, 'INR'])
-})
-
-describe('a payment for an order', () => {
-  async function shopWithOrder() {
-    const shop = await testShop(db)
-    const order = { amount: 50_000, currency: 'inr', reference: 'ORDER_1' }
-    const { body } = await shop.call('POST', '/api/v1/orders', order)
-    const pay = (change: object = {}) =>
-      shop.call('POST', '/api/v1/payments', { ...upi, order_id: 'ORDER_1', ...change })
-    return { ...shop, pay, orderId: body.id as string }
-  }
-
-  test.each(['id', 'reference'])('names it by its %s, and shows its id', async (by) => {
-    const { pay, orderId } = await shopWithOrder()
-    const made = await pay({ order_id: by === 'id' ? orderId : 'ORDER_1' })
-    expect([made.status, made.body.order_id]).toEqual([201, orderId])
-  })
-
-  test.each([
-    ['amount', 50_001],
-    ['amount', 49_999],
-    ['currency', 'USD'],
-  ])('must match its %s: %s does not', async (param, value) => {
-    const { pay } = await shopWithOrder()
-    const before = await contents(db)
-    expectRefusal(await pay({ [param]: value }), 422, 'order_mismatch', param)
-    expect(await contents(db)).toEqual(before)
-  })
-
-  test.each(['ORDER_404', 'ord_01jzxd4f7ve7q9w4d4pmx6k5hr'])(
-    'can not name %s',
-    async (order_id) => {
-      const { pay } = await shopWithOrder()
-      expectRefusal(await pay({ order_id }), 404, 'order_not_found', 'order_id')
-    },
-  )
-
-  test('is refused while another one is in progress', async () => {
-    const { pay, orderId } = await shopWithOrder()
-    await pay()
-    const second = await pay({ order_id: orderId })
-    expectRefusal(second, 409, 'order_payment_in_progress', 'order_id')
-  })
-
-  test('is refused once another one has succeeded', async () => {
-    const { pay, call, orderId } = await shopWithOrder()
-    const { body } = await pay()
-    await succeed(db, body.id)
-    expectRefusal(await pay(), 409, 'order_already_paid', 'order_id')
-    expect((await call('GET', `/api/v1/orders/${orderId}`)).body.status).toBe('paid')
-  })
-
-  test('may follow one that failed', async () => {
-    const { pay, call } = await shopWithOrder()
-    const first = await pay()
-    await fail(db, first.body.id)
-    const shown = (await call('GET', `/api/v1/payments/${first.body.id}`)).body
-    expect(shown).toMatchObject({
-      status: 'failed',
-      failure_code: 'upi_declined',
-      failure_message: 'The payer declined the UPI request.',
-    })
-    const second = await pay()
-    expect(second.status).toBe(201)
-    expect(second.body.id).not.toBe(first.body.id)
-  })
-
-  test('is made once when ten are asked for at the same time', async () => {
-    const { pay, started } = await shopWithOrder()
-    const answers = await Promise.all(Array.from({ length: 10 }, () => pay()))
-    const made = answers.filter(({ status }) => status === 201)
-    expect(made).toHaveLength(1)
-    for (const answer of answers)
-      if (answer !== made[0]) expectRefusal(answer, 409, 'order_payment_in_progress', 'order_id')
-    expect(started.filter((start) => start.workflowType === 'processPayment')).toHaveLength(1)
-  })
 })
 
 test('its workflow is started under its id, with the deliveries of payment.created', async () => {

@@ -1,6 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { drizzle } from 'drizzle-orm/node-postgres'
-import { type Db, schema, type Tx } from '../db/client.ts'
+import type { Tx } from '../db/client.ts'
 import { answerCommand } from '../db/commands.ts'
 import { releaseKey } from '../db/idempotency.ts'
 import { findLastPaymentOf, findPaymentOf } from '../db/payments.ts'
@@ -9,37 +8,17 @@ import { commands } from '../db/schema.ts'
 import { findTakenUp, sweptKinds, takeStranded } from '../db/sweep.ts'
 import { testDb } from './db.ts'
 import { upi } from './http.ts'
+import { COPIES, expectIndex, testPlans } from './plans.ts'
 import { asDb } from './pruning.ts'
 import { testTill } from './till.ts'
 
 const db = testDb()
-const COPIES = 3_000
-
-type Query = { text: string; params: unknown[] }
-type Plan = { 'Node Type': string; 'Index Name'?: string; Plans?: Plan[] }
-
-let logged: Query[] = []
-const logger = { logQuery: (text: string, params: unknown[]) => logged.push({ text, params }) }
-const watched: Db = drizzle({ client: db.$client, schema, casing: 'snake_case', logger })
+const { watched, copy, plansOf } = testPlans(db)
 
 let call: Awaited<ReturnType<typeof testTill>>['call']
 const ids = {
   ...{ endpoint: '', event: '', payment: '', order: '', link: '', ofOrder: '', ofLink: '' },
   ...{ paid: '', refund: '', topup: '' },
-}
-
-/** Copies a row of a merchant's many times, each a second older than the last, past any trigger. */
-async function copy(table: string, id: string, changes: string) {
-  await db.transaction(async (tx) => {
-    await tx.execute(sql`set local session_replication_role = replica`)
-    await tx.execute(sql.raw(copying(table, id, changes)))
-  })
-}
-
-function copying(table: string, id: string, changes: string): string {
-  return `insert into ${table} select (jsonb_populate_record(row, jsonb_build_object(
-        'id', row.id || n, 'created_at', row.created_at - n * interval '1 s', ${changes}))).*
-      from ${table} row, generate_series(1, ${COPIES}) n where row.id = '${id}'`
 }
 
 beforeAll(async () => {
@@ -97,43 +76,6 @@ beforeAll(async () => {
   await copy('balance_transactions', newest, booked)
   await db.execute(sql`analyze`)
 })
-
-/** The queries that `use` makes, as Postgres would run them if it had a choice of indexes. */
-async function plansOf(use: () => Promise<unknown>, like: RegExp): Promise<Plan[][]> {
-  logged = []
-  await use()
-  const queries = logged.filter(({ text }) => like.test(text))
-  expect(queries.length).toBeGreaterThan(0)
-  const client = await db.$client.connect()
-  try {
-    await client.query('set enable_seqscan = off')
-    const plans: Plan[][] = []
-    for (const { text, params } of queries) {
-      // Statements are prepared, and their plan may be one that does not look at the parameters.
-      const plan = async (options: string, values?: unknown[]) => {
-        const { rows } = await client.query(`explain (${options}, format json) ${text}`, values)
-        return nodesOf(rows[0]['QUERY PLAN'][0].Plan)
-      }
-      plans.push([...(await plan('costs', params)), ...(await plan('generic_plan'))])
-    }
-    return plans
-  } finally {
-    client.release(true)
-  }
-}
-
-function nodesOf(plan: Plan): Plan[] {
-  return [plan, ...(plan.Plans ?? []).flatMap(nodesOf)]
-}
-
-/** No table is read as a whole, nothing is sorted, and the index is the one that was made for it. */
-function expectIndex(plans: Plan[][], index: string) {
-  for (const nodes of plans) {
-    const types = nodes.map((node) => node['Node Type'])
-    for (const slow of ['Seq Scan', 'Sort', 'Incremental Sort']) expect(types).not.toContain(slow)
-    expect(nodes.map((node) => node['Index Name'])).toContain(index)
-  }
-}
 
 const lists: [path: string, index: string][] = [
   ['payments', 'payments_list_idx'],
@@ -244,6 +186,15 @@ test('the last payment of a link is the first one in its index', async () => {
   const finding = async () =>
     expect((await findLastPaymentOf(watched, ids.link))?.id).toBe(ids.ofLink)
   expectIndex(await plansOf(finding, /^select .* from "payments"/), 'payments_link_idx')
+})
+
+test('the payments of a link that failed lately are counted by its index', async () => {
+  await db.execute(sql`update payments set status = 'failed', failure_code = 'expired'
+    where id = ${ids.ofLink}`)
+  const pay = () => call('POST', `/pay/${ids.link}`, { method: 'upi', vpa: 'a@upi' })
+  const plans = await plansOf(pay, /^select count\(\*\)/)
+  expect(plans).toHaveLength(1)
+  expectIndex(plans, 'payments_link_idx')
 })
 
 test('an order and a link are locked by their key', async () => {
