@@ -1,8 +1,9 @@
 import type { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
+import type { Delivery } from '../core/delivery.ts'
 import { AppError, type ErrorCode } from '../core/errors.ts'
 import { commandUpdate, type Start } from '../core/starts.ts'
-import type { Tx } from '../db/client.ts'
+import type { Db, Tx } from '../db/client.ts'
 import { type CommandRow, findCommand } from '../db/commands.ts'
 import { lockKey, storeCommandAnswer, storeKey } from '../db/idempotency.ts'
 import { keyedRequest, openAnswer, sealAnswer } from './idempotency.ts'
@@ -34,6 +35,31 @@ export function commandRoute<P extends string, In extends z.ZodType, Out extends
   )
 }
 
+type Commanded<Row, Asked, Body> = {
+  open: (tx: Tx, merchantId: string, id: string, asked: Asked, now: Date) => Promise<CommandRow>
+  get: (db: Db, merchantId: string, id: string) => Promise<Row>
+  show: (row: Row) => Body & { status: string }
+  start: (row: Row, created: Delivery[]) => Start
+}
+
+/** What runs the commands of a resource, as their routes ask for them. */
+export function commandsOf<Row, Asked, Body extends object>(
+  deps: Pick<Deps, 'db' | 'cipher' | 'tryUpdate'>,
+  { open, get, show, start }: Commanded<Row, Asked, Body>,
+) {
+  return (c: Context<Env>, asked: Asked) => {
+    const { merchantId } = c.var.caller
+    const id = c.req.param('id') ?? ''
+    return runCommand<Body>(c, deps, asked, {
+      open: (tx) => open(tx, merchantId, id, asked, new Date()),
+      async read() {
+        const row = await get(deps.db, merchantId, id)
+        return { body: show(row), start: start(row, []) }
+      },
+    })
+  }
+}
+
 type Resource<Body> = { body: Body & { status: string }; start: Start }
 
 type Steps<Body> = {
@@ -49,7 +75,7 @@ type Steps<Body> = {
  * again. A repeat with the same Idempotency-Key attaches to the same command and waits again. Throws
  * AppError when the command came too late.
  */
-export async function runCommand<Body extends object>(
+async function runCommand<Body extends object>(
   c: Context<Env>,
   { db, cipher, tryUpdate }: Pick<Deps, 'db' | 'cipher' | 'tryUpdate'>,
   input: unknown,

@@ -1,11 +1,9 @@
 import { z } from '@hono/zod-openapi'
-import type { Context } from 'hono'
-import type { OrderCommand } from '../core/command.ts'
 import { FULFIL_WINDOW_MS, orderCancellationReasons, orderStatuses } from '../core/order.ts'
 import { orderStart } from '../core/starts.ts'
 import { looksLikeId } from '../db/ids.ts'
 import { getOrder, insertOrder, listOrders, openOrderCommand, toOrder } from '../db/orders.ts'
-import { commandRoute, runCommand } from './commands.ts'
+import { commandRoute, commandsOf } from './commands.ts'
 import {
   Amount,
   Currency,
@@ -20,7 +18,6 @@ import {
 import { createOnce } from './idempotency.ts'
 import {
   type Deps,
-  type Env,
   idempotencyKey,
   json,
   listRoute,
@@ -112,6 +109,12 @@ const listOrdersRoute = listRoute('/orders', 'listOrders', Order, {
 
 export function orderRoutes(deps: Deps) {
   const { db } = deps
+  const command = commandsOf(deps, {
+    open: openOrderCommand,
+    get: getOrder,
+    show: toOrder,
+    start: orderStart,
+  })
   return newRouter()
     .openapi(createOrder, async (c) => {
       const { reference = null, fulfil_by, ...input } = c.req.valid('json')
@@ -146,16 +149,4 @@ export function orderRoutes(deps: Deps) {
       const list = await listOrders(db, c.var.caller.merchantId, filter)
       return c.json(toListBody(list, toOrder), 200)
     })
-
-  function command(c: Context<Env>, asked: OrderCommand) {
-    const { merchantId } = c.var.caller
-    const id = c.req.param('id') ?? ''
-    return runCommand(c, deps, asked, {
-      open: (tx) => openOrderCommand(tx, merchantId, id, asked, new Date()),
-      async read() {
-        const order = await getOrder(db, merchantId, id)
-        return { body: toOrder(order), start: orderStart(order, []) }
-      },
-    })
-  }
 }

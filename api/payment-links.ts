@@ -9,7 +9,7 @@ import {
   openLinkCommand,
   toPaymentLink,
 } from '../db/payment-links.ts'
-import { commandRoute, runCommand } from './commands.ts'
+import { commandRoute, commandsOf } from './commands.ts'
 import {
   Amount,
   Currency,
@@ -89,6 +89,12 @@ const list = listRoute('/payment_links', 'listPaymentLinks', PaymentLink, {
 
 export function paymentLinkRoutes(deps: Deps) {
   const { db, publicUrl } = deps
+  const command = commandsOf(deps, {
+    open: openLinkCommand,
+    get: getPaymentLink,
+    show: toPaymentLink,
+    start: paymentLinkStart,
+  })
   return newRouter()
     .openapi(create, async (c) => {
       const { merchantId } = c.var.caller
@@ -105,20 +111,7 @@ export function paymentLinkRoutes(deps: Deps) {
       return c.json(body, 201)
     })
     .openapi(cancel, async (c) => {
-      const { merchantId } = c.var.caller
-      const { id } = c.req.valid('param')
-      const { status, body } = await runCommand(
-        c,
-        deps,
-        { kind: 'close' },
-        {
-          open: (tx) => openLinkCommand(tx, merchantId, id, new Date()),
-          async read() {
-            const link = await getPaymentLink(db, merchantId, id)
-            return { body: toPaymentLink(link), start: paymentLinkStart(link, []) }
-          },
-        },
-      )
+      const { status, body } = await command(c, { kind: 'close' })
       return c.json(body, status)
     })
     .openapi(retrieve, async (c) => {

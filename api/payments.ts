@@ -1,6 +1,4 @@
 import { z } from '@hono/zod-openapi'
-import type { Context } from 'hono'
-import type { PaymentCommand } from '../core/command.ts'
 import {
   captureMethods,
   failureMessages,
@@ -15,14 +13,13 @@ import {
   openPaymentCommand,
   toPayment,
 } from '../db/payments.ts'
-import { commandRoute, runCommand } from './commands.ts'
+import { commandRoute, commandsOf } from './commands.ts'
 import { Amount, Currency, Id, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import { checkLink } from './payment-links.ts'
 import { checkSource, exchangeCard, sourceFields, toSource } from './payment-source.ts'
 import {
   type Deps,
-  type Env,
   idempotencyKey,
   json,
   listRoute,
@@ -127,6 +124,12 @@ const listPaymentsRoute = listRoute('/payments', 'listPayments', Payment, {
 
 export function paymentRoutes(deps: Deps) {
   const { db, providers } = deps
+  const command = commandsOf(deps, {
+    open: openPaymentCommand,
+    get: getPayment,
+    show: toPayment,
+    start: paymentStart,
+  })
   return newRouter()
     .openapi(createPayment, async (c) => {
       const { merchantId } = c.var.caller
@@ -187,16 +190,4 @@ export function paymentRoutes(deps: Deps) {
       const list = await listPayments(db, merchantId, filter)
       return c.json(toListBody(list, toPayment), 200)
     })
-
-  function command(c: Context<Env>, asked: PaymentCommand) {
-    const { merchantId } = c.var.caller
-    const id = c.req.param('id') ?? ''
-    return runCommand(c, deps, asked, {
-      open: (tx) => openPaymentCommand(tx, merchantId, id, asked, new Date()),
-      async read() {
-        const payment = await getPayment(db, merchantId, id)
-        return { body: toPayment(payment), start: paymentStart(payment, []) }
-      },
-    })
-  }
 }

@@ -1,17 +1,14 @@
 import { z } from '@hono/zod-openapi'
-import type { Context } from 'hono'
-import type { PayoutCommand } from '../core/command.ts'
 import { payoutFailureCodes, payoutStatuses } from '../core/payout.ts'
 import { payoutStart } from '../core/starts.ts'
 import { vpaPattern } from '../core/vpa.ts'
 import { getPayout, insertPayout, listPayouts, openPayoutCommand, toPayout } from '../db/payouts.ts'
 import { DEFAULT_PROVIDER } from '../providers/index.ts'
-import { commandRoute, runCommand } from './commands.ts'
+import { commandRoute, commandsOf } from './commands.ts'
 import { Amount, Currency, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import {
   type Deps,
-  type Env,
   idempotencyKey,
   json,
   listRoute,
@@ -140,6 +137,12 @@ const listPayoutsRoute = listRoute('/payouts', 'listPayouts', Payout, {
 
 export function payoutRoutes(deps: Deps) {
   const { db, cipher } = deps
+  const command = commandsOf(deps, {
+    open: openPayoutCommand,
+    get: getPayout,
+    show: toPayout,
+    start: payoutStart,
+  })
   return newRouter()
     .openapi(createPayout, async (c) => {
       const { merchantId } = c.var.caller
@@ -174,16 +177,4 @@ export function payoutRoutes(deps: Deps) {
       const list = await listPayouts(db, c.var.caller.merchantId, { ...toPage(query), status })
       return c.json(toListBody(list, toPayout), 200)
     })
-
-  function command(c: Context<Env>, asked: PayoutCommand) {
-    const { merchantId } = c.var.caller
-    const id = c.req.param('id') ?? ''
-    return runCommand(c, deps, asked, {
-      open: (tx) => openPayoutCommand(tx, merchantId, id, asked, new Date()),
-      async read() {
-        const payout = await getPayout(db, merchantId, id)
-        return { body: toPayout(payout), start: payoutStart(payout, []) }
-      },
-    })
-  }
 }

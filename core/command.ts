@@ -34,6 +34,8 @@ export const payoutCommandDoneBy = {
 
 export type OrderCommand = { kind: 'fulfill' | 'cancel' }
 
+export type LinkCommand = { kind: 'close' }
+
 /** The same of an order. */
 export const orderCommandDoneBy = {
   fulfilled: 'fulfill',

@@ -119,6 +119,27 @@ export async function moveStatus<T extends Transfer>(
   return { from, row: found<T>(row, id) }
 }
 
+type Commanded = { merchantId: string; id: string; noun: string }
+
+/**
+ * Locks a merchant's row that is to take a command. Throws AppError when they have no such row, or when
+ * it is in none of the statuses `from` which it can be `done`.
+ */
+export async function lockToCommand<T extends Lifecycle | Payable>(
+  tx: Tx,
+  table: T,
+  { merchantId, id, noun }: Commanded,
+  { from, done }: { from: readonly Row<T>['status'][]; done: string },
+): Promise<Row<T>> {
+  const anyTable: typeof payments = table as never
+  const theirs = and(eq(anyTable.id, id), eq(anyTable.merchantId, merchantId))
+  const [row] = await tx.select().from(anyTable).where(theirs).for('no key update')
+  if (!row) throw new AppError('not_found', `No such ${noun}: ${id}`)
+  if ((from as readonly string[]).includes(row.status)) return found<T>(row, id)
+  const article = /^[aeiou]/.test(noun) ? 'An' : 'A'
+  throw new AppError('conflict', `${article} ${noun} that is ${row.status} can't be ${done}.`)
+}
+
 async function change<T extends Lifecycle | Payable>(
   db: Db | Tx,
   table: T,

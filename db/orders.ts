@@ -8,7 +8,7 @@ import { type CommandRow, insertCommand } from './commands.ts'
 import { insertEvent } from './events.ts'
 import { newId } from './ids.ts'
 import { balanceOf } from './ledger.ts'
-import { findRow } from './lifecycle-steps.ts'
+import { findRow, lockToCommand } from './lifecycle-steps.ts'
 import { equals, listRows, type Page } from './lists.ts'
 import { orders, payments } from './schema.ts'
 
@@ -101,12 +101,8 @@ export async function openOrderCommand(
   { kind }: OrderCommand,
   now: Date,
 ): Promise<CommandRow> {
-  const theirs = and(eq(orders.id, id), eq(orders.merchantId, merchantId))
-  const [order] = await tx.select().from(orders).where(theirs).for('no key update')
-  if (!order) throw new AppError('not_found', `No such order: ${id}`)
-  const { from, done } = commandable[kind]
-  if (!(from as readonly OrderStatus[]).includes(order.status))
-    throw new AppError('conflict', `An order that is ${order.status} can't be ${done}.`)
+  const asked = { merchantId, id, noun: 'order' }
+  const order = await lockToCommand(tx, orders, asked, commandable[kind])
   if (kind === 'cancel' && order.paymentId) await checkRefundable(tx, order.paymentId)
   return insertCommand(tx, { merchantId, resourceId: id, kind, amount: null }, now)
 }

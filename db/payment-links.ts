@@ -1,4 +1,5 @@
 import { and, eq } from 'drizzle-orm'
+import type { LinkCommand } from '../core/command.ts'
 import { AppError } from '../core/errors.ts'
 import type { PaymentLinkStatus } from '../core/payment-link.ts'
 import { timesOfNew } from '../core/sweep.ts'
@@ -6,6 +7,7 @@ import type { Db, Tx } from './client.ts'
 import { type CommandRow, findOpenCommand, insertCommand } from './commands.ts'
 import { insertEvent } from './events.ts'
 import { newId } from './ids.ts'
+import { lockToCommand } from './lifecycle-steps.ts'
 import { equals, type List, listRows, type Page } from './lists.ts'
 import { merchants, paymentLinks } from './schema.ts'
 
@@ -91,7 +93,9 @@ export function listPaymentLinks(
  * first. Throws AppError when it is not to be paid any more.
  */
 export async function lockLinkToPay(tx: Tx, id: string, now: Date): Promise<PaymentLinkRow> {
-  const link = await lockLink(tx, eq(paymentLinks.id, id), id)
+  const theLink = eq(paymentLinks.id, id)
+  const [link] = await tx.select().from(paymentLinks).where(theLink).for('no key update')
+  if (!link) throw noSuchLink(id)
   checkActive(link, now)
   if (await findOpenCommand(tx, id, 'close')) throw notActive('canceled')
   return link
@@ -120,17 +124,10 @@ export async function openLinkCommand(
   tx: Tx,
   merchantId: string,
   id: string,
+  { kind }: LinkCommand,
   now: Date,
 ): Promise<CommandRow> {
-  const theirs = and(eq(paymentLinks.id, id), eq(paymentLinks.merchantId, merchantId))
-  const { status } = await lockLink(tx, theirs, id)
-  if (status !== 'active')
-    throw new AppError('conflict', `A payment link that is ${status} can't be canceled.`)
-  return insertCommand(tx, { merchantId, resourceId: id, kind: 'close', amount: null }, now)
-}
-
-async function lockLink(tx: Tx, which: ReturnType<typeof and>, id: string) {
-  const [link] = await tx.select().from(paymentLinks).where(which).for('no key update')
-  if (!link) throw noSuchLink(id)
-  return link
+  const asked = { merchantId, id, noun: 'payment link' }
+  await lockToCommand(tx, paymentLinks, asked, { from: ['active'], done: 'canceled' })
+  return insertCommand(tx, { merchantId, resourceId: id, kind, amount: null }, now)
 }

@@ -8,6 +8,7 @@ import type { Db, Tx } from './client.ts'
 import { type CommandRow, findOpenCommand, insertCommand } from './commands.ts'
 import { insertEvent } from './events.ts'
 import { newId } from './ids.ts'
+import { lockToCommand } from './lifecycle-steps.ts'
 import { equals, type List, listRows, type Page } from './lists.ts'
 import { findOrder, lockOrder } from './orders.ts'
 import { lockLinkToPay } from './payment-links.ts'
@@ -206,12 +207,8 @@ export async function openPaymentCommand(
   command: PaymentCommand,
   now: Date,
 ): Promise<CommandRow> {
-  const theirs = and(eq(payments.id, id), eq(payments.merchantId, merchantId))
-  const [payment] = await tx.select().from(payments).where(theirs).for('no key update')
-  if (!payment) throw new AppError('not_found', `No such payment: ${id}`)
-  const { from, done } = commandable[command.kind]
-  if (!(from as readonly PaymentStatus[]).includes(payment.status))
-    throw new AppError('conflict', `A payment that is ${payment.status} can't be ${done}.`)
+  const asked = { merchantId, id, noun: 'payment' }
+  const payment = await lockToCommand(tx, payments, asked, commandable[command.kind])
   const amount = command.kind === 'capture' ? command.amount : null
   if (amount !== null && amount < payment.amount && payment.orderId) {
     const message = 'The payment is for an order: all of it is captured, or nothing.'

@@ -11,6 +11,7 @@ import { type CommandRow, insertCommand } from './commands.ts'
 import { insertEvent } from './events.ts'
 import { newId } from './ids.ts'
 import { postTransaction } from './ledger.ts'
+import { lockToCommand } from './lifecycle-steps.ts'
 import { equals, type List, listRows, type Page } from './lists.ts'
 import { payouts } from './transfer-schema.ts'
 
@@ -110,12 +111,8 @@ export async function openPayoutCommand(
   { kind }: PayoutCommand,
   now: Date,
 ): Promise<CommandRow> {
-  const theirs = and(eq(payouts.id, id), eq(payouts.merchantId, merchantId))
-  const [payout] = await tx.select().from(payouts).where(theirs).for('no key update')
-  if (!payout) throw new AppError('not_found', `No such payout: ${id}`)
-  const { from, done } = commandable[kind]
-  if (!(from as readonly PayoutStatus[]).includes(payout.status))
-    throw new AppError('conflict', `A payout that is ${payout.status} can't be ${done}.`)
+  const asked = { merchantId, id, noun: 'payout' }
+  const payout = await lockToCommand(tx, payouts, asked, commandable[kind])
   if (kind !== 'cancel' && payout.provider !== SANDBOX)
     throw new AppError('conflict', 'Only a payout of the sandbox can be told what becomes of it.')
   return insertCommand(tx, { merchantId, resourceId: id, kind, amount: null }, now)

@@ -101,13 +101,6 @@ const open = /^GET \/(health|ready|openapi\.json|docs|docs\/.+)$/
 const payers = ['GET /pay/:id', 'POST /pay/:id']
 const isOpen = (route: string) => open.test(route) || payers.includes(route)
 
-test('what is public is that on purpose', () => {
-  expect(routesOf(app).filter((route) => !route.includes(' /api/v1/'))).toEqual(
-    routesOf(app).filter(isOpen),
-  )
-  expect(routesOf(app)).toEqual(expect.arrayContaining(payers))
-})
-
 test.each(routesOf(app).filter((route) => !isOpen(route)))(
   '%s refuses whoever has no secret, or one that is wrong or revoked',
   async (route) => {

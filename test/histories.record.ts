@@ -1,68 +1,24 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import type { WorkflowHandle } from '@temporalio/client'
-import { temporal as proto } from '@temporalio/proto'
 import { eq } from 'drizzle-orm'
 import { paymentStart } from '../core/starts.ts'
-import { sandboxStore } from '../db/sandbox.ts'
 import { sandboxCharges } from '../db/sandbox-schema.ts'
 import { payments } from '../db/schema.ts'
 import { deliveries } from '../db/webhook-schema.ts'
-import { createProviders } from '../providers/index.ts'
-import { cancel, capture, chargeSettled, state } from '../workflows/index.ts'
+import { cancel, capture, chargeSettled } from '../workflows/index.ts'
 import { callAs, testApp } from './app.ts'
-import { addMerchant, testDb } from './db.ts'
+import { addMerchant } from './db.ts'
 import { addEndpoint } from './delivery.ts'
-import { testEndpoint } from './endpoint.ts'
 import { upi } from './http.ts'
-import { testActivities, until } from './stack.ts'
-import { devServerEnv } from './temporal.ts'
+import { type Call, testRecording } from './recording.ts'
+import { testActivities } from './stack.ts'
 
 /**
  * Records a history of each path, for test/replay.test.ts. Run it before a release that changes a
- * workflow: `HISTORIES=v3 npx jest --testMatch '**' + '/histories.record.ts'`.
+ * workflow, and histories-of-sales.record.ts with it:
+ * `HISTORIES=v4 npx jest --testMatch '**' + '/histories*.record.ts'`.
  */
-const version = process.env.HISTORIES ?? 'new'
-const folder = fileURLToPath(new URL('histories/', import.meta.url))
-const db = testDb()
-const temporal = devServerEnv()
-const endpoint = testEndpoint()
-
-function handleOf(id: string): WorkflowHandle {
-  return temporal.client().workflow.getHandle(id)
-}
-
-async function save(id: string, name: string): Promise<void> {
-  const history = await handleOf(id).fetchHistory()
-  mkdirSync(folder, { recursive: true })
-  const bytes = proto.api.history.v1.History.encode(history).finish()
-  writeFileSync(`${folder}${version}-${name}.bin`, bytes)
-}
-
-const statusOf = (id: string) =>
-  handleOf(id)
-    .describe()
-    .then(({ status }) => status.name)
-    .catch(() => null)
-const eventsOf = async (id: string) => (await handleOf(id).fetchHistory()).events ?? []
-const closed = (id: string) => until(async () => !['RUNNING', null].includes(await statusOf(id)))
-const scheduled = (id: string, name: string) =>
-  until(async () =>
-    (await eventsOf(id)).some(
-      (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === name,
-    ),
-  )
-
-const inStage = (id: string, stage: string) =>
-  until(
-    async () =>
-      (
-        await handleOf(id)
-          .query(state)
-          .catch(() => null)
-      )?.stage === stage,
-  )
+const { db, temporal, endpoint, record, save, handleOf, closed, scheduled, inStage } =
+  testRecording()
 
 type Path = { input?: object; delayMs?: number; until?: (id: string) => Promise<unknown> }
 
@@ -117,31 +73,14 @@ const paths: Record<string, Path> = {
   waiting: { input: { vpa: 'stuck@upi' }, until: (id) => scheduled(id, 'pollCharge') },
 }
 
-/** Runs `use` as a merchant whose endpoint wants everything. */
-async function recordWith(delayMs: number, use: (call: Call) => Promise<void>): Promise<void> {
-  const providers = createProviders({
-    sandboxStore: sandboxStore(db),
-    sandboxDelay: { minMs: delayMs, maxMs: delayMs },
-    now: () => new Date(),
-  })
-  const merchant = await addMerchant(db)
-  await addEndpoint(db, { merchantId: merchant.id, url: endpoint.url })
-  await temporal.withActivities(testActivities(db, { providers }), async () => {
-    const { app } = testApp(db, { temporal: temporal.client() })
-    await use(callAs(app, merchant))
-  })
-}
-
 test.each(Object.entries(paths))('a payment that is %s', async (name, path) => {
   const { input = {}, delayMs = 0, until: reached = closed } = path
-  await recordWith(delayMs, async (call) => {
+  await record(delayMs, async (call) => {
     const { body } = await call('POST', '/api/v1/payments', { ...upi, ...input })
     await reached(body.id)
     await save(body.id, `payment-${name}`)
   })
 })
-
-type Call = ReturnType<typeof callAs>
 
 async function addRefund(call: Call): Promise<string> {
   const { body } = await call('POST', '/api/v1/payments', upi)
@@ -187,7 +126,7 @@ const whatLeaves: Record<string, { delayMs?: number; add: (call: Call) => Promis
 }
 
 test.each(Object.entries(whatLeaves))('%s', async (name, { delayMs = 0, add }) => {
-  await recordWith(delayMs, async (call) => {
+  await record(delayMs, async (call) => {
     const id = await add(call)
     await closed(id)
     await save(id, name)
@@ -195,7 +134,7 @@ test.each(Object.entries(whatLeaves))('%s', async (name, { delayMs = 0, add }) =
 })
 
 test('a charge that succeeds too late', async () => {
-  await recordWith(0, async (call) => {
+  await record(0, async (call) => {
     const input = { ...upi, vpa: 'stuck@upi' }
     const { body } = await call('POST', '/api/v1/payments', input)
     await scheduled(body.id, 'pollCharge')

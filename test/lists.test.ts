@@ -100,7 +100,7 @@ beforeAll(async () => {
 
 /** All have an event when they are created, and one payment succeeded; of each move one is booked. */
 const lengths: Partial<Record<Kind, number>> = {
-  events: 5 * COUNT + 1,
+  events: 6 * COUNT + 1,
   balance_transactions: 2 * COUNT + 1,
 }
 

@@ -1,10 +1,13 @@
 import { eq } from 'drizzle-orm'
 import type { Activities } from '../activities/index.ts'
-import { payments } from '../db/schema.ts'
+import { sandboxCharges, sandboxTransfers } from '../db/sandbox-schema.ts'
+import { orders, payments } from '../db/schema.ts'
 import { refunds } from '../db/transfer-schema.ts'
+import type { Provider } from '../providers/provider.ts'
 import { cancelOrder } from '../workflows/index.ts'
+import { gate } from './gate.ts'
 import { expectAgreed, saleOf } from './sale-laws.ts'
-import { byVpa, testSales, WEEK_MS } from './selling.ts'
+import { byVpa, HOUR_MS, testSales } from './selling.ts'
 import { pause, resetWorkflow, until } from './stack.ts'
 
 /**
@@ -13,9 +16,8 @@ import { pause, resetWorkflow, until } from './stack.ts'
  */
 const { db, temporal, openShop, use, handleOf, orderOf, untilStage } = testSales()
 
-/** What the provider takes: it is asked again meanwhile, also where its first answer is lost. */
-const DELAY_MS = 1_500
-const DEADLINE_MS = 8_000
+/** No charge is decided by itself while it is needed that it is not. */
+const NEVER_MS = 24 * HOUR_MS
 const AT_ONCE = 24
 
 const outcomes = ['test@upi', 'fail@upi', 'timeout@upi', 'down@upi'] as const
@@ -63,14 +65,15 @@ function* casesWhileItIsSold(): Iterable<Case> {
 }
 
 function* casesWhileItIsUndone(): Iterable<Case> {
-  for (const activity of undoing)
-    for (const outcome of outcomes) {
-      const isRefund = activity === 'sendRefund' || activity === 'awaitRefundEnd'
-      if (isRefund && !isPaidBy(outcome)) continue
-      for (const moment of ['before', 'after'] as const)
-        for (const trouble of ['canceled', 'killed'] as const)
-          yield { step: 'compensating', at: { activity, moment }, trouble, outcome, fulfil: false }
-    }
+  const fulfil = false
+  for (const activity of undoing) {
+    const [step, outcome] = ['compensating', 'test@upi'] as const
+    yield { step, at: before(activity), trouble: 'canceled', outcome, fulfil }
+    const isRefund = activity === 'sendRefund' || activity === 'awaitRefundEnd'
+    for (const one of outcomes.filter((each) => !isRefund || isPaidBy(each)))
+      for (const at of [before(activity), after(activity)])
+        yield { step, at, trouble: 'killed', outcome: one, fulfil }
+  }
 }
 
 const cases = [...casesWhileItIsSold(), ...casesWhileItIsUndone()]
@@ -80,14 +83,18 @@ function nameOf({ step, at, trouble, outcome, fulfil }: Case): string {
   return `${trouble} while ${step}${when}, paid by ${outcome}${fulfil ? ', fulfilled' : ''}`
 }
 
-/** What strikes an order once, when its workflows come to a certain activity. */
-const strikes = new Map<string, { at: At; act: () => Promise<unknown> }>()
+type Sale = {
+  case: Case
+  act: () => Promise<unknown> // what strikes it once, when its workflows come to a certain activity
+  hasStruck: boolean
+  deadline: ReturnType<typeof gate> // its saga finds out when it ends once this is open
+}
+/** By their orders. */
+const sales = new Map<string, Sale>()
 
-async function strike(orderId: string, activity: string, moment: Moment): Promise<void> {
-  const found = strikes.get(orderId)
-  if (found?.at?.activity !== activity || found.at.moment !== moment) return
-  strikes.delete(orderId)
-  await found.act()
+async function saleAt(id: string): Promise<[orderId: string, sale: Sale | undefined]> {
+  const orderId = await orderIdOf(id)
+  return [orderId, sales.get(orderId)]
 }
 
 async function orderIdOf(id: string): Promise<string> {
@@ -98,65 +105,135 @@ async function orderIdOf(id: string): Promise<string> {
   return payment?.orderId ?? ''
 }
 
-function struck(real: Activities): Partial<Activities> {
-  const names = [...Object.values(moments).flat(), ...undoing.map(before)].map((at) => at?.activity)
-  const wrapped = names.map((name) => {
-    const call = real[name as 'chargePayment'] as (...args: unknown[]) => Promise<unknown>
-    async function activity(id: string, ...rest: unknown[]): Promise<unknown> {
-      const orderId = await orderIdOf(id)
-      await strike(orderId, `${name}`, 'before')
-      const result = await call(id, ...rest)
-      await strike(orderId, `${name}`, 'after')
-      return result
-    }
-    return [name, activity]
-  })
-  return Object.fromEntries(wrapped)
+async function strike(sale: Sale | undefined, activity: string, moment: Moment): Promise<void> {
+  const at = sale?.case.at
+  if (!sale || sale.hasStruck || at?.activity !== activity || at.moment !== moment) return
+  sale.hasStruck = true
+  await sale.act()
 }
 
-async function run({ step, at, trouble, outcome, fulfil }: Case): Promise<void> {
+type Call = (id: string, ...rest: unknown[]) => Promise<unknown>
+
+/** Each strikes before it has begun, or when it is done and nobody knows yet. */
+function struck(real: Activities): Partial<Activities> {
+  const names = [...Object.values(moments).flat(), ...undoing.map(before)].map((at) => at?.activity)
+  const striking = (name: keyof Activities, call: Call): [string, Call] => [
+    name,
+    async (id, ...rest) => {
+      const [, sale] = await saleAt(id)
+      await strike(sale, name, 'before')
+      const result = await call(id, ...rest)
+      await strike(sale, name, 'after')
+      return result
+    },
+  ]
+  const asked = { ...real, ...deciding(real) }
+  const calls = names.flatMap((name) => (name ? [striking(name, asked[name] as Call)] : []))
+  return { ...Object.fromEntries(calls), takeUpOrder: (id) => takeUp(real, id) }
+}
+
+/** A charge is decided when it is asked for, and not before. */
+function deciding({ chargePayment, pollCharge }: Activities): Partial<Activities> {
+  return {
+    async chargePayment(id) {
+      const charged = await chargePayment(id)
+      return charged.status === 'pending' ? { ...charged, checkInMs: null } : charged
+    },
+    async pollCharge(id, ...rest) {
+      const its = eq(sandboxCharges.paymentId, id)
+      await db.update(sandboxCharges).set({ decidesAt: new Date() }).where(its)
+      return pollCharge(id, ...rest)
+    },
+  }
+}
+
+/** Of one that is to be too late: when its time is over. */
+async function takeUp({ takeUpOrder }: Activities, id: string) {
+  const sale = sales.get(id)
+  if (sale?.case.trouble !== 'too late') return takeUpOrder(id)
+  await sale.deadline.pass()
+  await db.update(orders).set({ fulfilBy: new Date() }).where(eq(orders.id, id))
+  return takeUpOrder(id)
+}
+
+/** Of what it is asked, but for a charge that is to be undecided, it decides all at once. */
+function prompt(real: Provider): Partial<Provider> {
+  return {
+    async confirmCharge(ref, key) {
+      try {
+        return await real.confirmCharge(ref, key)
+      } finally {
+        const [charge] = await db.select().from(sandboxCharges).where(eq(sandboxCharges.id, ref))
+        const [, sale] = await saleAt(charge?.paymentId ?? '')
+        const at = { decidesAt: new Date() }
+        if (sale?.case.step === 'charging')
+          await db.update(sandboxCharges).set(at).where(eq(sandboxCharges.id, ref))
+      }
+    },
+    async createRefund(request) {
+      const its = eq(sandboxTransfers.objectId, request.refundId)
+      try {
+        await real.createRefund(request)
+      } finally {
+        await db.update(sandboxTransfers).set({ decidesAt: new Date() }).where(its)
+      }
+      return real.retrieveRefund(request.refundId, request.chargeRef)
+    },
+  }
+}
+
+async function run(one: Case): Promise<void> {
+  const { step, at, trouble, outcome, fulfil } = one
   const shop = await openShop()
-  const id = await shop.order({ inMs: trouble === 'too late' ? DEADLINE_MS : WEEK_MS })
-  const { fulfilBy } = await orderOf(id)
-  const tooLate = () => pause(fulfilBy.getTime() - Date.now() + 300)
+  const deadline = gate()
+  const id = await shop.order({}, (orderId) => {
+    sales.set(orderId, { case: one, act: () => acts[trouble](), hasStruck: at === null, deadline })
+  })
   const statusOf = async () => (await orderOf(id)).status
   const isOver = async () => ['fulfilled', 'canceled'].includes(await statusOf())
 
-  /** In an activity of its own workflows, which an answer would be waited for by. */
-  async function cancel(): Promise<void> {
-    const asked = shop.post(`orders/${id}/cancel`)
-    handleOf(id)
-      .executeUpdate(cancelOrder)
-      .catch(() => {}) // an operator's, beside
-    await Promise.race([asked, pause(1_000)])
-    if (step === 'compensating') await handleOf(id).cancel()
+  const acts: Record<Trouble, () => Promise<unknown>> = {
+    /** By the merchant and by an operator. Not waited for in an activity that they wait for. */
+    async canceled() {
+      const asked = shop.post(`orders/${id}/cancel`)
+      handleOf(id)
+        .executeUpdate(cancelOrder)
+        .catch(() => {})
+      await Promise.race([asked, pause(1_000)])
+      if (step === 'compensating') await handleOf(id).cancel()
+    },
+    async 'too late'() {
+      deadline.open = true
+      await (step === 'fulfilling' ? pause(500) : until(isOver))
+    },
+    async killed() {
+      throw new Error('killed')
+    },
   }
-  async function die(): Promise<never> {
-    throw new Error('killed')
-  }
-  const act = { canceled: cancel, 'too late': tooLate, killed: die }[trouble]
-  if (at) strikes.set(id, { at, act })
-  const here = () => (trouble === 'killed' ? resetWorkflow(temporal.client(), id) : act())
+  const here = () => (trouble === 'killed' ? resetWorkflow(temporal.client(), id) : acts[trouble]())
 
   if (step === 'unpaid') {
-    await untilStage(id, 'awaiting_payment')
+    if (trouble !== 'too late') await untilStage(id, 'awaiting_payment')
     await here()
   }
   const paymentId = await shop.pay(id, byVpa(outcome)).catch(() => null)
-  const paymentOf = async () =>
-    paymentId ? await db.query.payments.findFirst({ where: eq(payments.id, paymentId) }) : null
-  if (step === 'compensating' && ['cancelOrder', 'awaitPaymentEnd'].includes(at?.activity ?? ''))
-    await until(async () => (await paymentOf())?.chargeSentAt) // while it is on its way
-  else await until(async () => (await paymentOf())?.status !== 'pending')
+  const isOnItsWay = ['cancelOrder', 'awaitPaymentEnd'].includes(at?.activity ?? '')
+  await until(async () => {
+    const its = eq(payments.id, paymentId ?? '')
+    const [payment] = await db.select().from(payments).where(its)
+    return isOnItsWay ? payment?.chargeSentAt : payment?.status !== 'pending'
+  })
   if (step === 'paid') await here()
 
-  if (fulfil && (await statusOf()) === 'paid') await shop.post(`orders/${id}/fulfill`)
-  else if (!(await isOver())) await shop.post(`orders/${id}/cancel`)
-  const expected = isFulfilled({ step, at, trouble, outcome, fulfil }) ? 'fulfilled' : 'canceled'
-  expect(await handleOf(id).result()).toBe(expected)
-  expect(strikes.has(id)).toBe(false)
+  if (fulfil && (await statusOf()) === 'paid') {
+    const asked = shop.post(`orders/${id}/fulfill`)
+    await until(async () => (await saleOf(db, id)).commands.length > 0)
+    deadline.open = true
+    await asked
+  } else if (!(await isOver())) await shop.post(`orders/${id}/cancel`)
+  expect(await handleOf(id).result()).toBe(isFulfilled(one) ? 'fulfilled' : 'canceled')
+  expect(sales.get(id)?.hasStruck).toBe(true)
 
-  await until(async () => !(await orderOf(id)).isCompensating)
   await expectAgreed(db, id)
   const { charges, transfers } = await saleOf(db, id)
   expect(charges.length).toBeLessThanOrEqual(1)
@@ -173,7 +250,7 @@ function isFulfilled({ step, trouble, outcome, fulfil }: Case): boolean {
 const running = new Map<Case, Promise<void>>()
 
 beforeAll(() => {
-  use({ delayMs: DELAY_MS, activities: struck })
+  use({ delayMs: NEVER_MS, activities: struck, wrap: prompt })
   const left = [...cases]
   const turns = new Map(cases.map((one) => [one, withResolvers()]))
   for (const [one, { promise }] of turns) running.set(one, promise)
@@ -183,7 +260,7 @@ beforeAll(() => {
       await run(one).then(turn?.resolve, turn?.reject)
     }
   }
-  for (let i = 0; i < AT_ONCE; i++) work()
+  Promise.all(Array.from({ length: AT_ONCE }, work)).catch(() => {}) // none rejects
 })
 
 function withResolvers() {
@@ -198,5 +275,5 @@ function withResolvers() {
 test.each(cases.map((one) => [nameOf(one), one] as const))(
   '%s',
   (_, one) => running.get(one),
-  240_000,
+  120_000,
 )

@@ -132,6 +132,20 @@ describe('Whoever has a link', () => {
     expect(await contents(db)).toEqual(before)
   })
 
+  test('has to send JSON, and no more than there can be of it', async () => {
+    const { anybody, id } = await shopWithLink(db)
+    const before = await contents(db)
+    const send = (body: string, headers = {}) => anybody('POST', `/pay/${id}`, body, headers)
+    expectRefusal(await send('{"method":'), 400, 'invalid_request', null)
+    expectRefusal(await send('null'), 400, 'invalid_request')
+    const large = JSON.stringify({ ...source, vpa: 'x'.repeat(1_048_576) })
+    expectRefusal(await send(large), 413, 'body_too_large', 'body')
+    const form = { 'content-type': 'application/x-www-form-urlencoded' }
+    const refused = await send('method=upi', form)
+    expectRefusal(refused, 415, 'unsupported_media_type', 'Content-Type')
+    expect(await contents(db)).toEqual(before)
+  })
+
   test('finds none that is not there, and nothing else of a merchant', async () => {
     const { anybody, call } = await shopWithLink(db)
     const { body: order } = await call('POST', '/api/v1/orders', link)

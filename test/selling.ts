@@ -98,12 +98,13 @@ export function testSales(server: () => TestTemporal = devServerEnv) {
     const post = (path: string, body: object = {}) => call('POST', `/api/v1/${path}`, body)
     const money = { merchantId, amount: upi.amount, currency: upi.currency, metadata: {} }
 
-    /** To be fulfilled within a week, unless told, and with its saga. */
-    async function order({ inMs }: New = {}): Promise<string> {
+    /** To be fulfilled within a week, unless told, and with its saga, after `first` was told of it. */
+    async function order({ inMs }: New = {}, first = (_: string) => {}): Promise<string> {
       const at = await now()
       const fulfilBy = new Date(at.getTime() + (inMs ?? WEEK_MS))
       const values = { ...money, reference: null, fulfilBy }
       const { order: row, event } = await db.transaction((tx) => insertOrder(tx, values, at))
+      first(row.id)
       return begin(orderStart(row, event.deliveries) as Start)
     }
 
