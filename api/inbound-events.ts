@@ -37,7 +37,10 @@ const CreateInboundEvent = z
   .strictObject({
     event_id: event_id.min(1).max(255),
     invoice_id: z
-      .union([z.int().positive(), Id], 'the number of an invoice, or its id')
+      .union(
+        [z.int().positive(), Id.regex(/\D/)],
+        'the number of an invoice (not in quotes), or its id',
+      )
       .openapi({ description: 'The number of the invoice, or its id', example: 1 }),
     amount: Amount.openapi(ofInvoice),
   })

@@ -10,7 +10,12 @@ const JSON_TYPE = /^application\/json(; *charset="?utf-8"?)?$/i // JSON is UTF-8
 const limit = bodyLimit({
   maxSize: BODY_MAX_BYTES,
   onError() {
-    throw new AppError('body_too_large', 'The body is larger than 1 MiB.', { param: 'body' })
+    // What is left of the body is not read, so nothing else can come by this connection.
+    const headers = { Connection: 'close' }
+    throw new AppError('body_too_large', 'The body is larger than 1 MiB.', {
+      param: 'body',
+      headers,
+    })
   },
 })
 

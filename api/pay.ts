@@ -109,7 +109,7 @@ const pay = createRoute({
 export function payRoutes(deps: Deps) {
   const { db, providers, rateLimitPerSecond, tryUpdate } = deps
   const router = newRouter()
-  router.use('/pay/:id', forMerchant(deps), limitRate(rateLimitPerSecond))
+  router.on(['GET', 'POST'], '/pay/:id', forMerchant(deps), limitRate(rateLimitPerSecond))
   return router
     .openapi(show, async (c) => {
       const { link, merchantName } = await getPublicLink(db, c.req.valid('param').id)

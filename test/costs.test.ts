@@ -28,6 +28,7 @@ const names = [
   'pollPayout',
   'postWebhook',
   'failDelivery',
+  'applyInboundEvent',
 ] as const
 workers.serve(temporal, names, () => testActivities(worker.db))
 
@@ -189,6 +190,34 @@ describe('What is decided at once takes the worker', () => {
     let handle: WorkflowHandle | undefined
     expect(await worker.count(async () => (handle = await settled('payouts', input)))).toBe(26)
     const costs = { events: 19, workflowTasks: 3, activities: 2, children: 0 }
+    expect(await historyOf(handle as WorkflowHandle)).toEqual(costs)
+  })
+})
+
+describe('An inbound event takes the worker', () => {
+  async function bill() {
+    const { app } = testApp(db, { temporal: temporal.client() })
+    const call = callAs(app, merchant)
+    await call('POST', '/api/v1/invoices', { amount: 500, currency: 'INR' })
+    return (path: string) => call('POST', path, { event_id: 'bank-1', invoice_id: 1, amount: 100 })
+  }
+
+  test('nothing where it is applied at once', async () => {
+    const tell = await bill()
+    const told = async () => expect((await tell('/webhooks-sync/payments')).status).toBe(200)
+    expect(await worker.count(told)).toBe(0)
+  })
+
+  test('so many queries otherwise, two workflow tasks and 11 events', async () => {
+    const tell = await bill()
+    let handle: WorkflowHandle | undefined
+    const apply = async () => {
+      const { body } = await tell('/webhooks/payments')
+      handle = temporal.client().workflow.getHandle(body.id)
+      await handle.result()
+    }
+    expect(await worker.count(apply)).toBe(0)
+    const costs = { events: 11, workflowTasks: 2, activities: 1, children: 0 }
     expect(await historyOf(handle as WorkflowHandle)).toEqual(costs)
   })
 })

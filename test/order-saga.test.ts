@@ -1,4 +1,5 @@
 import { eq } from 'drizzle-orm'
+import { openOrderCommand } from '../db/orders.ts'
 import type { RefundRow } from '../db/refunds.ts'
 import { sandboxTransfers } from '../db/sandbox-schema.ts'
 import { expectAgreed, saleOf, toldOf } from './sale-laws.ts'
@@ -14,9 +15,9 @@ const { db, order, pay, post, handleOf, orderOf, untilStage } = shop
 const LONG_MS = 10 * 60_000
 
 /** That has its money. */
-async function paidOrder(): Promise<{ id: string; paymentId: string }> {
+async function paidOrder(source?: object): Promise<{ id: string; paymentId: string }> {
   const id = await order()
-  const paymentId = await pay(id)
+  const paymentId = await pay(id, source)
   await untilStage(id, 'awaiting_fulfilment')
   return { id, paymentId }
 }
@@ -171,6 +172,36 @@ test('A payment that fails leaves the order to be paid by another', async () => 
   await post(`orders/${id}/fulfill`)
   expect(await handleOf(id).result()).toBe('fulfilled')
   expect(await orderOf(id)).toMatchObject({ paymentId })
+  await expectAgreed(db, id)
+})
+
+/** A command whose update got lost on its way. */
+function askInVain(id: string, kind: 'fulfill' | 'cancel') {
+  return db.transaction((tx) => openOrderCommand(tx, shop.merchantId(), id, { kind }, new Date()))
+}
+
+test('A command that was given in time counts, although the deadline passes first', async () => {
+  const [{ id: fulfilled }, { id: canceled }] = [await paidOrder(), await paidOrder()]
+  await askInVain(fulfilled, 'fulfill')
+  await askInVain(canceled, 'cancel')
+  expect(await handleOf(fulfilled).result()).toBe('fulfilled')
+  expect(await handleOf(canceled).result()).toBe('canceled')
+  expect(await orderOf(canceled)).toMatchObject({ cancellationReason: 'requested' })
+  for (const id of [fulfilled, canceled]) {
+    expect((await saleOf(db, id)).commands).toMatchObject([{ status: 'done' }])
+    await expectAgreed(db, id)
+  }
+})
+
+test("A merchant's refund of a fulfilled order that fails is no matter of the saga's", async () => {
+  const { id, paymentId } = await paidOrder(byVpa('norefund@upi'))
+  await post(`orders/${id}/fulfill`)
+  expect(await handleOf(id).result()).toBe('fulfilled')
+  const { body } = await post(`payments/${paymentId}/refunds`, { amount: 20_000 })
+  await untilStage(body.id, 'done')
+  expect(await refundsOf(id)).toEqual([[20_000, 'failed']])
+  expect(await orderOf(id)).toMatchObject({ isCompensating: false, nextSweepAt: null })
+  expect((await saleOf(db, id)).payments).toMatchObject([{ needsAttention: false }])
   await expectAgreed(db, id)
 })
 

@@ -1,3 +1,4 @@
+import { openLinkCommand } from '../db/payment-links.ts'
 import { expectAgreed, saleOf, toldOf } from './sale-laws.ts'
 import { byVpa, HOUR_MS, testSelling } from './selling.ts'
 import { timeSkippingEnv } from './temporal.ts'
@@ -64,6 +65,16 @@ test('A link that is canceled can be paid by nobody', async () => {
   expect(await handleOf(id).result()).toBe('canceled')
   await expect(pay(id)).rejects.toThrow('The payment link is canceled')
   expect(await toldOf(db, id)).toEqual(['canceled', 'created'])
+  expect((await saleOf(db, id)).commands).toMatchObject([{ kind: 'close', status: 'done' }])
+  await expectAgreed(db, id)
+})
+
+test('A cancel that was asked for in time counts, although the link expires first', async () => {
+  const id = await link()
+  await db.transaction((tx) =>
+    openLinkCommand(tx, shop.merchantId(), id, { kind: 'close' }, new Date()),
+  )
+  expect(await handleOf(id).result()).toBe('canceled')
   expect((await saleOf(db, id)).commands).toMatchObject([{ kind: 'close', status: 'done' }])
   await expectAgreed(db, id)
 })

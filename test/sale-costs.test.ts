@@ -14,9 +14,15 @@ const db = testDb()
 const temporal = devServerEnv()
 const api = countedDb(db)
 const worker = countedDb(db)
-const names = ['chargePayment', 'takeUpOrder', 'fulfillOrder', 'takeUpLink'] as const
-workers.serve(temporal, names, () => testActivities(worker.db))
+const names = [
+  ...(['chargePayment', 'takeUpOrder', 'fulfillOrder', 'takeUpLink', 'closeLink'] as const),
+  ...(['cancelOrder', 'awaitPaymentEnd', 'refundOrder', 'awaitRefundEnd', 'sendRefund'] as const),
+]
+// How often it has to look is chance: a look is one query, and no event.
+const { awaitRefundEnd } = testActivities(db)
+workers.serve(temporal, names, () => ({ ...testActivities(worker.db), awaitRefundEnd }))
 
+const EXPIRES_IN_MS = 2_000 // by then its workflow waits
 const sale = { amount: 50_000, currency: 'INR' }
 const source = { method: 'upi', vpa: 'test@upi' }
 let merchant: Merchant
@@ -75,11 +81,11 @@ describe('What is sold takes the worker', () => {
     until(async () => (await historyOf(handleOf(id))).workflowTasks === workflowTasks, 'its tasks')
 
   /** One that its workflow has looked up, so that nothing else happens at the same time. */
-  async function sell(path: string) {
+  async function sell(path: string, until = {}) {
     const client = temporal.client()
     const { app } = testApp(db, { temporal: client, tryStart: patientStart(client) })
     const call = callAs(app, merchant)
-    const { body } = await call('POST', `/api/v1/${path}`, sale)
+    const { body } = await call('POST', `/api/v1/${path}`, { ...sale, ...until })
     await untilTasks(body.id, 2)
     return { call, id: body.id as string }
   }
@@ -118,6 +124,39 @@ describe('What is sold takes the worker', () => {
     expect(await worker.count(sold)).toBe(18)
     expect(await historyOf(handleOf(payment))).toEqual(ofPayment)
     const costs = { events: 15, workflowTasks: 3, activities: 1, children: 0 }
+    expect(await historyOf(handleOf(link))).toEqual(costs)
+  })
+
+  test('so many for an order that is canceled, and its refund included', async () => {
+    let [order, refund] = ['', '']
+    const undone = async () => {
+      const { call, id } = await sell('orders')
+      const { body } = await call('POST', '/api/v1/payments', { ...upi, order_id: id })
+      await untilTasks(id, 3)
+      await handleOf(body.id).result()
+      await call('POST', `/api/v1/orders/${id}/cancel`)
+      expect(await handleOf(id).result()).toBe('canceled')
+      order = id
+      refund = (await call('GET', `/api/v1/payments/${body.id}/refunds`)).body.data[0].id
+      await handleOf(refund).result()
+    }
+    expect(await worker.count(undone)).toBe(0)
+    const ofRefund = { events: 11, workflowTasks: 2, activities: 1, children: 0 }
+    expect(await historyOf(handleOf(refund))).toEqual(ofRefund)
+    const costs = { events: 0, workflowTasks: 0, activities: 6, children: 1 }
+    expect(await historyOf(handleOf(order))).toEqual(costs)
+  })
+
+  test('four queries for a payment link that expires, and 0 events', async () => {
+    let link = ''
+    const expired = async () => {
+      const expires_at = new Date(Date.now() + EXPIRES_IN_MS).toISOString()
+      const { id } = await sell('payment_links', { expires_at })
+      expect(await handleOf(id).result()).toBe('expired')
+      link = id
+    }
+    expect(await worker.count(expired)).toBe(0)
+    const costs = { events: 0, workflowTasks: 0, activities: 2, children: 0 }
     expect(await historyOf(handleOf(link))).toEqual(costs)
   })
 })

@@ -23,6 +23,7 @@ type Options = {
 }
 
 const LOG_LINES = 40
+const LINE_LENGTH = 300
 const SETTLE_LIMIT_MS = 400_000 // an activity whose worker was killed is tried again after 30 s
 const PASS_TIME_EVERY_MS = 3_000
 const LOOK_EVERY_MS = 500
@@ -105,7 +106,10 @@ export function testRemit({ database, env = () => ({}) }: Options) {
 
   /** What the programs have said last. */
   function lastLines(): string {
-    return log.slice(-LOG_LINES).join('\n')
+    return log
+      .slice(-LOG_LINES)
+      .map((line) => line.slice(0, LINE_LENGTH))
+      .join('\n')
   }
 
   /** Lets time pass until `leftToDo` names nothing more. */
