@@ -71,7 +71,9 @@ test('A link that is canceled can be paid by nobody', async () => {
 
 test('A cancel that was asked for in time counts, although the link expires first', async () => {
   const id = await link()
-  await db.transaction((tx) => openLinkCommand(tx, shop.merchantId(), id, new Date()))
+  await db.transaction((tx) =>
+    openLinkCommand(tx, shop.merchantId(), id, { kind: 'close' }, new Date()),
+  )
   expect(await handleOf(id).result()).toBe('canceled')
   expect((await saleOf(db, id)).commands).toMatchObject([{ kind: 'close', status: 'done' }])
   await expectAgreed(db, id)
