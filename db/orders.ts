@@ -7,8 +7,8 @@ import type { Db, Tx } from './client.ts'
 import { type CommandRow, insertCommand } from './commands.ts'
 import { insertEvent } from './events.ts'
 import { newId } from './ids.ts'
-import { balanceOf } from './ledger.ts'
-import { findRow, lockToCommand } from './lifecycle-steps.ts'
+import { ledgerAccounts } from './ledger-schema.ts'
+import { lockToCommand } from './lifecycle-steps.ts'
 import { equals, listRows, type Page } from './lists.ts'
 import { orders, payments } from './schema.ts'
 
@@ -107,11 +107,21 @@ export async function openOrderCommand(
   return insertCommand(tx, { merchantId, resourceId: id, kind, amount: null }, now)
 }
 
-/** A merchant who asks for a refund must have the money. Who let the deadline pass will owe it. */
+/**
+ * A merchant who asks for a refund must have the money. Who let the deadline pass will owe it. Asked by one
+ * query: what a refund takes from the one goes off the other at the same moment.
+ */
 async function checkRefundable(tx: Tx, paymentId: string): Promise<void> {
-  const { merchantId, currency, ...payment } = await findRow(tx, payments, paymentId)
-  const available = await balanceOf(tx, merchantId, 'available', currency)
-  if (available >= payment.amountCaptured - payment.amountRefunded) return
+  const { merchantId, currency, account, balance } = ledgerAccounts
+  const theirs = and(eq(merchantId, payments.merchantId), eq(currency, payments.currency))
+  const [found] = await tx
+    .select({ captured: payments.amountCaptured, refunded: payments.amountRefunded, balance })
+    .from(payments)
+    .leftJoin(ledgerAccounts, and(theirs, eq(account, 'available')))
+    .where(eq(payments.id, paymentId))
+  if (!found) throw new Error(`No such payment: ${paymentId}`)
+  const available = found.balance ?? 0
+  if (available >= found.captured - found.refunded) return
   const message = `The available balance is ${available}, which does not cover the refund.`
   throw new AppError('insufficient_balance', message)
 }
