@@ -71,6 +71,7 @@ ALTER TABLE "orders" ADD COLUMN "next_sweep_at" timestamp with time zone;--> sta
 UPDATE "orders" SET "fulfil_by" = now() + interval '7 days',
 	"next_sweep_at" = CASE WHEN "status" = 'created' THEN now() END,
 	"status" = CASE WHEN "status" = 'paid' THEN 'fulfilled' ELSE "status" END,
+	"cancellation_reason" = CASE WHEN "status" = 'canceled' THEN 'requested' END,
 	"payment_id" = (SELECT "id" FROM "payments" WHERE "order_id" = "orders"."id" AND "status" = 'succeeded');--> statement-breakpoint
 ALTER TABLE "orders" ALTER COLUMN "fulfil_by" SET NOT NULL;--> statement-breakpoint
 ALTER TABLE "payments" ADD COLUMN "payment_link_id" text;--> statement-breakpoint
