@@ -4,7 +4,7 @@ import { takeUp } from '../db/lifecycle-steps.ts'
 import { strandForNews } from '../db/news.ts'
 import { startPayout } from '../db/payout-steps.ts'
 import { commands } from '../db/schema.ts'
-import { findTakenUp, lifecycleKinds, strand, takeStranded } from '../db/sweep.ts'
+import { findTakenUp, strand, sweptKinds, takeStranded } from '../db/sweep.ts'
 import { payouts, refunds } from '../db/transfer-schema.ts'
 import { testDb } from './db.ts'
 import { settlePayoutAs, settleRefundAs, testTill } from './till.ts'
@@ -119,8 +119,19 @@ test('a command that nobody has answered is swept with its payout', async () => 
   expect((await takeStranded(db, later(1_000), 100)).commands).toEqual([])
 })
 
-test('each lifecycle that has a workflow is swept', () => {
-  const nouns = merchantWorkflowTypes.filter((type) => type.startsWith('process'))
-  const kinds = nouns.map((type) => `${type.replace('process', '').toLowerCase()}s`)
-  expect([...lifecycleKinds].sort()).toEqual(kinds.sort())
+/** An event alone needs no sweep: its deliveries are swept. */
+const rowsOf = {
+  processPayment: 'payments',
+  processRefund: 'refunds',
+  processPayout: 'payouts',
+  orderSaga: 'orders',
+  paymentLinkLifecycle: 'paymentLinks',
+  applyInboundEvent: 'inboundEvents',
+  deliverWebhook: 'deliveries',
+}
+
+test('what has a workflow of its own is swept', () => {
+  const types = merchantWorkflowTypes.filter((type) => type !== 'publishEvent')
+  expect(Object.keys(rowsOf).sort()).toEqual([...types].sort())
+  expect(Object.values(rowsOf).sort()).toEqual([...sweptKinds].sort())
 })
