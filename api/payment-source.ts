@@ -6,7 +6,6 @@ import { paymentMethods } from '../core/payment.ts'
 import { vpaPattern } from '../core/vpa.ts'
 import type { Source } from '../db/payments.ts'
 import { DEFAULT_PROVIDER, type Providers, providerFor } from '../providers/index.ts'
-
 import { Text } from './fields.ts'
 
 const CARD_EXCHANGE_TIMEOUT_MS = 5_000
