@@ -21,6 +21,13 @@ test.each(['gzip', 'br', 'gzip, identity'])(
   },
 )
 
+test('a body that is too large ends its connection: the rest of it would be taken for the next request', async () => {
+  const body = { ...upi, description: 'x'.repeat(1_048_576) }
+  const answer = await shop.call('POST', '/api/v1/payments', body)
+  expectRefusal(answer, 413, 'body_too_large', 'body')
+  expect(answer.headers.get('connection')).toBe('close')
+})
+
 test.each([
   ['a lone byte', [0xff]],
   ['half a character', [0xe2, 0x82]],
