@@ -1,19 +1,18 @@
 import { eq } from 'drizzle-orm'
 import { settlePayout } from '../db/payout-steps.ts'
 import { settleRefund } from '../db/refund-steps.ts'
-import { sandboxCharges } from '../db/sandbox-schema.ts'
+import { sandboxCharges, sandboxTransfers } from '../db/sandbox-schema.ts'
 import { refunds } from '../db/transfer-schema.ts'
 import type { Provider } from '../providers/provider.ts'
 import { resolve } from '../workflows/index.ts'
 import { byCard, card, upi } from './http.ts'
 import { testMoving } from './moving.ts'
-import { pause } from './stack.ts'
 import { balancesOf, transferRecorded } from './transferring.ts'
 
 const { db, run, post, get, merchantId, refund, payout, reconcile, ...look } = testMoving()
 const { handleOf, recorded, untilStatus, untilStage, everything } = look
 
-const RETURNED_AFTER_MS = 2_000
+const HOUR_MS = 3_600_000
 const returnedLater = { ...byCard, card: { ...card, number: '4000000000005126' } }
 const failed = { status: 'failed', failureCode: 'processing_error', ref: null } as const
 
@@ -27,43 +26,62 @@ async function expectNoNews(...ids: string[]) {
 }
 
 describe('What comes back after it has arrived', () => {
+  const returnsAt = (id: string, at: Date) =>
+    db.update(sandboxTransfers).set({ returnsAt: at }).where(eq(sandboxTransfers.objectId, id))
+  const returnsNow = (id: string) => returnsAt(id, new Date())
+
+  /** Not by itself while a test runs, however long it takes. */
+  const wrap = (real: Provider): Partial<Provider> => {
+    const stays = (id: string) => returnsAt(id, new Date(Date.now() + HOUR_MS))
+    return {
+      createRefund: (request) => real.createRefund(request).finally(() => stays(request.refundId)),
+      createPayout: (request) => real.createPayout(request).finally(() => stays(request.payoutId)),
+    }
+  }
+
   test('is a refund that failed, and the merchant has the money again', async () => {
-    await run(async () => {
-      const id = await refund(returnedLater)
-      expect(await handleOf(id).result()).toBe('succeeded')
-      await expectNoNews(id)
-      await pause(RETURNED_AFTER_MS)
-      await reconcile(id)
-      const { row, events, booked, transfers, ...rest } = await recorded(id)
-      expect(row).toMatchObject({ status: 'failed', failureCode: 'returned', nextSweepAt: null })
-      expect(events).toEqual(['refund.created', 'refund.succeeded', 'refund.failed'])
-      expect(booked).toEqual(['refund', 'refund_settlement', 'refund_failure'])
-      expect(transfers).toMatchObject([{ status: 'failed' }])
-      expect(rest).toMatchObject({ available: 50_000, held: 0, owed: 0, out: -50_000 })
-      const { body } = await get(`payments/${(await get(`refunds/${id}`)).body.payment_id}`)
-      expect(body).toMatchObject({
-        status: 'succeeded',
-        amount_refunded: 0,
-        needs_attention: false,
-      })
-      await expectNoNews(id)
-    })
+    await run(
+      async () => {
+        const id = await refund(returnedLater)
+        expect(await handleOf(id).result()).toBe('succeeded')
+        await expectNoNews(id)
+        await returnsNow(id)
+        await reconcile(id)
+        const { row, events, booked, transfers, ...rest } = await recorded(id)
+        expect(row).toMatchObject({ status: 'failed', failureCode: 'returned', nextSweepAt: null })
+        expect(events).toEqual(['refund.created', 'refund.succeeded', 'refund.failed'])
+        expect(booked).toEqual(['refund', 'refund_settlement', 'refund_failure'])
+        expect(transfers).toMatchObject([{ status: 'failed' }])
+        expect(rest).toMatchObject({ available: 50_000, held: 0, owed: 0, out: -50_000 })
+        const { body } = await get(`payments/${(await get(`refunds/${id}`)).body.payment_id}`)
+        expect(body).toMatchObject({
+          status: 'succeeded',
+          amount_refunded: 0,
+          needs_attention: false,
+        })
+        await expectNoNews(id)
+      },
+      { wrap },
+    )
   })
 
   test('is a payout that failed, and the merchant has the money again', async () => {
-    await run(async () => {
-      const id = await payout('returned@upi')
-      expect(await handleOf(id).result()).toBe('completed')
-      await expectNoNews(id)
-      await pause(RETURNED_AFTER_MS)
-      await reconcile(id)
-      const { row, events, booked, ...rest } = await recorded(id)
-      expect(row).toMatchObject({ status: 'failed', failureCode: 'returned', nextSweepAt: null })
-      expect(events.slice(1)).toEqual(['payout.processing', 'payout.completed', 'payout.failed'])
-      expect(booked).toEqual(['payout', 'payout_settlement', 'payout_failure'])
-      expect(rest).toMatchObject({ available: 50_000, held: 0, owed: 0, out: -50_000 })
-      await expectNoNews(id)
-    })
+    await run(
+      async () => {
+        const id = await payout('returned@upi')
+        expect(await handleOf(id).result()).toBe('completed')
+        await expectNoNews(id)
+        await returnsNow(id)
+        await reconcile(id)
+        const { row, events, booked, ...rest } = await recorded(id)
+        expect(row).toMatchObject({ status: 'failed', failureCode: 'returned', nextSweepAt: null })
+        expect(events.slice(1)).toEqual(['payout.processing', 'payout.completed', 'payout.failed'])
+        expect(booked).toEqual(['payout', 'payout_settlement', 'payout_failure'])
+        expect(rest).toMatchObject({ available: 50_000, held: 0, owed: 0, out: -50_000 })
+        await expectNoNews(id)
+      },
+      { wrap },
+    )
   })
 })
 
