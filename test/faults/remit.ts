@@ -168,6 +168,7 @@ function baseEnv(url: string, ports: { api: number; temporal: number }): NodeJS.
     PORT: `${ports.api}`,
     REMIT_ENCRYPTION_KEY: testKey.toString('base64'),
     SANDBOX_DELAY_MS: '0-300',
+    WORKFLOW_BUNDLE: process.env.REMIT_WORKFLOW_BUNDLE,
     RATE_LIMIT_PER_SECOND: '1000',
     WEBHOOK_ALLOW_HTTP: 'true',
     WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true',
