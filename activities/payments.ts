@@ -79,7 +79,7 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
       return settled
     },
 
-    /** With `toTheEnd` it is the last word that is waited for, and an authorization is none. */
+    /** With `toTheEnd` an undecided one is canceled each time, until the provider has a last word. */
     async pollCharge(
       paymentId: string,
       checkInMs: number | null,
@@ -89,7 +89,8 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
         const found = await ask(paymentId, (payment, ref) =>
           providerOf(payment).retrieveCharge(ref),
         )
-        const isAnswer = found.state === 'decided' || (found.state === 'authorized' && !toTheEnd)
+        if (toTheEnd && found.state !== 'decided') return cancel(paymentId)
+        const isAnswer = found.state === 'decided' || found.state === 'authorized'
         const progress = isAnswer && (await record(paymentId, found))
         return progress && progress.status !== 'pending' ? progress : null
       })
@@ -104,17 +105,7 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
 
     /** Null when the provider has no last word: then only an operator, or its webhook, can help. */
     async cancelCharge(paymentId: string): Promise<Settled | null> {
-      const found = await ask(
-        paymentId,
-        async (payment, ref) => {
-          const number = await nextCancelAttempt(db, payments, paymentId)
-          return providerOf(payment).cancelCharge(ref, `${paymentId}:cancel:${number}`)
-        },
-        neverSent,
-      )
-      if (found.state === 'unsent')
-        return settle(paymentId, { status: 'canceled', failureCode: null })
-      return found.state === 'decided' ? settle(paymentId, found.verdict) : null
+      return cancel(paymentId)
     },
 
     /**
@@ -180,6 +171,20 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
       },
       send: (number) => provider.captureCharge(ref, taken, `${id}:capture:${number}`),
     })
+  }
+
+  async function cancel(paymentId: string): Promise<Settled | null> {
+    const found = await ask(
+      paymentId,
+      async (payment, ref) => {
+        const number = await nextCancelAttempt(db, payments, paymentId)
+        return providerOf(payment).cancelCharge(ref, `${paymentId}:cancel:${number}`)
+      },
+      neverSent,
+    )
+    if (found.state === 'unsent')
+      return settle(paymentId, { status: 'canceled', failureCode: null })
+    return found.state === 'decided' ? settle(paymentId, found.verdict) : null
   }
 
   async function record(paymentId: string, found: Charge): Promise<Progress> {
