@@ -2,11 +2,12 @@ import { testEndpoint } from '../endpoint.ts'
 import { pause } from '../stack.ts'
 import { ownPostgres } from './database.ts'
 import { expectAllWell } from './invariants.ts'
+import { mixed } from './load.ts'
 import { testRemit } from './remit.ts'
 import { openShop } from './shop.ts'
 
 const TIMEOUT_MS = 480_000 // of a machine that does much else: each takes a tenth of it
-const PAYMENTS = 30
+const OPERATIONS = 42 // six of each kind
 const AWAY_MS = 2_000
 
 const endpoint = testEndpoint()
@@ -14,11 +15,11 @@ const database = ownPostgres()
 const remit = testRemit({ database })
 
 test.each(['stop', 'kill'] as const)(
-  'a Postgres that ends by %s under load, and comes back, costs no payment and no webhook',
+  'a Postgres that ends by %s under load, and comes back, loses and doubles nothing',
   async (end) => {
     const shop = await openShop(remit, endpoint)
-    const load = shop.load(PAYMENTS)
-    for (const moment of [() => load.reached(PAYMENTS / 3), () => shop.received(PAYMENTS)]) {
+    const load = shop.load(OPERATIONS, { operations: mixed })
+    for (const moment of [() => load.reached(OPERATIONS / 3), () => shop.received(OPERATIONS)]) {
       await moment()
       await database[end]()
       await pause(shop.random() * AWAY_MS)

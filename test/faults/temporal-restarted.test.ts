@@ -3,22 +3,23 @@ import { testEndpoint } from '../endpoint.ts'
 import { pause } from '../stack.ts'
 import { sharedPostgres } from './database.ts'
 import { expectAllWell } from './invariants.ts'
+import { mixed } from './load.ts'
 import { testRemit } from './remit.ts'
 import { openShop } from './shop.ts'
 
 const TIMEOUT_MS = 480_000 // of a machine that does much else: each takes a tenth of it
-const PAYMENTS = 30
+const OPERATIONS = 42 // six of each kind
 const AWAY_MS = 2_000
 
 const endpoint = testEndpoint()
 const remit = testRemit({ database: sharedPostgres() })
 
 test.each(['kept', 'lost'])(
-  'a Temporal restarted under load, its state %s, costs no payment and no webhook',
+  'a Temporal restarted under load, its state %s, loses and doubles nothing',
   async (state) => {
     const shop = await openShop(remit, endpoint)
-    const load = shop.load(PAYMENTS)
-    await shop.received(PAYMENTS / 2)
+    const load = shop.load(OPERATIONS, { operations: mixed })
+    await shop.received(OPERATIONS / 2)
     await remit.stopTemporal()
     if (state === 'lost') remit.loseTemporalState()
     await pause(AWAY_MS)
