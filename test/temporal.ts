@@ -75,6 +75,7 @@ function withEnv(create: () => Promise<TestWorkflowEnvironment>) {
             taskQueue,
             activities,
             workflowBundle: { codePath },
+            debugMode: true,
           }),
         ),
       )

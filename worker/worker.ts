@@ -19,6 +19,7 @@ type Options = {
   taskQueue: string // Remit's, or the bench's
   activities: object
   workflowBundle: NonNullable<WorkerOptions['workflowBundle']>
+  debugMode?: boolean // workflows run in the main thread: quick to start, and for tests and debuggers
 }
 
 /** Takes a second or more, so it is done once, for all the workers of a process. */
