@@ -46,6 +46,12 @@ export async function toldOf(db: Db, id: string): Promise<string[]> {
  * merchant, whatever happened: its money and its status agree.
  */
 export async function expectAgreed(db: Db, id: string): Promise<void> {
+  const { merchantId } = await expectKept(db, id)
+  await expectLawful(db, merchantId)
+}
+
+/** As `expectAgreed`, without the sums of its merchant. */
+export async function expectKept(db: Db, id: string): Promise<{ merchantId: string }> {
   const sale = await saleOf(db, id)
   const { row, payments: paid } = sale
   const open = paid.filter(({ status }) => ['pending', 'authorized'].includes(status))
@@ -64,12 +70,12 @@ export async function expectAgreed(db: Db, id: string): Promise<void> {
     expect(kept).toEqual([])
     expect(sale.refunds.filter(({ status }) => status === 'pending')).toEqual([])
   }
-  await expectOnce(sale)
-  await expectLawful(db, row.merchantId)
+  expectOnce(sale)
+  return row
 }
 
 /** The sandbox counts: one charge per payment, of which no more goes back than has come in. */
-async function expectOnce({ payments: paid, refunds, charges, transfers, events }: Sale) {
+function expectOnce({ payments: paid, refunds, charges, transfers, events }: Sale) {
   for (const { id, status, amountCaptured, amountRefunded, providerRef } of paid) {
     const made = charges.filter(({ paymentId }) => paymentId === id)
     expect(made.length).toBeLessThanOrEqual(1)

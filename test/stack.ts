@@ -31,12 +31,12 @@ export function patientStart(client: Client): TryStart {
 
 const POLL_MS = 50
 
-/** Asks until the answer is there, for at most 30 s. */
+/** Asks until the answer is there, for at most 60 s. */
 export async function until<T>(
   ask: () => Promise<T | null | undefined | false>,
   what = 'what was waited for',
 ): Promise<T> {
-  const deadline = Date.now() + 30_000
+  const deadline = Date.now() + 60_000
   while (Date.now() < deadline) {
     const answer = await ask()
     if (answer) return answer

@@ -15,7 +15,7 @@ export type Asked = {
 const REQUEST_LIMIT_MS = 10_000
 const PATIENCE_MS = 700_000 // on a machine that does much else; what a killed worker did is tried again after 30 s
 const REPEAT_MS = 300
-const LOOK_EVERY_MS = 200
+const LOOK_EVERY_MS = 400
 const ASKS_AGAIN = 0.1 // of all requests that were answered, as of an impatient client
 
 type Options = { url: string; merchant: Merchant; random: () => number }
