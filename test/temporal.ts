@@ -36,8 +36,8 @@ export function devServerEnv() {
   return withEnv(() => withPatience(() => TestWorkflowEnvironment.createLocal({ server })))
 }
 
-/** The SDK gives a server five seconds to come up, which a busy machine may need twice. */
-async function withPatience<T>(start: () => Promise<T>, times = 3): Promise<T> {
+/** The SDK gives a server five seconds to come up, which a busy machine needs more than once. */
+async function withPatience<T>(start: () => Promise<T>, times = 8): Promise<T> {
   try {
     return await start()
   } catch (error) {

@@ -39,6 +39,12 @@ const { cancelCharge } = proxyActivities<Activities>({
   scheduleToCloseTimeout: '1 hour',
 })
 
+/** As seldom in the end as a provider that decides is asked. */
+const { pollCharge: cancelAgain } = proxyActivities<Activities>({
+  ...activityOptions,
+  retry: { initialInterval: '5 seconds', maximumInterval: '1 hour' },
+})
+
 type Payment = { id: string; inbox: PaymentInbox; announce: Announce }
 
 /** `created` are the deliveries of the event that the payment was committed with. */
@@ -130,8 +136,11 @@ async function lastWord({ id, inbox }: Payment): Promise<Settled | Verdict> {
   const canceled = (await askUnlessTold(inbox, () => release(id))) ?? inbox.told
   if (canceled) return canceled
   await parkPayment(id)
-  inbox.enter('parked', '**Parked**: the provider does not decide. An operator has to find out.')
-  const late = (await askUnlessTold(inbox, () => poll(id, null, true))) ?? inbox.told
+  inbox.enter(
+    'parked',
+    '**Parked**: the provider does not decide. It is canceled again and again; or an operator finds out.',
+  )
+  const late = (await askUnlessTold(inbox, () => releaseAgain(id))) ?? inbox.told
   if (!late || late.status === 'authorized') throw new Error('Only a verdict ends the parking')
   return late
 }
@@ -151,16 +160,18 @@ async function askUnlessTold<T>(
 
 const charge = (id: string) =>
   chargePayment.executeWithOptions({ summary: 'Charge at the provider, or look it up' }, [id])
-const poll = (id: string, checkInMs: number | null, toTheEnd = false) =>
-  pollCharge.executeWithOptions({ summary: 'Ask the provider for its verdict' }, [
-    id,
-    checkInMs,
-    toTheEnd,
-  ])
+const poll = (id: string, checkInMs: number | null) =>
+  pollCharge.executeWithOptions({ summary: 'Ask the provider for its verdict' }, [id, checkInMs])
 const take = (id: string, amount: number | null) =>
   captureCharge.executeWithOptions({ summary: 'Capture at the provider' }, [id, amount])
 const release = (id: string) =>
   cancelCharge.executeWithOptions({ summary: 'Cancel at the provider' }, [id])
+const releaseAgain = (id: string) =>
+  cancelAgain.executeWithOptions({ summary: 'Ask the provider for its verdict, or cancel again' }, [
+    id,
+    null,
+    true,
+  ])
 const settle = (id: string, verdict: Verdict) =>
   settlePayment.executeWithOptions({ summary: `Record: ${describeVerdict(verdict)}` }, [
     id,
