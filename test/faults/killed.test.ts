@@ -8,7 +8,7 @@ import { openShop } from './shop.ts'
 
 const TIMEOUT_MS = 900_000 // of a machine that does much else: it takes a fifth of it
 const { FAULT_OPERATIONS } = process.env
-const OPERATIONS = Number(FAULT_OPERATIONS || 300)
+const OPERATIONS = Number(FAULT_OPERATIONS || 210)
 const KILLS = 6
 
 const endpoint = testEndpoint()

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { testEndpoint } from '../endpoint.ts'
 import { pause } from '../stack.ts'
 
-const STAND_MAX_MS = 20_000 // an activity has 30 s: then its order would go on without a kill
+const STAND_MAX_MS = 25_000 // an activity has 30 s: then its order would go on without a kill
 const LOOK_EVERY_MS = 100
 
 /** Stands still until the worker that it waits for is killed. */
