@@ -1,7 +1,7 @@
-import { CancellationScope, proxyActivities } from '@temporalio/workflow'
+import { CancellationScope, proxyActivities, setCurrentDetails } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
 import type { InboundEventStatus } from '../core/invoice.ts'
-import { activityOptions } from './lifecycle.ts'
+import { activityOptions, summarize } from './lifecycle.ts'
 import { startDeliveries } from './start-deliveries.ts'
 
 const { applyInboundEvent: apply } = proxyActivities<Activities>(activityOptions)
@@ -9,8 +9,10 @@ const { applyInboundEvent: apply } = proxyActivities<Activities>(activityOptions
 /** Applies what somebody has told us, once, and tells of it. A Cancel from the UI is not heard. */
 export async function applyInboundEvent(id: string): Promise<InboundEventStatus> {
   return CancellationScope.nonCancellable(async () => {
-    const { status, deliveries } = await apply(id)
+    const summary = 'Apply it to its invoice, once'
+    const { status, deliveries } = await apply.executeWithOptions({ summary }, [id])
     await startDeliveries(deliveries)
+    setCurrentDetails(summarize(`the event is ${status}`, deliveries))
     return status
   })
 }

@@ -56,7 +56,8 @@ export async function runLifecycle<Status extends string, End extends Final<Stat
   })
 }
 
-function summarize(ending: string, deliveries: Delivery[]): string {
+/** What an operator reads of a workflow that has ended. */
+export function summarize(ending: string, deliveries: Delivery[]): string {
   const lines = deliveries.map(
     ({ id, eventType, host }) => `- ${eventType} → ${host} in workflow \`${id}\``,
   )
