@@ -90,9 +90,8 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
           providerOf(payment).retrieveCharge(ref),
         )
         if (toTheEnd && found.state !== 'decided') return cancel(paymentId)
-        const isAnswer = found.state === 'decided' || found.state === 'authorized'
-        const progress = isAnswer && (await record(paymentId, found))
-        return progress && progress.status !== 'pending' ? progress : null
+        const progress = await record(paymentId, found)
+        return progress.status === 'pending' ? null : progress
       })
     },
 
