@@ -86,6 +86,26 @@ test.each([
   await expectAgreed(db, id)
 })
 
+test('A parked payment whose cancel is done, and nobody was told, is found canceled', async () => {
+  const { id, paymentId } = await orderBeingPaid()
+  let asked = 0
+  shop.use({
+    wrap: ({ cancelCharge }) => ({
+      async cancelCharge(...args) {
+        if (++asked === 1) return { state: 'processing', checkInMs: null }
+        await cancelCharge(...args)
+        throw new Error('killed')
+      },
+    }),
+  })
+  await post(`orders/${id}/cancel`)
+  await untilStage(paymentId, 'parked')
+  expect(await handleOf(id).result()).toBe('canceled')
+  expect(asked).toBe(2)
+  expect((await saleOf(db, id)).payments).toMatchObject([{ status: 'canceled' }])
+  await expectAgreed(db, id)
+})
+
 test('A payment that its provider neither cancels nor decides holds the compensation open', async () => {
   const { id, paymentId } = await orderBeingPaid()
   const undecided = { state: 'processing', checkInMs: null } as const
