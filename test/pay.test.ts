@@ -160,11 +160,12 @@ describe('Whoever has a link', () => {
 
   test('can do nothing else with it', async () => {
     const { app, anybody, id } = await shopWithLink(db)
-    for (const method of ['PUT', 'PATCH', 'DELETE']) {
-      const refused = await anybody(method, `/pay/${id}`)
-      expectRefusal(refused, 405, 'method_not_allowed', null)
-      expect(refused.headers.get('allow')).toBe('GET, HEAD, POST')
-    }
+    for (const path of [`/pay/${id}`, '/pay/plink_404'])
+      for (const method of ['PUT', 'PATCH', 'DELETE']) {
+        const refused = await anybody(method, path)
+        expectRefusal(refused, 405, 'method_not_allowed', null)
+        expect(refused.headers.get('allow')).toBe('GET, HEAD, POST')
+      }
     const head = await app.request(`/pay/${id}`, { method: 'HEAD' })
     expect([head.status, await head.text()]).toEqual([200, ''])
     expectRefusal(await anybody('GET', `${linkPath}/${id}`), 401, 'unauthorized')
