@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { canonicalJson } from '../core/canonical.ts'
 import { AppError } from '../core/errors.ts'
 import type { Start } from '../core/starts.ts'
 import type { Tx } from '../db/client.ts'
@@ -81,7 +82,7 @@ export function keyedRequest(
     const message = `An Idempotency-Key has 1 to ${KEY_MAX} characters.`
     throw new AppError('invalid_request', message, { param: 'Idempotency-Key' })
   }
-  const fingerprints = cipher.fingerprints(JSON.stringify(input))
+  const fingerprints = cipher.fingerprints(canonicalJson(input))
   const { merchantId } = c.var.caller
   return { merchantId, method: c.req.method, path: c.req.path, key, fingerprints }
 }

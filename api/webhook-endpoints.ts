@@ -33,8 +33,9 @@ const DAY_SECONDS = 86_400
 const EventTypes = z
   .array(z.enum(eventTypes))
   .min(1)
-  .refine((types) => new Set(types).size === types.length, 'names a type twice')
+  .refine((types) => new Set(types).size === types.length, 'The list names a type twice.')
   .openapi({ uniqueItems: true })
+const NewEventTypes = EventTypes.transform((types) => new Set(types))
 const RetrySchedule = z
   .array(z.int().min(1).max(DAY_SECONDS))
   .max(RETRIES_MAX)
@@ -74,7 +75,7 @@ function endpointInput(outbound: OutboundPolicy) {
     .openapi({ format: 'uri', maxLength: 2048, example: 'https://shop.example/webhooks' })
   return z.strictObject({
     url: Url,
-    event_types: EventTypes.nullable().optional(),
+    event_types: NewEventTypes.nullable().optional(),
     description: Text.nullable().optional(),
     retry_schedule: RetrySchedule.nullable().optional(),
   })
@@ -156,7 +157,7 @@ export function webhookEndpointRoutes(deps: Deps) {
             secret: cipher.encrypt(secret, secretContext(id)),
             url: input.url,
             description: input.description ?? null,
-            eventTypes: input.event_types ?? null,
+            eventTypes: input.event_types ? [...input.event_types] : null,
             retrySchedule: input.retry_schedule ?? null,
           }
           const row = await insertEndpoint(tx, values, new Date())
@@ -180,7 +181,7 @@ export function webhookEndpointRoutes(deps: Deps) {
       const change = {
         ...(url !== undefined && { url }),
         ...(description !== undefined && { description }),
-        ...(event_types !== undefined && { eventTypes: event_types }),
+        ...(event_types !== undefined && { eventTypes: event_types && [...event_types] }),
         ...(retry_schedule !== undefined && { retrySchedule: retry_schedule }),
       }
       const row = await updateEndpoint(db, c.var.caller.merchantId, id, change, new Date())
