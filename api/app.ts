@@ -1,5 +1,7 @@
+import { z } from '@hono/zod-openapi'
 import type { Hono } from 'hono'
 import { AppError } from '../core/errors.ts'
+import { issueMessage } from '../core/issue-message.ts'
 import { accountRoutes } from './account.ts'
 import { apiKeyRoutes } from './api-keys.ts'
 import { authenticate } from './auth.ts'
@@ -24,6 +26,7 @@ import { receiverRoutes } from './receiver.tsx'
 import { refundRoutes } from './refunds.ts'
 import { logRequests } from './request-log.ts'
 import { type Deps, type Env, newRouter } from './router.ts'
+import { refuseRepeatedHeaders } from './single-headers.ts'
 import { testEventRoutes } from './test-events.ts'
 import { webhookDeliveryRoutes } from './webhook-deliveries.ts'
 import { webhookEndpointRoutes } from './webhook-endpoints.ts'
@@ -34,9 +37,11 @@ type Options = {
 }
 
 export function createApp(deps: Deps & Options) {
+  z.config({ customError: issueMessage })
   const app = newRouter()
   app.onError(handleError)
   app.use(logRequests(deps.log))
+  app.use(refuseRepeatedHeaders)
   app.use(limitBody)
   app.route('/', healthRoutes(deps))
   app.route('/docs', docsRoutes())
@@ -69,15 +74,24 @@ export function createApp(deps: Deps & Options) {
   return app
 }
 
-/** A path that exists under another method says which. */
+/** A path that exists under another method, or without the slash at its end, says so. */
 function refuseRoute(app: Hono<Env>, method: string, path: string): AppError {
-  const allowed = app.routes
-    .filter((route) => route.method !== 'ALL' && matches(route.path, path))
-    .map((route) => route.method)
-  if (allowed.length === 0) return new AppError('not_found', `No such route: ${method} ${path}`)
+  const allowed = methodsOf(app, path)
+  if (allowed.length === 0) {
+    const withoutSlash = path.replace(/\/+$/, '')
+    const exists = methodsOf(app, withoutSlash).length > 0
+    const hint = exists ? `. Leave out the slash at its end: ${withoutSlash}` : ''
+    return new AppError('not_found', `No such route: ${method} ${path}${hint}`)
+  }
   const withHead = allowed.flatMap((each) => (each === 'GET' ? ['GET', 'HEAD'] : [each]))
   const headers = { Allow: [...new Set(withHead)].join(', ') }
   return new AppError('method_not_allowed', `${path} does not take ${method}.`, { headers })
+}
+
+function methodsOf(app: Hono<Env>, path: string): string[] {
+  return app.routes
+    .filter((route) => route.method !== 'ALL' && matches(route.path, path))
+    .map((route) => route.method)
 }
 
 function matches(pattern: string, path: string): boolean {

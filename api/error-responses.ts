@@ -19,8 +19,10 @@ const meanings: Record<ErrorCode, string> = {
   number_taken: 'Another invoice has this number.',
   event_id_reused: 'The `event_id` came before, with another invoice or amount.',
   last_api_key: 'It is your last active key, and nobody could make another.',
+  request_timeout: 'The request did not arrive in time.',
   body_too_large: 'The body is larger than 1 MiB.',
   unsupported_media_type: 'The body is not sent as `application/json`, or is compressed.',
+  expectation_failed: 'The request asks by `Expect` for something other than `100-continue`.',
   idempotency_key_reused: 'The `Idempotency-Key` was used with another request body.',
   capture_exceeds_authorized: 'Less than this is authorized.',
   refund_exceeds_captured: 'Less than this is left to refund.',
@@ -28,6 +30,7 @@ const meanings: Record<ErrorCode, string> = {
   api_key_limit_reached: 'There are as many active API keys as there may be.',
   endpoint_limit_reached: 'There are as many webhook endpoints as there may be.',
   order_mismatch: "The order's amount or currency is another.",
+  headers_too_large: 'The headers of the request are larger than 16 KiB.',
   rate_limited: 'Too many requests for this API key, or failed payments for this link.',
   internal: 'Something went wrong on our side. The answer tells nothing, our log does.',
   unavailable:

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { AppError, type ErrorCode, errorKinds } from '../core/errors.ts'
+import { MISSING } from '../core/issue-message.ts'
 import { isUnavailable } from '../db/errors.ts'
 
 const codes = Object.keys(errorKinds) as [ErrorCode, ...ErrorCode[]]
@@ -18,17 +19,21 @@ export const ErrorBody = z
   })
   .openapi('Error')
 
-/** The one place where an error becomes a response. What we did not throw ourselves is not shown. */
+/** Logs an error of ours, and answers any error with what `toErrorAnswer` shows of it. */
 export function handleError(error: Error, c: Context) {
-  const known = toAppError(error)
-  const { code, message, param, headers } = known
-  const { status, type } = errorKinds[code]
-  const request_id = c.get('requestId')
+  const { status, headers, body } = toErrorAnswer(error, c.get('requestId'))
   if (status >= 500) {
     const merchant_id = c.get('caller')?.merchantId
-    c.get('log').error({ merchant_id, err: error }, `The request failed: ${code}`)
+    c.get('log').error({ merchant_id, err: error }, `The request failed: ${body.error.code}`)
   }
-  return c.json({ error: { type, code, message, param, request_id } }, status, headers)
+  return c.json(body, status, headers)
+}
+
+/** The one place where an error becomes an answer. An error that we did not throw is not shown. */
+export function toErrorAnswer(error: Error, request_id: string) {
+  const { code, message, param, headers } = toAppError(error)
+  const { status, type } = errorKinds[code]
+  return { status, headers, body: { error: { type, code, message, param, request_id } } }
 }
 
 const RETRY_AFTER = { 'Retry-After': '1' }
@@ -36,10 +41,8 @@ const RETRY_AFTER = { 'Retry-After': '1' }
 function toAppError(error: Error): AppError {
   if (error instanceof AppError) return error
   if (error instanceof z.ZodError) return fromZod(error)
-  if (error instanceof HTTPException && error.status < 500) {
-    if (error.status === 415) return new AppError('unsupported_media_type', error.message)
-    return new AppError('invalid_request', error.message)
-  }
+  if (error instanceof HTTPException && error.status < 500)
+    return new AppError('invalid_request', 'The request could not be read.', { cause: error })
   if (isUnavailable(error)) {
     const message =
       'The service is not available right now. Repeat the request, with its Idempotency-Key.'
@@ -53,13 +56,20 @@ function fromZod(error: z.ZodError): AppError {
   const [issue] = error.issues
   if (!issue) return new AppError('invalid_request', 'The request is invalid.')
   const unknown = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
-  const param = [...issue.path, ...unknown].join('.')
+  const param = shortened([...issue.path, ...unknown].join('.'))
   return new AppError('invalid_request', sentenceOf(issue, param), { param })
+}
+
+const PARAM_MAX_CHARS = 200
+
+/** A name in a request may be as long as its body. An answer does not repeat all of it. */
+function shortened(param: string): string {
+  return param.length > PARAM_MAX_CHARS ? `${param.slice(0, PARAM_MAX_CHARS)}…` : param
 }
 
 function sentenceOf(issue: z.core.$ZodIssue, param: string): string {
   if (issue.code === 'unrecognized_keys') return `Unknown field: ${param}.`
-  if (issue.message.endsWith('received undefined') && param) return `Missing field: ${param}.`
+  if (issue.message === MISSING && param) return `Missing field: ${param}.`
   const sentence = issue.message.endsWith('.') ? issue.message : `${issue.message}.`
   return param ? `${param}: ${sentence}` : sentence
 }

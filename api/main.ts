@@ -51,6 +51,7 @@ const app = createApp({
 })
 
 const server = listen(app.fetch, {
+  log,
   hostname: config.HOST,
   port: config.PORT,
   stopping: stopping.signal,

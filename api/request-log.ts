@@ -7,6 +7,10 @@ import type { Env } from './router.ts'
 const quiet = /^\/(health|ready|dev\/.*)$/
 const PATH_MAX_CHARS = 200
 
+export function newRequestId(): string {
+  return `req_${randomUUID().replaceAll('-', '')}`
+}
+
 /**
  * Gives each request its id, and a log whose lines have it; and writes a line when it is answered.
  * The path alone, as a query or a body may hold anything; and encoded as it came, as anybody may
@@ -15,7 +19,7 @@ const PATH_MAX_CHARS = 200
 export function logRequests(log: Log) {
   return createMiddleware<Env>(async (c, next) => {
     const startedAt = performance.now()
-    const requestId = `req_${randomUUID().replaceAll('-', '')}`
+    const requestId = newRequestId()
     c.set('requestId', requestId)
     c.set('log', log.child({ request_id: requestId }))
     c.header('Request-Id', requestId)

@@ -1,9 +1,12 @@
-import type { Server } from 'node:http'
-import type { Socket } from 'node:net'
-import { serve } from '@hono/node-server'
+import { createServer } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import type { Log } from '../log.ts'
+import { answerBadAddress, answerUnreadable, withHost } from './unreadable-requests.ts'
 
 type Fetch = (request: Request, env: object) => Response | Promise<Response>
 type Options = {
+  log: Log
   hostname: string
   port: number // 0: any that is free
   stopping: AbortSignal // once it is aborted, each answer is the last on its connection
@@ -20,7 +23,7 @@ const RECEIVING_MS = 30_000 // Node's own is five minutes, for each connection t
  */
 export function listen(
   fetch: Fetch,
-  { stopping, onListening, receivingMs = RECEIVING_MS, ...address }: Options,
+  { log, hostname, port, stopping, onListening, receivingMs = RECEIVING_MS }: Options,
 ) {
   let underWay = 0
   let idle = () => {}
@@ -37,14 +40,18 @@ export function listen(
     }
   }
 
+  const refuse = answerBadAddress(log)
+  const listener = getRequestListener(answer, { hostname, errorHandler: refuse })
   const serverOptions = {
     requestTimeout: receivingMs,
     headersTimeout: receivingMs / 2,
     connectionsCheckingInterval: receivingMs / 6,
+    requireHostHeader: false, // Node's own refusal has no body
   }
-  const options = { fetch: answer, serverOptions, ...address }
-  const serving = serve(options, ({ port }) => onListening(port))
-  const server = serving as Server // no options of ours ask for HTTP/2
+  const server = createServer(serverOptions, withHost(listener, log))
+  server.maxHeadersCount = 0 // their bytes are limited: a header must not get lost for their number
+  answerUnreadable(server, log)
+  server.listen(port, hostname, () => onListening((server.address() as AddressInfo).port))
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)

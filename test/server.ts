@@ -1,17 +1,22 @@
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { type ServerType, serve } from '@hono/node-server'
 import type { createApp } from '../api/app.ts'
+import { listen } from '../api/server.ts'
+import type { Log } from '../log.ts'
+import { silent } from './log.ts'
 
-/** The API on a port of its own, for what is not called directly, such as by a browser. */
-export function testServer(app: ReturnType<typeof createApp>) {
-  let server: ServerType
-  const at = { url: '' }
+type App = Pick<ReturnType<typeof createApp>, 'fetch'>
+type Options = { log?: Log; receivingMs?: number }
+
+/** The API as `api/main.ts` serves it, on a port of its own. */
+export function testServer(app: App, { log = silent, ...options }: Options = {}) {
+  let server: ReturnType<typeof listen>
+  const at = { url: '', port: 0, underWay: () => server.underWay() }
+  const address = { hostname: '127.0.0.1', port: 0, stopping: new AbortController().signal }
   beforeAll(async () => {
-    server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 })
-    await once(server, 'listening')
-    at.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    at.port = await new Promise<number>((onListening) => {
+      server = listen(app.fetch, { ...address, ...options, log, onListening })
+    })
+    at.url = `http://127.0.0.1:${at.port}`
   })
-  afterAll(() => server.close())
+  afterAll(() => server.stop())
   return at
 }
