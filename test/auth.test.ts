@@ -73,6 +73,36 @@ test('two secrets that differ open nothing, whichever of them is good', async ()
   for (const headers of conflicting) expectRefusal(await get(headers), 401, 'unauthorized')
 })
 
+test('a wrong credential beside a right one is refused with 401', async () => {
+  const { key, secret } = await addMerchant(db)
+  const right = [{ 'x-api-key': key, 'x-api-secret': secret }, bearer(secret)]
+  const basic = `Basic ${Buffer.from(`${key}:${secret}`).toString('base64')}`
+  const tokens = ['', 'Bearer', basic, secret, `Token ${secret}`, `Bearer ${secret} x`, 'Bearer x']
+  const wrong: Record<string, string>[] = [
+    ...tokens.map((authorization) => ({ authorization })),
+    { 'x-api-key': '' },
+    { 'x-api-key': 'key_unknown' },
+    { 'x-api-key': secret },
+    { 'x-api-secret': '' },
+    { 'x-api-secret': key },
+  ]
+  for (const credentials of right)
+    for (const extra of wrong)
+      expect([extra, (await get({ ...credentials, ...extra })).status]).toEqual([extra, 401])
+})
+
+test.each(['Authorization', 'X-Api-Key', 'X-Api-Secret'])(
+  'a request with two %s headers is refused with 400, also when both are right',
+  async (name) => {
+    const { key, secret } = await addMerchant(db)
+    const headers = new Headers({ 'x-api-key': key, 'x-api-secret': secret, ...bearer(secret) })
+    headers.append(name, headers.get(name) ?? '')
+    const answer = await app.request('/api/v1/payments', { headers })
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({ error: { code: 'invalid_request', param: name } })
+  },
+)
+
 test('a revoked key opens nothing', async () => {
   const shop = await addMerchant(db)
   await db.update(apiKeys).set({ revokedAt: new Date() }).where(eq(apiKeys.key, shop.key))
