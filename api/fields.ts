@@ -19,7 +19,10 @@ const METADATA_PAIRS_MAX = 50
 
 export const Metadata = z
   .record(z.string().min(1).max(40), z.string().max(500))
-  .refine((pairs) => Object.keys(pairs).length <= METADATA_PAIRS_MAX, 'at most 50 pairs')
+  .refine(
+    (pairs) => Object.keys(pairs).length <= METADATA_PAIRS_MAX,
+    'The object must have at most 50 pairs.',
+  )
   .openapi({
     description: 'Names have 1 to 40 characters, values at most 500',
     maxProperties: METADATA_PAIRS_MAX,
@@ -29,29 +32,62 @@ export const Metadata = z
 export const Text = z.string().min(1).max(500)
 export const Timestamp = z.iso.datetime().openapi({ example: '2026-01-31T09:30:00.000Z' })
 
+/**
+ * A name that a merchant gives to something of theirs, such as an order's reference. Two names that
+ * look the same must be the same: white space at an end is refused, and what Unicode can write in
+ * two ways is kept in one (NFC).
+ */
+export const OwnName = z
+  .string()
+  .min(1)
+  .max(255)
+  .refine((text) => !/^[\s\p{Cc}\p{Cf}]|[\s\p{Cc}\p{Cf}]$/u.test(text), {
+    error:
+      'The text must not begin or end with white space or with a character that is not visible.',
+  })
+  .transform((text) => text.normalize('NFC'))
+  .openapi({ type: 'string', minLength: 1, maxLength: 255 })
+
 /** A filter by an id or a name. An empty one is a slip, and would list everything. */
 export const Id = z.string().min(1).max(255)
 
 /** A time that Postgres can hold, whatever its offset. */
-const Time = z.iso.datetime({ offset: true }).refine((text) => {
-  const year = new Date(text).getUTCFullYear()
-  return year >= 1 && year <= 9999
-}, 'out of range')
+function timeOf(text: z.ZodISODateTime) {
+  return text
+    .refine((time) => {
+      const year = new Date(time).getUTCFullYear()
+      return year >= 1 && year <= 9999
+    }, 'The year must be from 1 to 9999.')
+    .transform((time) => new Date(time))
+    .openapi({ type: 'string', format: 'date-time', example: '2026-12-31T09:30:00.000Z' })
+}
 
 /** A time to come. Whether it is one, `toFuture` says. */
-export const FutureTime = Time.openapi({ example: '2026-12-31T09:30:00.000Z' })
+export const FutureTime = timeOf(z.iso.datetime({ offset: true }))
+
+/** In a URL a plus sign that is not encoded means a space, and an offset loses its sign. */
+const TimeInUrl = timeOf(
+  z.iso.datetime({
+    offset: true,
+    error: ({ input }) =>
+      /\d \d\d:?\d\d$/.test(String(input))
+        ? 'A "+" in a URL means a space. Send the "+" of the offset as %2B.'
+        : undefined,
+  }),
+)
 
 const FUTURE_MAX_MS = 5 * 365 * 24 * 60 * 60_000
 
 /**
  * For where something is created, not for its schema: the repeat of a request, which gets its first
- * answer again, may come when the time has passed. Throws AppError when `text` is no time to come.
+ * answer again, may come when the time has passed. Throws AppError when `time` is no time to come.
  */
-export function toFuture(param: string, text: string | undefined, now: Date): Date | null {
-  if (text === undefined) return null
-  const inMs = new Date(text).getTime() - now.getTime()
-  if (inMs > 0 && inMs <= FUTURE_MAX_MS) return new Date(text)
-  const message = `${param}: ${inMs > 0 ? 'more than 5 years ahead' : 'not in the future'}.`
+export function toFuture(param: string, time: Date | undefined, now: Date): Date | null {
+  if (time === undefined) return null
+  const inMs = time.getTime() - now.getTime()
+  if (inMs > 0 && inMs <= FUTURE_MAX_MS) return time
+  const rule = inMs > 0 ? 'at most 5 years ahead' : 'in the future'
+  const message = `${param}: The time must be ${rule}.`
   throw new AppError('invalid_request', message, { param })
 }
 
@@ -59,23 +95,22 @@ export function toFuture(param: string, text: string | undefined, now: Date): Da
 export const ListQuery = z.strictObject({
   limit: z
     .string()
-    .regex(/^([1-9]\d?|100)$/, 'a number from 1 to 100')
+    .regex(/^([1-9]\d?|100)$/, 'The limit must be a number from 1 to 100.')
     .default('20')
     .transform(Number)
     .openapi({ type: 'integer', minimum: 1, maximum: 100, default: 20 }),
   starting_after: Id.optional().openapi({ description: 'The id that the page begins after' }),
-  created_after: Time.optional(),
-  created_before: Time.optional(),
+  created_after: TimeInUrl.optional(),
+  created_before: TimeInUrl.optional(),
 })
 
 /** The filters of a list as the queries want them. */
 export function toPage(query: z.infer<typeof ListQuery>) {
-  const toDate = (text: string | undefined) => (text === undefined ? undefined : new Date(text))
   return {
     limit: query.limit,
     startingAfter: query.starting_after,
-    createdAfter: toDate(query.created_after),
-    createdBefore: toDate(query.created_before),
+    createdAfter: query.created_after,
+    createdBefore: query.created_before,
   }
 }
 

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { inboundEventStatuses } from '../core/invoice.ts'
 import { eventStart, inboundEventStart } from '../core/starts.ts'
 import { keepInboundEvent, takeInboundEvent, toInboundEvent } from '../db/inbound-events.ts'
-import { Amount, Id, Timestamp } from './fields.ts'
+import { Amount, Id, OwnName, Timestamp } from './fields.ts'
 import { Invoice } from './invoices.ts'
 import { type Deps, json, merchantRoute, newRouter } from './router.ts'
 
@@ -12,17 +12,17 @@ const ASYNC = '/webhooks/payments'
 /** Nobody unknown can mark an invoice paid: these two need the secret, unlike their neighbours. */
 export const inboundEventPaths = [SYNC, ASYNC]
 
-const event_id = z.string().openapi({
-  description: 'The id that the event has where it comes from',
+const eventId = {
+  description: 'The id that the event has at its source',
   example: 'bank-2026-000417',
-})
+}
 const ofInvoice = { description: 'In minor units of the currency of the invoice' }
 
 const InboundEvent = z
   .object({
     id: z.string().openapi({ example: 'ie_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     object: z.literal('inbound_event'),
-    event_id,
+    event_id: z.string().openapi(eventId),
     invoice_id: z.string().openapi({ example: 'inv_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     amount: Amount.openapi(ofInvoice),
     status: z.enum(inboundEventStatuses),
@@ -33,14 +33,14 @@ const InboundEvent = z
   })
   .openapi('InboundEvent')
 
+const INVOICE_ID_RULE =
+  'The value must be the number of an invoice, without quotes, or the id of one.'
+
 const CreateInboundEvent = z
   .strictObject({
-    event_id: event_id.min(1).max(255),
+    event_id: OwnName.openapi({ type: 'string', ...eventId }),
     invoice_id: z
-      .union(
-        [z.int().positive(), Id.regex(/\D/)],
-        'the number of an invoice (not in quotes), or its id',
-      )
+      .union([z.int().positive(), Id.regex(/\D/, INVOICE_ID_RULE)], INVOICE_ID_RULE)
       .openapi({ description: 'The number of the invoice, or its id', example: 1 }),
     amount: Amount.openapi(ofInvoice),
   })

@@ -57,7 +57,7 @@ const listInvoicesRoute = listRoute('/invoices', 'listInvoices', Invoice, {
   status: z.enum(invoiceStatuses).optional(),
   number: z
     .string()
-    .regex(/^[1-9]\d{0,11}$/, 'not the number of an invoice')
+    .regex(/^[1-9]\d{0,11}$/, 'The value must be the number of an invoice.')
     .transform(Number)
     .optional()
     .openapi({ type: 'integer', minimum: 1, maximum: MAX_INVOICE_NUMBER }),

@@ -8,8 +8,8 @@ import {
   Amount,
   Currency,
   FutureTime,
-  Id,
   Metadata,
+  OwnName,
   Timestamp,
   toFuture,
   toListBody,
@@ -52,13 +52,17 @@ const CreateOrder = z
   .strictObject({
     amount: Amount,
     currency: Currency,
-    reference: z
-      .string()
-      .min(1)
-      .max(255)
-      .refine((text) => !looksLikeId(text), 'can be mistaken for an id of ours')
+    reference: OwnName.refine(
+      (text) => !looksLikeId(text),
+      'The text has the form of one of our ids. Choose another.',
+    )
       .optional()
-      .openapi({ description: 'Your own id, unique among your orders', example: 'ORDER_1001' }),
+      .openapi({
+        type: 'string',
+        description:
+          'Your own id, unique among your orders. Two spellings that look the same (Unicode NFC) are one reference',
+        example: 'ORDER_1001',
+      }),
     fulfil_by: FutureTime.optional().openapi({
       description:
         'When it has to be paid and fulfilled, at most 5 years ahead. Without it: in 7 days',
@@ -104,7 +108,7 @@ const retrieveOrder = retrieveRoute('/orders/{id}', 'retrieveOrder', Order)
 
 const listOrdersRoute = listRoute('/orders', 'listOrders', Order, {
   status: z.enum(orderStatuses).optional(),
-  reference: Id.optional(),
+  reference: OwnName.optional(),
 })
 
 export function orderRoutes(deps: Deps) {

@@ -14,7 +14,17 @@ import {
   toPayment,
 } from '../db/payments.ts'
 import { commandRoute, commandsOf } from './commands.ts'
-import { Amount, Currency, Id, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
+import {
+  Amount,
+  Currency,
+  Id,
+  Metadata,
+  OwnName,
+  Text,
+  Timestamp,
+  toListBody,
+  toPage,
+} from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import { checkLink } from './payment-links.ts'
 import { checkSource, exchangeCard, sourceFields, toSource } from './payment-source.ts'
@@ -62,8 +72,9 @@ const CreatePayment = z
     amount: Amount,
     currency: Currency,
     ...sourceFields,
-    order_id: Text.optional().openapi({
-      description: "An order's id, or your own reference of it",
+    order_id: OwnName.optional().openapi({
+      type: 'string',
+      description: "The order's id, or your own reference of the order",
     }),
     capture_method: z.enum(captureMethods).default('automatic').openapi({
       description: 'Manual: the funds are reserved, and wait 7 days for `capture`',
