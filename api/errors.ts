@@ -68,7 +68,8 @@ function shortened(param: string): string {
 }
 
 function sentenceOf(issue: z.core.$ZodIssue, param: string): string {
-  if (issue.code === 'unrecognized_keys') return `Unknown field: ${param}.`
+  if (issue.code === 'unrecognized_keys')
+    return `Unknown field: ${param}. Leave it out, or correct its name.`
   if (issue.message === MISSING && param) return `Missing field: ${param}.`
   const sentence = issue.message.endsWith('.') ? issue.message : `${issue.message}.`
   return param ? `${param}: ${sentence}` : sentence

@@ -75,6 +75,8 @@ function ofSize(issue: Issue, bound: 'least' | 'most', limit: number): string {
     if (length === 0) return `The ${what} must not be empty.`
     return `The ${what} has ${count(length, unit)}. At ${bound} ${limit} are allowed.`
   }
+  if (bound === 'least' && !(issue as { inclusive?: boolean }).inclusive)
+    return `The number must be more than ${limit}.`
   return `The number must be at ${bound} ${limit}.`
 }
 

@@ -21,6 +21,38 @@ test.each(['gzip', 'br', 'gzip, identity'])(
   },
 )
 
+/** Every way in which RFC 9110 (8.3.1) lets a client write the type of a JSON text in UTF-8. */
+const jsonTypes = [
+  'application/json',
+  'Application/JSON; charset=utf-8',
+  'application/json ; charset=utf-8',
+  'application/json;charset="UTF-8"',
+  'application/json; charset="utf\\-8"',
+  'application/json\t;\tcharset=utf-8',
+  'application/json; version=1',
+  'application/json; profile="https://a.example/b; c=d"; charset=utf8',
+  'application/json;',
+  'application/json; ; charset=utf-8',
+]
+const otherTypes = [
+  ...['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'],
+  ...['text/json', 'application/problem+json', 'application/merge-patch+json', 'application/jsonp'],
+  ...['application/json; charset=latin1', 'application/json; charset="utf-16"'],
+  ...['application/json; charset=us-ascii', 'application/json; charset=none', 'json', '*/*', ''],
+]
+
+test.each(jsonTypes)('a body of the media type %j is read as JSON', async (type) => {
+  const { status } = await shop.call('POST', '/api/v1/payments', upi, { 'content-type': type })
+  expect(status).toBe(201)
+})
+
+test.each(otherTypes)('a body of the media type %j is refused with 415', async (type) => {
+  const before = await rowCounts(db)
+  const answer = await shop.call('POST', '/api/v1/payments', upi, { 'content-type': type })
+  expectRefusal(answer, 415, 'unsupported_media_type', 'Content-Type')
+  expect(await rowCounts(db)).toEqual(before)
+})
+
 test('a body that is too large ends its connection: the rest of it would be taken for the next request', async () => {
   const body = { ...upi, description: 'x'.repeat(1_048_576) }
   const answer = await shop.call('POST', '/api/v1/payments', body)

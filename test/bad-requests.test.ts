@@ -199,6 +199,10 @@ const special: Record<string, string> = {
   'a number that is taken': 'number_taken',
 }
 
+/** What zod, Hono and V8 say by themselves, and what a schema forgot to word. */
+const wordsOfLibraries =
+  /Invalid (input|key|option|value|string|number|discriminator|ISO|UUID)|[Ee]xpected|received|pattern|regex|Malformed|Too (big|small)|Unrecognized|Unexpected token|undefined|NaN|wrong format|The value is not allowed/
+
 const bad = [...badPayments, ...badBodies, ...badOthers, ...badQueries]
 test.each(bad)('%s is refused', async (name, route, body, param, status = 400) => {
   const [method = '', path = ''] = route.split(' ')
@@ -206,6 +210,7 @@ test.each(bad)('%s is refused', async (name, route, body, param, status = 400) =
   const before = await rowCounts(db)
   const answer = await shop.call(method, real, body)
   expectRefusal(answer, status, special[name] ?? codes[status] ?? '', param)
+  expect(answer.body.error.message).not.toMatch(wordsOfLibraries)
   expect(await rowCounts(db)).toEqual(before)
 })
 
@@ -214,21 +219,6 @@ test('a field of the wrong type is not called missing', async () => {
   expect(wrong.body.error.message).not.toMatch(/missing/i)
   const missing = await shop.call('POST', '/api/v1/payments', without('amount'))
   expect(missing.body.error.message).toBe('Missing field: amount.')
-})
-
-test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'text/json'])(
-  'a body of %s is refused',
-  async (type) => {
-    const before = await rowCounts(db)
-    const answer = await shop.call('POST', '/api/v1/payments', upi, { 'content-type': type })
-    expectRefusal(answer, 415, 'unsupported_media_type', 'Content-Type')
-    expect(await rowCounts(db)).toEqual(before)
-  },
-)
-
-test('a body of JSON may name its charset', async () => {
-  const type = { 'content-type': 'Application/JSON; charset=utf-8' }
-  expect((await shop.call('POST', '/api/v1/payments', upi, type)).status).toBe(201)
 })
 
 test.each([
