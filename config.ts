@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { issueMessage } from './core/issue-message.ts'
 import { taskQueues } from './core/queue.ts'
 import { parseKeys } from './core/secrets.ts'
 
@@ -8,17 +9,20 @@ const list = (value: string) => value.split(',').map((part) => part.trim())
 
 const Range = z
   .string()
-  .regex(/^\d+(-\d+)?$/, 'a number of milliseconds, or a range such as 5000-10000')
+  .regex(
+    /^\d+(-\d+)?$/,
+    'The value must be a number of milliseconds, or a range such as 5000-10000.',
+  )
   .transform((text) => {
     const [minMs = 0, maxMs = minMs] = text.split('-').map(Number)
     return { minMs, maxMs }
   })
-  .refine(({ minMs, maxMs }) => minMs <= maxMs, 'the range runs backwards')
+  .refine(({ minMs, maxMs }) => minMs <= maxMs, 'The range must not run backwards.')
 
 const EncryptionKeys = z
   .string()
   .transform(parseKeys)
-  .refine((keys) => keys.every((key) => key.length === 32), 'each key is 32 bytes in base64')
+  .refine((keys) => keys.every((key) => key.length === 32), 'Each key must be 32 bytes in base64.')
 
 const Config = z
   .object({
@@ -34,7 +38,10 @@ const Config = z
     PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
     PUBLIC_URL: z
       .url({ protocol: /^https?$/ })
-      .refine((url) => !/[?#]/.test(url), 'links are made by what is added at its end')
+      .refine(
+        (url) => !/[?#]/.test(url),
+        'The URL must not have a query or a fragment: paths are added at its end.',
+      )
       .transform((url) => url.replace(/\/+$/, ''))
       .optional(),
     REMIT_ENCRYPTION_KEY: EncryptionKeys,
@@ -58,7 +65,11 @@ const Config = z
     if (config.NODE_ENV !== 'production') return
     for (const name of developmentOnly) {
       if (!config[name]) continue
-      context.addIssue({ code: 'custom', path: [name], message: 'refused in production' })
+      context.addIssue({
+        code: 'custom',
+        path: [name],
+        message: 'The variable must not be set in production.',
+      })
     }
   })
 
@@ -89,7 +100,7 @@ export function loadConfigOrExit(needed: Needed = []): Config {
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env, needed: Needed = []): Config {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
-  const parsed = Config.safeParse({ ...set, ...readSecrets(set) })
+  const parsed = Config.safeParse({ ...set, ...readSecrets(set) }, { error: issueMessage })
   if (!parsed.success) throw new Error(`Invalid environment\n${z.prettifyError(parsed.error)}`)
   const config = parsed.data
   const missing = needed.filter((name) => config[name] === undefined)

@@ -45,6 +45,19 @@ test.each([
   expect(() => loadConfig(given)).toThrow(message)
 })
 
+test.each([
+  ['PORT', 'abc', 'The value must be a number, without quotes.'],
+  ['PORT', '70000', 'The number must be at most 65535.'],
+  ['NODE_ENV', 'prod', 'The value must be one of "development", "test", "production".'],
+  ['DATABASE_URL', 'nonsense', 'The value must be a URL.'],
+  ['PUBLIC_URL', 'https://a.example?x', 'The URL must not have a query'],
+  ['SANDBOX_DELAY_MS', 'soon', 'The value must be a number of milliseconds, or a range'],
+])('%s=%s stops the process with a sentence that says the rule', (name, value, rule) => {
+  const load = () => loadConfig({ ...env, [name]: value })
+  expect(load).toThrow(rule)
+  expect(load).toThrow(`at ${name}`)
+})
+
 test('how long events are kept is whole days, 90 unless it is told', () => {
   expect(loadConfig(env).EVENT_RETENTION_DAYS).toBe(90)
   expect(loadConfig({ ...env, EVENT_RETENTION_DAYS: '1' }).EVENT_RETENTION_DAYS).toBe(1)
