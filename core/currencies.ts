@@ -1,6 +1,6 @@
 /**
- * ISO 4217, list one, published 2026-01-01: the codes by how many digits their minor unit has. The
- * list's funds codes are left out, and so is each code without a minor unit: precious metals, bond
+ * ISO 4217, list one, published 2026-01-01: the codes, by the digits of their minor unit. The list's
+ * funds codes are left out, and so is each code without a minor unit: precious metals, bond
  * market units, the SDR, and the codes for tests and for no currency.
  */
 const codesByDigits: Record<number, string> = {
