@@ -7,13 +7,21 @@ export const Amount = z.int().positive().max(MAX_AMOUNT).openapi({
   example: 50000,
 })
 
-/** Taken in any case, answered in upper case. */
+const CURRENCY_RULE =
+  'Send the ISO 4217 code of a currency in use, such as "INR". Funds, metals and withdrawn currencies are refused.'
+
+/** Any case is accepted; answers have upper case. */
 export const Currency = z
   .string()
-  .regex(/^[A-Za-z]{3}$/, 'not an ISO 4217 currency code')
+  .regex(/^[A-Za-z]{3}$/, CURRENCY_RULE)
   .transform((code) => code.toUpperCase())
-  .refine(isCurrency, 'not an ISO 4217 currency code')
-  .openapi({ type: 'string', pattern: '^[A-Za-z]{3}$', description: 'ISO 4217', example: 'INR' })
+  .refine(isCurrency, CURRENCY_RULE)
+  .openapi({
+    type: 'string',
+    pattern: '^[A-Za-z]{3}$',
+    description: 'The ISO 4217 code of a currency in use, in any case',
+    example: 'INR',
+  })
 
 const METADATA_PAIRS_MAX = 50
 

@@ -1,5 +1,11 @@
 import { z } from '@hono/zod-openapi'
-import { type Card, type CardToken, isExpired, passesLuhn } from '../core/card.ts'
+import {
+  type Card,
+  type CardToken,
+  findCvcProblem,
+  findNumberProblem,
+  isExpired,
+} from '../core/card.ts'
 import { AppError } from '../core/errors.ts'
 import { withinLimit } from '../core/limit.ts'
 import { paymentMethods } from '../core/payment.ts'
@@ -15,16 +21,30 @@ const CardInput = z
     number: z
       .string()
       .transform((number) => number.replace(/[ -]/g, ''))
-      .refine(passesLuhn, 'not a card number')
-      .openapi({ type: 'string', example: '4242424242424242' }),
+      .superRefine((number, context) => {
+        const problem = findNumberProblem(number)
+        if (problem) context.addIssue(problem)
+      })
+      .openapi({
+        type: 'string',
+        description: "The card's brand decides how many digits the number has",
+        example: '4242424242424242',
+      }),
     exp_month: z.int().min(1).max(12).openapi({ example: 12 }),
     exp_year: z.int().min(2000).max(2100).openapi({ example: 2034 }),
-    cvc: z.string().regex(/^\d{3,4}$/, '3 or 4 digits'),
+    cvc: z
+      .string()
+      .regex(/^\d{3,4}$/, 'A cvc has 3 or 4 digits. Send it as text, without spaces.')
+      .openapi({ description: '4 digits for amex, 3 for every other brand', example: '123' }),
     name: Text.optional(),
   })
   .refine((card) => !isExpired(card, new Date()), {
     path: ['exp_year'],
     error: 'the card has expired',
+  })
+  .superRefine((card, context) => {
+    const problem = findCvcProblem(card)
+    if (problem) context.addIssue({ code: 'custom', path: ['cvc'], message: problem })
   })
 
 /** How somebody pays: each method with what goes with it, which `checkSource` sees to. */

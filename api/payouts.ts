@@ -1,4 +1,9 @@
 import { z } from '@hono/zod-openapi'
+import {
+  findAccountNumberProblem,
+  findBankCodeProblem,
+  withoutSeparators,
+} from '../core/bank-account.ts'
 import { payoutFailureCodes, payoutStatuses } from '../core/payout.ts'
 import { payoutStart } from '../core/starts.ts'
 import { vpaPattern } from '../core/vpa.ts'
@@ -47,6 +52,11 @@ export const Payout = z
   })
   .openapi('Payout')
 
+/** A pattern for `count` letters and digits, with spaces and hyphens anywhere among them. */
+function patternOf(count: string): string {
+  return `^[ -]*([A-Za-z0-9][ -]*)${count}$`
+}
+
 const Destination = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('vpa'),
@@ -56,14 +66,31 @@ const Destination = z.discriminatedUnion('type', [
     type: z.literal('bank_account'),
     account_number: z
       .string()
-      .transform((number) => number.replace(/[ -]/g, '').toUpperCase())
-      .refine((number) => /^[A-Z0-9]{6,34}$/.test(number), 'not an account number or IBAN')
-      .openapi({ type: 'string', example: '000123456789' }),
+      .transform(withoutSeparators)
+      .refine(
+        (number) => /^[A-Za-z0-9]{6,34}$/.test(number),
+        'Send an account number or IBAN of 6 to 34 letters and digits. Spaces and hyphens are ignored.',
+      )
+      .transform((number) => number.toUpperCase())
+      .superRefine((number, context) => {
+        const problem = findAccountNumberProblem(number)
+        if (problem) context.addIssue(problem)
+      })
+      .openapi({ type: 'string', pattern: patternOf('{6,34}'), example: '000123456789' }),
     bank_code: z
       .string()
-      .regex(/^[A-Za-z0-9]{4,11}$/, 'not an IFSC, BIC, routing number or sort code')
+      .transform(withoutSeparators)
+      .refine(
+        (code) => /^[A-Za-z0-9]{4,11}$/.test(code),
+        'Send an IFSC, BIC, routing number or sort code of 4 to 11 letters and digits. Spaces and hyphens are ignored.',
+      )
       .transform((code) => code.toUpperCase())
-      .openapi({ type: 'string', pattern: '^[A-Za-z0-9]{4,11}$', example: 'HDFC0000123' }),
+      .openapi({
+        type: 'string',
+        pattern: patternOf('{4,11}'),
+        description: 'An IFSC, BIC, routing number, sort code or another national code',
+        example: 'HDFC0000123',
+      }),
     holder_name: z
       .string()
       .trim()
@@ -81,6 +108,12 @@ const CreatePayout = z
     destination: Destination,
     description: Text.optional(),
     metadata: Metadata.default({}),
+  })
+  .superRefine(({ currency, destination }, context) => {
+    if (destination.type !== 'bank_account') return
+    const message = findBankCodeProblem(destination.bank_code, currency)
+    const path = ['destination', 'bank_code']
+    if (message) context.addIssue({ code: 'custom', path, message })
   })
   .openapi('CreatePayout', {
     example: {

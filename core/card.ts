@@ -1,3 +1,5 @@
+import { cardBrands, findCardBrand } from './card-brands.ts'
+
 /** A card as the payer typed it. It lives in one request, and is never stored or logged. */
 export type Card = {
   number: string
@@ -26,17 +28,34 @@ export function isExpired({ exp_month, exp_year }: Card, now: Date): boolean {
   return Date.UTC(exp_year, exp_month, 1, HOURS_BEHIND_UTC) <= now.getTime()
 }
 
-/** First digits, by the schemes' published ranges. */
-const brands: [brand: string, ranges: RegExp][] = [
-  ['visa', /^4/],
-  ['mastercard', /^(5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)/],
-  ['amex', /^3[47]/],
-  ['discover', /^(6011|64[4-9])/], // within RuPay's 60
-  ['rupay', /^(60|65|81|82|508)/],
-  ['diners', /^3(0[0-5]|[689])/],
-  ['jcb', /^35(2[89]|[3-8])/],
-]
+const acceptedBrands = cardBrands.map(({ brand }) => brand).join(', ')
 
+/** Says in sentences what is wrong with a card number without separators, or returns null. */
+export function findNumberProblem(number: string): string | null {
+  if (!passesLuhn(number)) return 'This is not a card number. Check the number for a typing error.'
+  const found = findCardBrand(number)
+  if (!found)
+    return `The number belongs to no accepted brand. Use a card of one of these: ${acceptedBrands}.`
+  const { brand, lengths } = found
+  if (lengths.includes(number.length)) return null
+  return `The number of a card of the brand ${brand} has ${listed(lengths)} digits, and this one has ${number.length}. Check the number for missing or extra digits.`
+}
+
+/** Says in sentences what is wrong with the length of a card's `cvc`, or returns null. */
+export function findCvcProblem({ number, cvc }: Pick<Card, 'number' | 'cvc'>): string | null {
+  const found = findCardBrand(number)
+  if (!found || cvc.length === found.cvcLength) return null
+  return `The cvc of a card of the brand ${found.brand} has ${found.cvcLength} digits. Check the cvc on the card.`
+}
+
+/** Lengths as a reader wants them: "13, 16 or 19", and "16 to 19" if there is no gap. */
+function listed(lengths: readonly number[]): string {
+  const [first = 0, last = 0] = [lengths[0], lengths.at(-1)]
+  if (lengths.length > 2 && last - first === lengths.length - 1) return `${first} to ${last}`
+  return lengths.join(', ').replace(/, (\d+)$/, ' or $1')
+}
+
+/** The brand as rows and answers name the brand; "unknown" for a number of no brand. */
 export function brandOf(number: string): string {
-  return brands.find(([, ranges]) => ranges.test(number))?.[0] ?? 'unknown'
+  return findCardBrand(number)?.brand ?? 'unknown'
 }

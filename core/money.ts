@@ -1,25 +1,37 @@
-/** ISO 4217, as the platform's own Intl lists it. */
-const currencies = new Set(Intl.supportedValuesOf('currency'))
+import { minorUnitDigits } from './currencies.ts'
+
+/** A row may hold a currency that ISO 4217 has withdrawn since. Most currencies have two digits. */
+const DIGITS_OF_WITHDRAWN = 2
 
 /** Twelve digits: far below what a double holds exactly, sums included. */
 export const MAX_AMOUNT = 999_999_999_999
 
 export function isCurrency(code: string): boolean {
-  return currencies.has(code)
+  return minorUnitDigits.has(code)
 }
 
 /** An amount in minor units, as a reader wants it: 50000 INR is ₹500.00. */
 export function formatMoney(amount: number, currency: string): string {
-  const format = formatOf(currency)
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2
-  return format.format(amount / 10 ** digits)
+  const digits = minorUnitDigits.get(currency) ?? DIGITS_OF_WITHDRAWN
+  return formatOf(currency, digits).format(amount / 10 ** digits)
 }
 
 const formats = new Map<string, Intl.NumberFormat>()
 
-/** Kept, because one takes longer to make than all else that the start of a workflow needs. */
-function formatOf(currency: string): Intl.NumberFormat {
-  const kept = formats.get(currency) ?? new Intl.NumberFormat('en', { style: 'currency', currency })
+/**
+ * Intl knows symbols and grouping. Its digits are not used: CLDR drops the minor unit of currencies
+ * whose coins are out of use. Each format is kept, because making one takes longer than all else
+ * that the start of a workflow needs.
+ */
+function formatOf(currency: string, digits: number): Intl.NumberFormat {
+  const kept =
+    formats.get(currency) ??
+    new Intl.NumberFormat('en', {
+      style: 'currency',
+      currency,
+      minimumFractionDigits: digits,
+      maximumFractionDigits: digits,
+    })
   formats.set(currency, kept)
   return kept
 }

@@ -13,7 +13,11 @@ export const upi = { amount: 50_000, currency: 'INR', method: 'upi', vpa: 'asha.
 
 /** Passes Luhn, and is found in no list of test cards. */
 export const cardNumber = '4539148803436467'
-export const card = { number: cardNumber, exp_month: 12, exp_year: 2034, cvc: '9753' }
+export const card = { number: cardNumber, exp_month: 12, exp_year: 2034, cvc: '975' }
+
+/** Finds the card's `cvc` in a text. The fraction of a second and the middle of an id are not it. */
+export const cvcInText = new RegExp(`(?<![0-9a-z.])${card.cvc}(?![0-9a-z])`, 'i')
+
 export const byCard = { amount: 50_000, currency: 'INR', method: 'card', card }
 
 /** A merchant of its own, and the API as it calls it. */

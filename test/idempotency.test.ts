@@ -12,6 +12,7 @@ import {
   card,
   cardNumber,
   contents,
+  cvcInText,
   expectRefusal,
   testShop,
   upi,
@@ -167,7 +168,7 @@ test('its record can not be guessed back to a card', async () => {
     const [record] = await recordsOf(merchant.id)
     fingerprints.push(record?.fingerprint)
     expect(JSON.stringify(record)).not.toContain(cardNumber)
-    expect(JSON.stringify(record)).not.toMatch(/(?<![0-9a-z])9753(?![0-9a-z])/i)
+    expect(JSON.stringify(record)).not.toMatch(cvcInText)
   }
   expect(fingerprints[0]).toMatch(/^[0-9a-f]{64}$/)
   expect(fingerprints[1]).not.toBe(fingerprints[0])
@@ -210,7 +211,7 @@ describe('of a card payment', () => {
   })
 
   test.each([
-    { cvc: '9754' },
+    { cvc: '976' },
     { number: '4242424242424242' },
     { exp_month: 11 },
     { name: 'A. Rao' },

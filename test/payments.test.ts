@@ -12,6 +12,7 @@ import {
   card,
   cardNumber,
   contents,
+  cvcInText,
   expectRefusal,
   succeed,
   tableTexts,
@@ -82,7 +83,7 @@ test('a card number and its cvc are in no table, and in no answer', async () => 
   expect(tables.idempotency_keys).toContain('card-1')
   for (const text of [...Object.values(tables), JSON.stringify(made.body)]) {
     expect(text).not.toContain(cardNumber.slice(0, 12))
-    expect(text).not.toMatch(/(?<![0-9a-z])9753(?![0-9a-z])/i)
+    expect(text).not.toMatch(cvcInText)
     expect(text).not.toContain('cvc')
   }
 })
@@ -180,7 +181,8 @@ describe('while the card exchange is away', () => {
     expect(await contents(db)).toEqual(before)
     expect(started).toEqual([])
     expect(lines).toMatchObject([{ level: 50 }, { level: 30 }])
-    expect(JSON.stringify(lines)).not.toMatch(new RegExp(`HTTP 500|${cardNumber}|${card.cvc}`))
+    expect(JSON.stringify(lines)).not.toMatch(new RegExp(`HTTP 500|${cardNumber}`))
+    expect(JSON.stringify(lines)).not.toMatch(cvcInText)
   })
 
   test('one that does not answer is given up after five seconds', async () => {
