@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { AppError } from '../core/errors.ts'
 import { isCurrency, MAX_AMOUNT } from '../core/money.ts'
+import { vpaPattern } from '../core/vpa.ts'
 
 export const Amount = z.int().positive().max(MAX_AMOUNT).openapi({
   description: 'In minor units of the currency: 50000 INR is ₹500.00',
@@ -36,6 +37,10 @@ export const Metadata = z
     maxProperties: METADATA_PAIRS_MAX,
     example: {},
   })
+
+export const Vpa = z
+  .string()
+  .regex(vpaPattern, 'The value must be a UPI address, such as asha@upi.')
 
 export const Text = z.string().min(1).max(500)
 export const Timestamp = z.iso.datetime().openapi({ example: '2026-01-31T09:30:00.000Z' })

@@ -9,10 +9,9 @@ import {
 import { AppError } from '../core/errors.ts'
 import { withinLimit } from '../core/limit.ts'
 import { paymentMethods } from '../core/payment.ts'
-import { vpaPattern } from '../core/vpa.ts'
 import type { Source } from '../db/payments.ts'
 import { DEFAULT_PROVIDER, type Providers, providerFor } from '../providers/index.ts'
-import { Text } from './fields.ts'
+import { Text, Vpa } from './fields.ts'
 
 const CARD_EXCHANGE_TIMEOUT_MS = 5_000
 
@@ -40,7 +39,7 @@ const CardInput = z
   })
   .refine((card) => !isExpired(card, new Date()), {
     path: ['exp_year'],
-    error: 'the card has expired',
+    error: 'The card has expired.',
   })
   .superRefine((card, context) => {
     const problem = findCvcProblem(card)
@@ -50,11 +49,7 @@ const CardInput = z
 /** How somebody pays: each method with what goes with it, which `checkSource` sees to. */
 export const sourceFields = {
   method: z.enum(paymentMethods),
-  vpa: z
-    .string()
-    .regex(vpaPattern, 'not a UPI address')
-    .optional()
-    .openapi({ example: 'test@upi' }),
+  vpa: Vpa.optional().openapi({ example: 'test@upi' }),
   card: CardInput.optional(),
 }
 
@@ -69,7 +64,9 @@ export function checkSource({ method, ...input }: SourceInput, context: z.Refine
   for (const [owner, field] of Object.entries(source) as ['upi' | 'card', 'vpa' | 'card'][]) {
     const given = input[field] !== undefined
     if (given === (owner === method)) continue
-    const message = given ? `goes with the method ${owner}` : `is required for ${method}`
+    const message = given
+      ? `The field belongs to the method ${owner}, and the method is ${method}.`
+      : `The method ${method} needs this field.`
     context.addIssue({ code: 'custom', path: [field], message })
   }
 }

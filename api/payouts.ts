@@ -6,11 +6,10 @@ import {
 } from '../core/bank-account.ts'
 import { payoutFailureCodes, payoutStatuses } from '../core/payout.ts'
 import { payoutStart } from '../core/starts.ts'
-import { vpaPattern } from '../core/vpa.ts'
 import { getPayout, insertPayout, listPayouts, openPayoutCommand, toPayout } from '../db/payouts.ts'
 import { DEFAULT_PROVIDER } from '../providers/index.ts'
 import { commandRoute, commandsOf } from './commands.ts'
-import { Amount, Currency, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
+import { Amount, Currency, Metadata, Text, Timestamp, toListBody, toPage, Vpa } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import {
   type Deps,
@@ -60,7 +59,7 @@ function patternOf(count: string): string {
 const Destination = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('vpa'),
-    vpa: z.string().regex(vpaPattern, 'not a UPI address').openapi({ example: 'seller@upi' }),
+    vpa: Vpa.openapi({ example: 'seller@upi' }),
   }),
   z.strictObject({
     type: z.literal('bank_account'),
@@ -96,7 +95,7 @@ const Destination = z.discriminatedUnion('type', [
       .trim()
       .min(1)
       .max(140)
-      .regex(/^\P{Cc}*$/u, 'has a control character')
+      .regex(/^\P{Cc}*$/u, 'The name must not have control characters.')
       .openapi({ type: 'string', example: 'Asha Rao' }),
   }),
 ])

@@ -44,6 +44,13 @@ const messages: [route: string, body: unknown, message: string][] = [
     `Unknown field: ${'x'.repeat(200)}…. Leave it out, or correct its name.`,
   ],
   [payments, { ...upi, ammount: 1 }, 'Unknown field: ammount. Leave it out, or correct its name.'],
+  [payments, { ...upi, vpa: undefined }, 'vpa: The method upi needs this field.'],
+  [
+    payments,
+    { ...byCard, vpa: 'a@upi' },
+    'vpa: The field belongs to the method upi, and the method is card.',
+  ],
+  [payments, { ...upi, vpa: 'asha' }, 'vpa: The value must be a UPI address, such as asha@upi.'],
   [payments, { ...byCard, card: 4 }, 'card: The value must be an object.'],
   [payments, { ...upi, description: '' }, 'description: The text must not be empty.'],
   [
