@@ -2,6 +2,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import { errorExamples, headerComponents } from './error-responses.ts'
 import { eventResources } from './event-examples.ts'
 import { Event } from './events.ts'
+import { withIntegerFormats } from './openapi-integers.ts'
 import { type Env, json } from './router.ts'
 
 const description = `
@@ -132,7 +133,7 @@ function generate(app: OpenAPIHono<Env>) {
   }
   for (const [name, example] of Object.entries(examples))
     Object.assign(document.components?.schemas?.[name] ?? {}, { example })
-  return document
+  return withIntegerFormats(document)
 }
 
 const webhookHeaders = [
