@@ -3,6 +3,7 @@ import { errorExamples, headerComponents } from './error-responses.ts'
 import { eventResources } from './event-examples.ts'
 import { Event } from './events.ts'
 import { withIntegerFormats } from './openapi-integers.ts'
+import { addLinks } from './openapi-links.ts'
 import { type Env, json } from './router.ts'
 
 const description = `
@@ -133,7 +134,9 @@ function generate(app: OpenAPIHono<Env>) {
   }
   for (const [name, example] of Object.entries(examples))
     Object.assign(document.components?.schemas?.[name] ?? {}, { example })
-  return withIntegerFormats(document)
+  const formatted = withIntegerFormats(document)
+  addLinks(formatted)
+  return formatted
 }
 
 const webhookHeaders = [
