@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { type EventType, eventCatalog, eventTypes } from '../core/events.ts'
 import { eventResources } from './event-examples.ts'
 import { listOf, Timestamp, toListBody } from './fields.ts'
-import { withIntegerFormats } from './openapi-integers.ts'
+import { withIntegerFormats } from './openapi-schemas.ts'
 import { json, merchantRoute, newRouter } from './router.ts'
 
 const AnyObject = z.record(z.string(), z.unknown())

@@ -1,4 +1,5 @@
-import { withIntegerFormats } from '../api/openapi-integers.ts'
+import { withIntegerFormats } from '../api/openapi-schemas.ts'
+import { eventTypes } from '../core/events.ts'
 import { testApp } from './app.ts'
 import { testDb } from './db.ts'
 import { type Json, objectsIn, readDocument } from './document.ts'
@@ -42,6 +43,22 @@ test('every amount in /openapi.json and in the schemas of events is an integer o
 test('no answer and no request holds a floating-point number', () => {
   for (const document of documents)
     expect([...objectsIn(document)].filter((each) => typesOf(each).includes('number'))).toEqual([])
+})
+
+test('every event type in /openapi.json refers to the component EventTypeName', () => {
+  const [document] = documents
+  const { schemas } = document.components
+  expect(schemas.EventTypeName).toEqual({ type: 'string', enum: eventTypes })
+  const lists = [...objectsIn(document)].filter((each) => each.enum?.includes(eventTypes[0]))
+  expect(lists).toEqual([schemas.EventTypeName])
+  const { items } = schemas.WebhookEndpoint.properties.event_types
+  expect(items).toEqual({ $ref: '#/components/schemas/EventTypeName' })
+})
+
+test('no boolean in /openapi.json lists its values, and a single value is its example', () => {
+  const booleans = [...objectsIn(documents[0])].filter((each) => typesOf(each).includes('boolean'))
+  expect(booleans.filter((each) => each.enum ?? each.const)).toEqual([])
+  expect(documents[0].components.schemas.Event.properties.test.example).toBe(true)
 })
 
 test.each([
