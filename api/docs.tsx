@@ -76,6 +76,10 @@ SwaggerUIBundle({
 })
 `
 
+/**
+ * The links of the document are for generators: a reader sees the same operations under the same
+ * tag, and on a phone the column of links would be cut off.
+ */
 const STYLE = `
 body { margin: 0 }
 .swagger-ui .response-col_links { display: none }

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { type EventType, eventCatalog, eventTypes } from '../core/events.ts'
 import { eventResources } from './event-examples.ts'
 import { listOf, Timestamp, toListBody } from './fields.ts'
+import { withIntegerFormats } from './openapi-schemas.ts'
 import { json, merchantRoute, newRouter } from './router.ts'
 
 const AnyObject = z.record(z.string(), z.unknown())
@@ -50,7 +51,7 @@ function toCatalogEntry(type: EventType) {
     type,
     description: eventCatalog[type],
     // As input: a merchant must not refuse the fields that we add later.
-    schema: z.toJSONSchema(body, { io: 'input', override: dropPattern }),
+    schema: withIntegerFormats(z.toJSONSchema(body, { io: 'input', override: dropPattern })),
     example: {
       id: 'evt_01jzxd4f7ve7q9w4d4pmx6k5hr',
       type,

@@ -2,6 +2,8 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import { errorExamples, headerComponents } from './error-responses.ts'
 import { eventResources } from './event-examples.ts'
 import { Event } from './events.ts'
+import { addLinks } from './openapi-links.ts'
+import { withIntegerFormats, withNamedEventTypes, withPlainBooleans } from './openapi-schemas.ts'
 import { type Env, json } from './router.ts'
 
 const description = `
@@ -132,7 +134,9 @@ function generate(app: OpenAPIHono<Env>) {
   }
   for (const [name, example] of Object.entries(examples))
     Object.assign(document.components?.schemas?.[name] ?? {}, { example })
-  return document
+  const finished = withIntegerFormats(withNamedEventTypes(withPlainBooleans(document)))
+  addLinks(finished)
+  return finished
 }
 
 const webhookHeaders = [

@@ -1,36 +1,24 @@
 import { z } from '@hono/zod-openapi'
 import { type ErrorCode, errorKinds } from '../core/errors.ts'
-import { callAs, routesOf, testApp } from './app.ts'
+import { routesOf, testApp } from './app.ts'
 import { testDb } from './db.ts'
+import { type Json, objectsIn, readDocument } from './document.ts'
 import { upi } from './http.ts'
 import { testTill, toBank } from './till.ts'
 
 const db = testDb()
 const { app } = testApp(db, { receiverSecret: 'whsec_eA==' })
 
-// A document is walked as the JSON that it is.
-// biome-ignore lint/suspicious/noExplicitAny: see above
-type Json = any
-type Operation = { route: string; method: string; operation: Json }
-
 let document: Json
-let operations: Operation[]
+let operations: { route: string; method: string; operation: Json }[]
 beforeAll(async () => {
-  document = (await callAs(app, null)('GET', '/openapi.json')).body
-  operations = Object.entries(document.paths).flatMap(([path, item]) =>
-    Object.entries(item as Json).map(([method, operation]) => {
-      const route = `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`
-      return { route, method, operation }
-    }),
-  )
+  const read = await readDocument(app)
+  document = read.document
+  operations = read.operations.map(({ method, path, operation }) => {
+    const route = `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`
+    return { route, method, operation }
+  })
 })
-
-/** Every object in the document. */
-function* objectsIn(value: Json): Generator<Json> {
-  if (typeof value !== 'object' || value === null) return
-  yield value
-  for (const child of Object.values(value)) yield* objectsIn(child)
-}
 
 function follow(ref: string): Json {
   return ref
