@@ -1,6 +1,7 @@
 import dns from 'node:dns'
 import net from 'node:net'
 import { Agent, buildConnector, type Dispatcher, request } from 'undici'
+import { parseHttpDate } from '../core/http-date.ts'
 import { isPublicAddress, type OutboundPolicy } from '../core/public-address.ts'
 import { describeFailure } from './outbound-failure.ts'
 
@@ -62,11 +63,9 @@ export function createPost(options: PostOptions): Post {
 /** Retry-After in ms, from seconds or an HTTP date; nonsense is 0. The caller caps it. */
 export function parseRetryAfter(header: string | null, now = Date.now()): number {
   const value = header?.trim() ?? ''
-  // Date.parse alone would find a date in 'soon 2099' and in '-5'.
-  const isDate = /^[A-Z][a-z]{2,8}, .+ GMT$/.test(value)
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : isDate ? Date.parse(value) - now : 0
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : (parseHttpDate(value, now) ?? now) - now
   // Infinity would arrive as null once Temporal has written it as JSON.
-  return Math.min(Math.max(0, ms || 0), Number.MAX_SAFE_INTEGER)
+  return Math.min(Math.max(0, ms), Number.MAX_SAFE_INTEGER)
 }
 
 /**
