@@ -1,10 +1,21 @@
-import dns from 'node:dns'
-import net from 'node:net'
-import { Agent, buildConnector, type Dispatcher, request } from 'undici'
-import { isPublicAddress, type OutboundPolicy } from '../core/public-address.ts'
-import { describeFailure } from './outbound-failure.ts'
+import http, { type IncomingMessage } from 'node:http'
+import https from 'node:https'
+import { parseHttpDate } from '../core/http-date.ts'
+import { readAnswer } from './outbound-answer.ts'
+import { type Agents, type ConnectOptions, createAgents, refuseTarget } from './outbound-connect.ts'
+import {
+  describeFailure,
+  describeTimeout,
+  INVALID_STATUS,
+  OutboundRefusal,
+  PROTOCOL_SWITCHED,
+} from './outbound-failure.ts'
+import { createSlots } from './outbound-slots.ts'
 
-/** With no answer, all but `latencyMs` and `error` is null or 0; with an answer, `error` is null. */
+/**
+ * With an answer, `error` is null. Without one, the fields of the answer are null or 0.
+ * `reconnected` is there if the request was sent again, because its reused connection was stale.
+ */
 export type Answer = {
   httpStatus: number | null
   latencyMs: number
@@ -12,6 +23,7 @@ export type Answer = {
   responseHeaders: Record<string, string> | null
   responseBody: string | null
   error: string | null
+  reconnected?: true
 }
 
 export type Post = {
@@ -20,21 +32,15 @@ export type Post = {
   close: () => Promise<void>
 }
 
-export type PostOptions = OutboundPolicy & {
+export type PostOptions = ConnectOptions & {
   timeoutMs?: number
   maxResponseBytes?: number
-  /** Stands in for the system's resolver in tests. */
-  lookup?: net.LookupFunction
 }
 
+type Message = { url: URL; body: string; headers: Record<string, string>; signal: AbortSignal }
+
 const CONNECTIONS_PER_ORIGIN = 50
-const KEEP_ALIVE_MS = 4_000
-const KEEP_ALIVE_MAX_MS = 30_000
 const HEADERS_MAX_BYTES = 16 * 1024
-const KEPT_HEADERS_MAX = 50
-const KEPT_HEADERS_MAX_BYTES = 8 * 1024
-// Node's own 250 ms gives up on every address of a far-away host that has several.
-const ADDRESS_ATTEMPT_MS = 1_000
 
 /**
  * Builds the one way out to merchants' servers. A post never throws, never follows a redirect,
@@ -42,146 +48,127 @@ const ADDRESS_ATTEMPT_MS = 1_000
  */
 export function createPost(options: PostOptions): Post {
   const { timeoutMs = 10_000, maxResponseBytes = 4096 } = options
-  const agent = new Agent({
-    connect: createConnect(options, timeoutMs),
-    connections: CONNECTIONS_PER_ORIGIN,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
-    maxHeaderSize: HEADERS_MAX_BYTES,
-  })
-  const post = async (url: string, body: string, headers: Record<string, string>) => {
-    const start = performance.now()
-    const answer = await send(agent, url, body, headers, timeoutMs)
-      .then((response) => readAnswer(response, maxResponseBytes))
-      .catch((error: unknown) => noAnswer(describeFailure(error, url, timeoutMs)))
-    return { ...answer, latencyMs: Math.round(performance.now() - start) }
+  const pooled = createAgents(options, { keepAlive: true })
+  const single = createAgents(options, { keepAlive: false })
+  const acquireSlot = createSlots(CONNECTIONS_PER_ORIGIN)
+  const underWay = new Set<Promise<Answer>>()
+
+  async function send(url: string, body: string, headers: Record<string, string>) {
+    const signal = AbortSignal.timeout(timeoutMs)
+    try {
+      const message = { url: new URL(url), body, headers, signal }
+      refuseTarget(message.url, options)
+      // Each post has one connection at a time, so the slots also limit the connections.
+      const releaseSlot = await acquireSlot(message.url.origin, signal)
+      try {
+        const { result, ...retried } = await requestWithReconnect(pooled, single, message)
+        return { ...(await toAnswer(result)), ...retried }
+      } finally {
+        releaseSlot()
+      }
+    } catch (error) {
+      return noAnswer(explain(error))
+    }
+
+    async function toAnswer(result: Result) {
+      if ('error' in result) return noAnswer(explain(result.error))
+      const { retryAfter, ...answer } = await readAnswer(result.response, maxResponseBytes)
+      return { ...answer, retryAfterMs: parseRetryAfter(retryAfter), error: null }
+    }
+
+    function explain(error: unknown): string {
+      return signal.aborted ? describeTimeout(timeoutMs) : describeFailure(error, url)
+    }
   }
-  return Object.assign(post, { close: () => agent.close() })
+
+  const post = (url: string, body: string, headers: Record<string, string>) => {
+    const start = performance.now()
+    const sending = send(url, body, headers)
+      .then((answer) => ({ ...answer, latencyMs: Math.round(performance.now() - start) }))
+      .finally(() => underWay.delete(sending))
+    underWay.add(sending)
+    return sending
+  }
+  const close = async () => {
+    while (underWay.size > 0) await Promise.all(underWay)
+    for (const agent of [pooled, single].flatMap(Object.values<http.Agent>)) agent.destroy()
+  }
+  return Object.assign(post, { close })
 }
 
 /** Retry-After in ms, from seconds or an HTTP date; nonsense is 0. The caller caps it. */
 export function parseRetryAfter(header: string | null, now = Date.now()): number {
   const value = header?.trim() ?? ''
-  // Date.parse alone would find a date in 'soon 2099' and in '-5'.
-  const isDate = /^[A-Z][a-z]{2,8}, .+ GMT$/.test(value)
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : isDate ? Date.parse(value) - now : 0
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : (parseHttpDate(value, now) ?? now) - now
   // Infinity would arrive as null once Temporal has written it as JSON.
-  return Math.min(Math.max(0, ms || 0), Number.MAX_SAFE_INTEGER)
+  return Math.min(Math.max(0, ms), Number.MAX_SAFE_INTEGER)
+}
+
+type Result = { response: IncomingMessage } | { error: Error; isStale: boolean }
+
+/**
+ * Sends the message a second time if the connection turns out to be stale. A webhook may arrive
+ * twice, because the merchant knows it by its `webhook-id` (RFC 9110, section 9.2.2).
+ */
+async function requestWithReconnect(pooled: Agents, single: Agents, message: Message) {
+  const result = await request(pooled, message)
+  const isStale = 'error' in result && result.isStale && !message.signal.aborted
+  if (!isStale) return { result }
+  // Every idle connection of the pool may be stale too, so the second try makes its own.
+  return { result: await request(single, message), reconnected: true as const }
 }
 
 /**
- * Checks the address at the moment of connecting, so that what was checked is what is dialled. A
- * name's addresses pass through `lookup`; for a literal undici never calls it.
+ * Sends the message once. Node passes over interim answers (1xx), so `response` is the final one.
+ * A failure `isStale` if it happened on a reused connection before any byte of the answer: then the
+ * server most likely closed the connection while it was idle.
  */
-function createConnect(options: PostOptions, timeoutMs: number): buildConnector.connector {
-  const { allowHttp, allowPrivateNetworks, lookup = dns.lookup } = options
-  const connect = buildConnector({
-    timeout: timeoutMs,
-    lookup: allowPrivateNetworks ? lookup : publicOnly(lookup),
-    autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
-  })
-  return (target, done) => {
-    const host = target.hostname.replace(/^\[|\]$/g, '')
-    if (target.protocol !== 'https:' && !allowHttp) {
-      return done(blocked('only https is allowed'), null)
-    }
-    if (!allowPrivateNetworks && net.isIP(host) && !isPublicAddress(host)) {
-      return done(blocked(`${host} is not a public address`), null)
-    }
-    connect(target, done)
-  }
-}
-
-/** One private address among public ones is enough to refuse: the connection may try them all. */
-function publicOnly(lookup: net.LookupFunction): net.LookupFunction {
-  return (hostname, options, done) =>
-    lookup(hostname, { ...options, all: true }, (error, found) => {
-      if (error) return done(error, [])
-      const list = typeof found === 'string' ? [{ address: found, family: net.isIP(found) }] : found
-      const [first] = list
-      if (!first || !list.every(({ address }) => isPublicAddress(address))) {
-        // The address stays untold, or a merchant could read the names of our own network.
-        return done(blocked(`${hostname} does not resolve to public addresses only`), [])
-      }
-      options.all ? done(null, list) : done(null, first.address, first.family)
+function request(agents: Agents, { url, body, headers, signal }: Message): Promise<Result> {
+  const { request: open, agent } =
+    url.protocol === 'https:'
+      ? { request: https.request, agent: agents.https }
+      : { request: http.request, agent: agents.http }
+  return new Promise((resolve) => {
+    const fail = (error: Error, isStale = false) => resolve({ error, isStale })
+    const outgoing = open({
+      agent,
+      signal,
+      method: 'POST',
+      hostname: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port,
+      path: url.pathname + url.search,
+      headers: { ...headers, 'accept-encoding': 'identity' },
+      maxHeaderSize: HEADERS_MAX_BYTES,
     })
-}
-
-function blocked(reason: string): Error {
-  return new Error(`Blocked: ${reason}`)
-}
-
-async function send(
-  dispatcher: Agent,
-  url: string,
-  body: string,
-  headers: Record<string, string>,
-  timeoutMs: number,
-): Promise<Dispatcher.ResponseData> {
-  const signal = AbortSignal.timeout(timeoutMs)
-  const response = request(url, {
-    dispatcher,
-    method: 'POST',
-    headers: { ...headers, 'accept-encoding': 'identity' },
-    body,
-    signal,
+    let bytesBefore = 0
+    outgoing.on('socket', (socket) => {
+      bytesBefore = socket.bytesRead
+    })
+    outgoing.on('response', (response) => {
+      response.on('error', () => {}) // `readAnswer` meets the same error while it reads the body.
+      const reason = refuseStatus(response.statusCode ?? 0)
+      if (!reason) return resolve({ response })
+      response.destroy()
+      fail(new OutboundRefusal(reason))
+    })
+    outgoing.on('upgrade', (_, socket) => {
+      socket.destroy()
+      fail(new OutboundRefusal(PROTOCOL_SWITCHED))
+    })
+    outgoing.on('error', (error) =>
+      fail(error, outgoing.reusedSocket && outgoing.socket?.bytesRead === bytesBefore),
+    )
+    outgoing.end(body)
   })
-  // undici heeds the signal only once it has a connection, so a slow lookup or a full queue would
-  // outlast it. The request left behind is never sent: undici drops it when its turn comes.
-  const timeout = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
-  return Promise.race([response, timeout])
 }
 
-async function readAnswer(response: Dispatcher.ResponseData, maxBytes: number) {
-  const { statusCode, headers, body } = response
-  return {
-    httpStatus: statusCode,
-    retryAfterMs: parseRetryAfter([headers['retry-after']].flat()[0] ?? null),
-    responseHeaders: keepHeaders(headers),
-    responseBody: await readPrefix(body, maxBytes),
-    error: null,
-  }
+/** 101 is no interim answer (RFC 9110, section 15.2.2). Statuses from 600 count as a 5xx. */
+function refuseStatus(status: number): string | null {
+  if (status < 100) return INVALID_STATUS
+  return status === 101 ? PROTOCOL_SWITCHED : null
 }
 
 function noAnswer(error: string) {
   const nothing = { httpStatus: null, responseHeaders: null, responseBody: null }
-  return { ...nothing, retryAfterMs: 0, error: storable(error) }
-}
-
-/** Leaving the loop, at the cap or at an error, also drops the rest of the body. */
-async function readPrefix(body: Dispatcher.ResponseData['body'], maxBytes: number) {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  body.on('error', () => {}) // Dropping the rest is reported as an error that nobody awaits.
-  try {
-    for await (const chunk of body) {
-      chunks.push(chunk)
-      bytes += chunk.length
-      if (bytes >= maxBytes) break
-    }
-  } catch {
-    // The status has arrived and decides; of a broken or stalled body we keep what came.
-  }
-  const prefix = Buffer.concat(chunks).subarray(0, maxBytes)
-  // Streaming leaves out a character that the cap has cut in two.
-  return storable(new TextDecoder().decode(prefix, { stream: bytes > maxBytes }))
-}
-
-function keepHeaders(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
-  let bytes = 0
-  const kept = Object.entries(headers)
-    .slice(0, KEPT_HEADERS_MAX)
-    .map(([name, value]) => [name, storable([value].flat().join(', '))] as const)
-    .filter(([name, value]) => {
-      bytes += Buffer.byteLength(name) + Buffer.byteLength(value)
-      return bytes <= KEPT_HEADERS_MAX_BYTES
-    })
-  return Object.fromEntries(kept)
-}
-
-/** Postgres text can't hold a NUL. */
-function storable(text: string): string {
-  return text.replaceAll('\0', '\uFFFD')
+  return { ...nothing, retryAfterMs: 0, error }
 }

@@ -72,6 +72,10 @@ export function webhookActivities(deps: WebhookDeps) {
       fault('recorded')
       const answer = await post(url, body, requestHeaders)
       fault('sent')
+      if (answer.reconnected)
+        Context.current().log.info(
+          `Attempt ${attempt}: the server had closed the connection, the request was sent on a new one`,
+        )
       const outcome = toOutcome(answer, attempt, endpoint.retrySchedule ?? retrySchedule)
       const sent = { id, deliveryId, endpoint }
       const { attempt: made, told, ended } = await completeAttempt(db, sent, outcome, await now())

@@ -32,6 +32,10 @@ const Attempt = z.object({
   http_status: z.int().nullable().openapi({ description: 'Null: no answer came' }),
   error: z.string().nullable(),
   latency_ms: z.int().nullable(),
+  reconnected: z.boolean().openapi({
+    description:
+      'True if the request was sent a second time within this attempt, on a new connection, because the server had closed the one that was kept open. The server may have received the request twice.',
+  }),
   next_attempt_at: Timestamp.nullable(),
   request: z.object({ url: z.string(), headers: Headers, body_sha256: z.string() }),
   response: z.object({

@@ -24,7 +24,7 @@ type NewAttempt = Pick<
 type Outcome = Pick<
   AttemptRow,
   'httpStatus' | 'responseHeaders' | 'responseBody' | 'error' | 'latencyMs' | 'retryInMs'
-> & { state: 'succeeded' | 'failed' }
+> & { state: 'succeeded' | 'failed'; reconnected?: true }
 
 /**
  * Tells the sweep that this delivery has its workflow, and what is still `sending` that it was

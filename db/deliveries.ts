@@ -37,6 +37,7 @@ export function toAttempt(row: AttemptRow) {
     http_status: row.httpStatus,
     error: row.error,
     latency_ms: row.latencyMs,
+    reconnected: row.reconnected,
     next_attempt_at: row.nextAttemptAt?.toISOString() ?? null,
     request: { url: row.url, headers: row.requestHeaders, body_sha256: row.bodySha256 },
     response: { headers: row.responseHeaders, body: row.responseBody },

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import {
   type AnyPgColumn,
   bigint,
+  boolean,
   char,
   check,
   index,
@@ -117,6 +118,7 @@ export const attempts = pgTable(
     responseBody: text(), // the first 4 KiB
     error: text(),
     latencyMs: integer(),
+    reconnected: boolean().notNull().default(false), // sent twice: the first connection was stale
     retryInMs: bigint({ mode: 'number' }), // null when no attempt follows
     nextAttemptAt: time(),
     createdAt: createdAt(),

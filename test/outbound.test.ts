@@ -259,7 +259,7 @@ test('hostile headers are capped and harm nobody', async () => {
   expect((await to(huge)).error).toBe('The response headers are too large')
 })
 
-test('what went wrong is told in one line', async () => {
+test('the error of a post says in one line why no answer came', async () => {
   const closed = await listen(net.createServer((socket) => socket.destroy()))
   const nonsense = await raw('220 mail.example ESMTP\r\n')
   const selfSigned = await listen(https.createServer({ key: PEM_KEY, cert: PEM_CERTIFICATE }))

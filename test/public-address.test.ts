@@ -42,6 +42,50 @@ test.each([
   sentence instanceof RegExp ? expect(said).toMatch(sentence) : expect(said).toBe(sentence)
 })
 
+const name253 = `${'a.'.repeat(123)}example`
+const EMPTY = "The URL's host must not have an empty part before or after a dot."
+const LONG_LABEL = "Each part of the URL's host must not be longer than 63 characters."
+const LONG_NAME = "The URL's host must not be longer than 253 characters."
+const CHARACTERS =
+  "Each part of the URL's host may only have letters, digits, underscores, and hyphens that are neither its first nor its last character."
+const PORT = "The URL's port must be from 1 to 65535."
+
+describe.each([
+  ['in production', { allowHttp: false, allowPrivateNetworks: false }],
+  ['in development', { allowHttp: true, allowPrivateNetworks: true }],
+])('The API says of a host %s', (_, policy) => {
+  test.each([
+    ...['localhost..', 'shop.example..', '.shop.example', 'a..example'].map((h) => [h, EMPTY]),
+    ...['.', '..', 'a%2e%2eexample', 'a。。example', '8.8.8.8..'].map((h) => [h, EMPTY]),
+    [`${'a'.repeat(63)}.example`, null],
+    [`${'a'.repeat(64)}.example`, LONG_LABEL],
+    [`${'é'.repeat(63)}.example`, LONG_LABEL],
+    [name253, null],
+    [`${name253}.`, null],
+    [`b${name253}`, LONG_NAME],
+    [`${name253}..`, LONG_NAME],
+    ...[...'!$&\'()*+,;=`{}~"'].map((character) => [`a${character}b.example`, CHARACTERS]),
+    ...['-a.example', 'a-.example', 'a.-.example', '*.example'].map((h) => [h, CHARACTERS]),
+    ...[
+      'shop.example.',
+      'a--b.example',
+      '_a_._b.example',
+      '1a.2.example',
+      'münchen.example',
+      '8.8.8.8.',
+    ].map((h) => [h, null]),
+    ...['shop.example:0', 'shop.example:000', '8.8.8.8:0', '[2606:4700::1111]:0'].map((h) => [
+      h,
+      PORT,
+    ]),
+    ['shop.example:1', null],
+    ['shop.example:65535', null],
+    ['shop.example:65536', 'The URL is not valid.'],
+  ])('%j: %j', (host, sentence) => {
+    expect(checkWebhookUrl(`https://${host}/hook`, policy)).toBe(sentence)
+  })
+})
+
 test('the API takes loopback http URLs where both are allowed', () => {
   const dev = { allowHttp: true, allowPrivateNetworks: true }
   expect(checkWebhookUrl('http://localhost:3000/hook', dev)).toBeNull()

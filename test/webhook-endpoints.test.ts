@@ -216,6 +216,18 @@ test('in production a URL must be https and public', async () => {
   expect(await contents(db)).toEqual(before)
 })
 
+test('a URL whose host or port cannot exist is refused with 400 in development too', async () => {
+  const { call } = await testShop(db)
+  const { body } = await call('POST', root, { url })
+  const before = await contents(db)
+  for (const host of ['localhost..', '.localhost', 'a*b', 'a'.repeat(64), 'localhost:0']) {
+    const bad = { url: `http://${host}/` }
+    expectRefusal(await call('POST', root, bad), 400, 'invalid_request', 'url')
+    expectRefusal(await call('PATCH', `${root}/${body.id}`, bad), 400, 'invalid_request', 'url')
+  }
+  expect(await contents(db)).toEqual(before)
+})
+
 test('a merchant has at most 100 endpoints, also when they are made at once', async () => {
   const { call } = await testShop(db)
   const answers = await Promise.all(

@@ -1,8 +1,7 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { Agent, createServer, type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { json } from 'node:stream/consumers'
-import { request } from 'undici'
+import { json, text as textOf } from 'node:stream/consumers'
 import { openDb } from '../../db/client.ts'
 import { insertMerchant, newKeyPair } from '../../db/merchants.ts'
 import { createArrivals, type Pay } from './load.ts'
@@ -32,11 +31,13 @@ async function startMerchant(tell: (description: string) => void): Promise<strin
 /** Pays through Remit: from the POST until the merchant's server has `payment.succeeded`. */
 export async function remitPayer(api: string, headers: Record<string, string>): Promise<Pay> {
   const arrivals = createArrivals()
+  const agent = new Agent({ keepAlive: true, timeout: 3_000 }) // idle for less long than the API's
   const post = async (path: string, body: object) => {
     const text = JSON.stringify(body)
-    const answer = await request(api + path, { method: 'POST', headers, body: text })
-    if (answer.statusCode !== 201) throw new Error(`${path}: ${await answer.body.text()}`)
-    await answer.body.dump()
+    const outgoing = request(api + path, { method: 'POST', headers, agent }).end(text)
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+    const answered = await textOf(answer)
+    if (answer.statusCode !== 201) throw new Error(`${path}: ${answered}`)
   }
   const url = await startMerchant(arrivals.tell)
   const event_types = ['payment.created', 'payment.succeeded']
