@@ -14,7 +14,7 @@ export function receiverRoutes(secret: string) {
   const received: Received[] = []
   const webhook = new Webhook(secret)
 
-  /** Both signatures are over the body as it came: text would already be decoded. */
+  /** Both signatures are over the bytes of the body, so nothing decodes the body before this. */
   function receive(headers: Headers, bytes: Buffer): boolean {
     const expected = createHmac('sha256', secret).update(bytes).digest('hex')
     const hmac = equalsInConstantTime(headers.get('x-webhook-signature') ?? '', expected)

@@ -46,7 +46,7 @@ type CutOff = (webhook: Webhook) => {
   end: 'end' | 'resetAndDestroy'
 }
 
-/** Requests whose body never arrives whole. A proper end and a reset are two events to Node. */
+/** In these requests the body never arrives whole. Node reports an end and a reset differently. */
 export const cutOffs: [string, CutOff][] = (['end', 'resetAndDestroy'] as const).flatMap((end) => [
   [`half a body, then ${end}`, ({ body }) => ({ ...half(body), end })],
   [`no body, then ${end}`, ({ body }) => ({ ...half(body), body: '', end })],
@@ -106,7 +106,7 @@ function without({ headers, body }: Webhook, ...names: string[]): Webhook {
 
 const E9 = '\xe9' // one byte in a header, two bytes in UTF-8
 
-/** What changes a webhook with right signatures into one that each way to verify must refuse. */
+/** Each of these changes a right webhook into one that the receiver and every sample must refuse. */
 export const forgeries: [string, (webhook: Webhook) => Webhook][] = [
   ['signatures of the right length', each((right) => right.replace(/[^,]{8}$/, 'aaaaaaaa'))],
   ['signatures one character shorter', each((right) => right.slice(0, -1))],
@@ -134,7 +134,7 @@ const withHeader = (name: string, value: string | string[]) => (secret: string) 
   return { headers: { ...headers, [name]: value }, body }
 }
 
-/** What Standard Webhooks refuses. The HMAC of the body alone can't see the difference. */
+/** Standard Webhooks refuses these. The HMAC of the body does not cover the id or the timestamp. */
 export const staleWebhooks: [string, (secret: string) => Webhook][] = [
   ['sent ten minutes ago', minutesOff(-TEN_MINUTES_MS)],
   ['sent in ten minutes', minutesOff(TEN_MINUTES_MS)],
@@ -151,7 +151,7 @@ export const staleWebhooks: [string, (secret: string) => Webhook][] = [
   ['without a timestamp', (secret) => without(signed(secret, 'evt_1'), 'webhook-timestamp')],
 ]
 
-/** Bodies that only the owner of the secret can sign, and that are not events. */
+/** These bodies are not events. Only an owner of the secret can sign them. */
 export const notEvents = [
   '',
   'no JSON',

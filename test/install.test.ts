@@ -47,7 +47,7 @@ afterEach(() => rmSync(root, { recursive: true }))
 
 const HIDDEN = 'node_modules/.package-lock.json'
 
-/** Stands for npm: it notes its arguments, and puts the hidden lockfile in place at its end. */
+/** This script stands for npm. It notes its arguments, and writes the hidden lockfile at its end. */
 const NPM = `#!/bin/sh
 echo "$@" >> calls
 [ ! -e ${HIDDEN} ] || echo 'a hidden lockfile was there' >> calls
@@ -62,14 +62,14 @@ function write(path: string, content: string | object): void {
   writeFileSync(join(root, path), written)
 }
 
-/** As npm leaves node_modules after an install that was right. */
+/** Writes what npm leaves in node_modules after a right install. */
 function installAll(): void {
   const entries = Object.entries(locked).filter(([path]) => !leftOut.includes(path))
   for (const [path, { version }] of entries) write(`${path}/package.json`, { version })
   write(HIDDEN, { lockfileVersion: 3, packages: Object.fromEntries(entries) })
 }
 
-/** Changes the entries of a lockfile, as another install would. */
+/** Changes the entries of a lockfile in place. */
 function changeEntries(lockfile: string, change: (packages: Packages) => void): void {
   const content = JSON.parse(readFileSync(join(root, lockfile), 'utf8'))
   change(content.packages)

@@ -20,7 +20,7 @@ test("the tests' endpoint goes on after requests that are cut off", async () => 
   expect(endpoint.requests).toHaveLength(1 + cutOffs.length)
 })
 
-/** In a process of its own, because a rejection that nobody handles ends the process. */
+/** Each server runs in a process of its own, which an unhandled rejection would end. */
 test.each([
   ["the demo's server", 'demo/servers.ts', 'startFailingServer([])'],
   ["the benchmark's server", 'bench/remit.ts', 'startMerchant(() => {})'],

@@ -29,7 +29,7 @@ function fencesOf(page: string): Fence[] {
   return [...found].map(([, language = '', code = '']) => ({ page, language, code }))
 }
 
-/** The whole server that a merchant would write around a snippet. */
+/** A merchant would write such a server around a snippet. */
 function serverAround(snippet: string, isVerified: string): string {
   const [imports, code] = [snippet.match(/^import .*$/gm), snippet.replace(/^import .*$/gm, '')]
   return `
@@ -46,7 +46,7 @@ createServer(async (request, response) => {
 }).listen(${PORT})`
 }
 
-/** How each sample is run, in the order of the pages. A new sample needs an entry here. */
+/** This lists the samples in the order of the pages. A new sample needs an entry here. */
 const runs = [
   { name: "the quickstart's handler", page: 'docs/quickstart.md', wrap: (code: string) => code },
   {
