@@ -1,5 +1,6 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
+import { equalsInConstantTime } from '../core/secrets.ts'
 import { type Received, ReceiverPage } from './pages/receiver.tsx'
 import { newRouter } from './router.ts'
 
@@ -13,14 +14,13 @@ export function receiverRoutes(secret: string) {
   const received: Received[] = []
   const webhook = new Webhook(secret)
 
-  function receive(headers: Headers, body: string): boolean {
-    const signature = headers.get('x-webhook-signature') ?? ''
-    const expected = createHmac('sha256', secret).update(body).digest('hex')
-    const hmac =
-      signature.length === expected.length &&
-      timingSafeEqual(Buffer.from(signature), Buffer.from(expected))
-    const standard = verifies(() => webhook.verify(body, Object.fromEntries(headers)))
-    received.unshift({ at: new Date(), id: headers.get('webhook-id') ?? '', body, standard, hmac })
+  /** Both signatures are over the bytes of the body, so nothing decodes the body before this. */
+  function receive(headers: Headers, bytes: Buffer): boolean {
+    const expected = createHmac('sha256', secret).update(bytes).digest('hex')
+    const hmac = equalsInConstantTime(headers.get('x-webhook-signature') ?? '', expected)
+    const standard = verifies(() => webhook.verify(bytes, Object.fromEntries(headers)))
+    const [id, body] = [headers.get('webhook-id') ?? '', bytes.toString()]
+    received.unshift({ at: new Date(), id, body, standard, hmac })
     received.length = Math.min(received.length, KEPT)
     return standard && hmac
   }
@@ -33,7 +33,7 @@ export function receiverRoutes(secret: string) {
     .get('/style.css', (c) => c.body(STYLE, 200, { 'Content-Type': 'text/css' }))
     .get('/webhooks', (c) => c.json(received))
     .post('/', async (c) => {
-      const verified = receive(c.req.raw.headers, await c.req.text())
+      const verified = receive(c.req.raw.headers, Buffer.from(await c.req.arrayBuffer()))
       return c.json({ verified }, verified ? 200 : 400)
     })
     .post(

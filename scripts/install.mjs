@@ -1,29 +1,26 @@
 import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { findDifference, hiddenLockfile } from './installed.mjs'
 import { root } from './run.mjs'
 
-const installed = join(root, 'node_modules', '.remit-lock-hash')
 const lock = join(root, '.remit', 'install.lock')
 const ASK_AGAIN_MS = 500
 const WAIT_LIMIT_MS = 5 * 60_000
 
-/** Runs `npm ci` unless node_modules holds what package-lock.json says. Ends the process if it can't. */
+/** Runs `npm ci` unless node_modules is right already. Ends the process if `npm ci` fails. */
 export async function install() {
   try {
     refuseOldNode()
-    const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')))
-    const hash = wanted.digest('hex')
-    if (read(installed) === hash) return
+    if (!findDifference(root)) return
     await takeLock()
-    if (read(installed) !== hash) npmCi()
-    writeFileSync(installed, hash)
+    const difference = findDifference(root) // another process may have installed in the meantime
+    if (difference) npmCi(difference)
     rmSync(lock, { force: true })
   } catch (error) {
     const full = 'The disk is full. Make room for 1 GB, and run the same command again.'
-    console.error(error.code === 'ENOSPC' ? full : error.message) // npm ci may not have noticed
+    console.error(error.code === 'ENOSPC' ? full : error.message)
     process.exit(1)
   }
 }
@@ -34,16 +31,21 @@ function refuseOldNode() {
   throw new Error(`Remit needs Node 20.19 or later, and this is ${process.versions.node}.`)
 }
 
-function npmCi() {
-  console.log('Installing packages with npm ci')
-  const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']
+function npmCi(difference) {
+  console.log(`Installing packages with npm ci: ${difference} is not as in package-lock.json`)
+  rmSync(join(root, hiddenLockfile), { force: true }) // an npm ci that is killed leaves none
+  const included = ['--include=dev', '--include=optional', '--include=peer'] // despite any setting
+  const args = ['ci', ...included, '--no-audit', '--no-fund', '--loglevel=error']
   const path = process.env.npm_execpath
   const npm = path && basename(path) === 'npm-cli.js' ? [process.execPath, path] : ['npm']
   const [command, ...rest] = [...npm, ...args]
   const { status } = spawnSync(command, rest, { cwd: root, stdio: 'inherit' })
-  if (status === 0) return
-  const needs = 'It needs the package registry, and 1 GB of disk.'
-  throw new Error(`npm ci failed, as it says above. ${needs} Then run the same command again.`)
+  const needs = 'npm ci needs the package registry, and 1 GB of disk.'
+  if (status !== 0)
+    throw new Error(`npm ci failed, as it says above. ${needs} Then run the same command again.`)
+  const left = findDifference(root)
+  if (left)
+    console.error(`npm ci ended, but ${left} is still not as in package-lock.json. ${needs}`)
 }
 
 /**

@@ -19,6 +19,7 @@ export function postgresUser(): User | undefined {
 /** npm's binaries, or a copy of them where that user can't reach the checkout, as in root's home. */
 export async function postgresBinaries(user: User | undefined): Promise<string> {
   const { folder, key } = packaged()
+  if (!runs(folder, undefined)) linkLibraries(folder)
   if (runs(folder, user)) return join(folder, 'bin')
   const copyTo = (to: string) => cp(folder, to, { recursive: true, verbatimSymlinks: true })
   const copy = user ? await cached(key, copyTo) : folder
@@ -30,6 +31,11 @@ function runs(folder: string, user: User | undefined): boolean {
   return (
     spawnSync(join(folder, 'bin', 'postgres'), ['--version'], { ...user, cwd: '/' }).status === 0
   )
+}
+
+/** Runs the package's install script, which `npm ci --ignore-scripts` leaves out. It needs no network. */
+function linkLibraries(folder: string): void {
+  spawnSync(process.execPath, [join('scripts', 'hydrate-symlinks.js')], { cwd: dirname(folder) })
 }
 
 function packaged() {

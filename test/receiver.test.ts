@@ -2,12 +2,15 @@ import { newWebhookSecret, signatureHeaders } from '../core/signature.ts'
 import { testApp } from './app.ts'
 import { pageTest, testBrowser } from './browser.ts'
 import { testDb } from './db.ts'
+import * as hostile from './hostile-webhooks.ts'
+import { keptLog } from './log.ts'
 import { testServer } from './server.ts'
 
 const db = testDb()
 const open = testBrowser()
 const secret = newWebhookSecret()
-const server = testServer(testApp(db, { receiverSecret: secret }).app)
+const { log, lines } = keptLog()
+const server = testServer(testApp(db, { receiverSecret: secret, log }).app)
 let url: string
 beforeAll(() => {
   url = `${server.url}/dev/receiver`
@@ -25,6 +28,28 @@ test('the receiver answers by whether both signatures are good, or as its path s
   expect(forged.status).toBe(400)
   expect(await forged.json()).toEqual({ verified: false })
   expect((await post('{}', secret, '/503')).status).toBe(503)
+})
+
+const ERROR = 50 // pino's number for the level
+
+async function expectToServe(): Promise<void> {
+  expect(await hostile.post(url, hostile.signed(secret, 'evt_right'))).toBe(200)
+  expect(lines.filter(({ level }) => level >= ERROR)).toEqual([])
+}
+
+test.each(hostile.forgeries)('the receiver answers 400 to %s', async (_, forge) => {
+  expect(await hostile.post(url, forge(hostile.signed(secret, 'evt_forged')))).toBe(400)
+  await expectToServe()
+})
+
+test.each(hostile.staleWebhooks)('the receiver answers 400 to a webhook %s', async (_, stale) => {
+  expect(await hostile.post(url, stale(secret))).toBe(400)
+  await expectToServe()
+})
+
+test.each(hostile.cutOffs)('the receiver goes on after %s', async (_, cutOff) => {
+  await hostile.hangUp(url, hostile.signed(secret, 'evt_cut_off'), cutOff)
+  await expectToServe()
 })
 
 test('without its secret, as in production, there is no receiver', async () => {

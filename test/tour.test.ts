@@ -232,3 +232,15 @@ test("the quickstart's commands do what it says as well", async () => {
   const fulfilled = sql`select count(*)::int as value from orders where status = 'fulfilled'`
   await until(async () => (await one(fulfilled)) === 2, 'the order to be fulfilled')
 })
+
+test('the curl commands of README.md and docs/webhooks.md are accepted', async () => {
+  const blocks = [...blocksOf('README.md'), ...blocksOf('docs/webhooks.md')]
+  const commands = blocks.map(({ code }) => code).filter((code) => code.includes('curl '))
+  expect(commands).toHaveLength(4)
+  await fetch(`${url}/api/v1/BEFORE`)
+  const before = (await asked('GET /api/v1/BEFORE')).length
+  await run([...commands, `curl -sS ${ADDRESS}/api/v1/AFTER`])
+  const requests = (await asked('GET /api/v1/AFTER')).slice(before, -1)
+  expect(requests.length).toBeGreaterThanOrEqual(commands.length)
+  expect(refusalsOf(requests)).toEqual([])
+})

@@ -18,9 +18,11 @@ export async function addMerchant(databaseUrl: string): Promise<Record<string, s
 type Webhook = { type: string; data: { object: { description: string } } }
 
 /** The merchant's server: it tells of each success, by the description that its payment was given. */
-async function startMerchant(tell: (description: string) => void): Promise<string> {
+export async function startMerchant(tell: (description: string) => void): Promise<string> {
   const server = createServer(async (incoming, response) => {
-    const { type, data } = (await json(incoming)) as Webhook
+    const webhook = (await json(incoming).catch(() => null)) as Webhook | null
+    if (!webhook) return response.writeHead(400).end() // no JSON, or cut off in the middle
+    const { type, data } = webhook
     response.writeHead(200).end()
     if (type === 'payment.succeeded') tell(data.object.description)
   })
