@@ -10,7 +10,7 @@ const description = `
 Take payments by UPI and card, and hear of each change by a signed webhook.
 
 **Authenticate** with the secret alone, as \`Authorization: Bearer <secret>\`, or with both \`X-Api-Key\`
-and \`X-Api-Secret\`. To try the operations on this page, press *Authorize* and fill in the secret. A key
+and \`X-Api-Secret\`. Every credential that you send must be right. To try the operations on this page, press *Authorize* and fill in the secret. A key
 without its secret is publishable, and opens nothing here (403).
 
 **Amounts** are integers in minor units of their currency: \`50000\` INR is ₹500.00. **Times** are
@@ -19,14 +19,20 @@ ISO 8601 in UTC. An unknown field is refused with its name.
 **Idempotency**: each POST that creates something takes an \`Idempotency-Key\` of up to 255 characters.
 For 24 hours the same request gets the first answer again, with \`Idempotent-Replayed: true\`; another
 body with the same key is refused (422), and so is a second request while the first is at work (409).
-A refused request leaves its key free. So after a timeout or a 503, send the very same request again.
+A refused request leaves its key free. So after a timeout or a 503, send the same request again. The order
+of its fields and of \`event_types\`, and the offset of a time, may differ. Send the header once: a second
+one, or a value with a comma before a space, is refused (400).
 
 **Lists** are newest first: \`{"object": "list", "data": [], "has_more": false}\`. \`limit\` is 1 to 100
 (20). For the next page, \`starting_after\` is the last id of this one.
 
 **Errors** all have one shape, \`{"error": {"type", "code", "message", "param", "request_id"}}\`. Decide by
 \`code\`: each operation lists those it can answer with. A path that does not take a method answers 405,
-and the header \`Allow\` lists those it takes. \`request_id\` is the header \`Request-Id\` of every response.
+and the header \`Allow\` lists those it takes. A request that cannot be read gets 400, 408, 417 or 431 in the
+same shape. \`request_id\` is the header \`Request-Id\` of every response.
+
+**Your own names** (an order's \`reference\`, an inbound event's \`event_id\`) are compared as Unicode NFC:
+two that look the same are the same. They must not begin or end with white space.
 
 **In the sandbox** the input decides: any other \`…@upi\` and the card 4242424242424242 succeed, \`fail@upi\`
 and 4000000000000002 are declined, 4000000000009995 lacks funds. At \`timeout@upi\` the answer is lost (it
