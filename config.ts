@@ -17,7 +17,10 @@ const Range = z
     const [minMs = 0, maxMs = minMs] = text.split('-').map(Number)
     return { minMs, maxMs }
   })
-  .refine(({ minMs, maxMs }) => minMs <= maxMs, 'The range must not run backwards.')
+  .refine(
+    ({ minMs, maxMs }) => minMs <= maxMs,
+    'The first number must not be greater than the second.',
+  )
 
 const EncryptionKeys = z
   .string()

@@ -47,7 +47,7 @@ async function readPrefix(body: IncomingMessage, maxBytes: number): Promise<stri
       if (bytes >= maxBytes) break
     }
   } catch {
-    // The status has arrived and decides; of a broken or stalled body we keep what came.
+    // The status alone decides the outcome. If the body breaks off or stalls, keep the part that came.
   }
   const prefix = Buffer.concat(chunks).subarray(0, maxBytes)
   // Streaming leaves out a character that the cap has cut in two.

@@ -35,7 +35,7 @@ export function createAgents(
     autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
   }
   const plain = new http.Agent(shared)
-  // The agent's own method is bound when Node starts; this one lets a test watch what is dialled.
+  // `http.Agent` keeps the `net.connect` of Node's start. A lookup per call lets a test replace it.
   Object.assign(plain, { createConnection: (to: net.NetConnectOpts) => net.connect(to) })
   return { http: plain, https: new https.Agent(shared) }
 }
@@ -54,7 +54,10 @@ export function refuseTarget({ protocol, hostname }: URL, policy: OutboundPolicy
   }
 }
 
-/** After an answer within the call, a connection could fail before its request listens for errors. */
+/**
+ * Calls `done` on the next tick. If a lookup answered synchronously, the connection could fail before
+ * the request has its error listener.
+ */
 function laterThanCall(lookup: net.LookupFunction): net.LookupFunction {
   return (hostname, options, done) =>
     lookup(hostname, options, (...found) => process.nextTick(done, ...found))
@@ -68,7 +71,7 @@ function publicOnly(lookup: net.LookupFunction): net.LookupFunction {
       const list = typeof found === 'string' ? [{ address: found, family: net.isIP(found) }] : found
       const [first] = list
       if (!first || !list.every(({ address }) => isPublicAddress(address))) {
-        // The text leaves the address out, or a merchant could read the names of our own network.
+        // The message omits the address: a merchant must not learn addresses of our private network.
         const reason = `${hostname} does not resolve to public addresses only`
         return done(new OutboundRefusal(`Blocked: ${reason}`), [])
       }

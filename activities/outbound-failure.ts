@@ -15,11 +15,11 @@ const CERTIFICATE_REASONS: Record<string, string> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'an issuer of the certificate is unknown',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the server does not send the certificate of the issuer',
 }
-/** The names of the rarer codes have this in common. */
+/** Matches every other code of a certificate error. */
 const CERTIFICATE = /CERT|SELF_SIGNED|ISSUER|LEAF_SIGNATURE|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH/
 
 export const INVALID_STATUS =
-  'The response status is not valid: it must have three digits, the first from 1 to 5'
+  'The response status is not valid: it must be a number from 100 to 999'
 export const PROTOCOL_SWITCHED =
   'The server switched to another protocol (HTTP 101), which the request did not ask for'
 const CLOSED = 'Connection closed before an answer'

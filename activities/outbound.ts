@@ -162,7 +162,7 @@ function request(agents: Agents, { url, body, headers, signal }: Message): Promi
   })
 }
 
-/** 101 is no interim answer (RFC 9110, section 15.2.2). Statuses from 600 count as a 5xx. */
+/** Says why a status is refused, or null. After 101 no HTTP answer follows (RFC 9110, 15.2.2). */
 function refuseStatus(status: number): string | null {
   if (status < 100) return INVALID_STATUS
   return status === 101 ? PROTOCOL_SWITCHED : null

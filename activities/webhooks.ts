@@ -74,7 +74,7 @@ export function webhookActivities(deps: WebhookDeps) {
       fault('sent')
       if (answer.reconnected)
         Context.current().log.info(
-          `Attempt ${attempt}: the server had closed the connection, the request was sent on a new one`,
+          `Attempt ${attempt}: the reused connection was closed, so Remit sent the request again on a new connection`,
         )
       const outcome = toOutcome(answer, attempt, endpoint.retrySchedule ?? retrySchedule)
       const sent = { id, deliveryId, endpoint }

@@ -74,13 +74,13 @@ export function createApp(deps: Deps & Options) {
   return app
 }
 
-/** A path that exists under another method, or without the slash at its end, says so. */
+/** The error lists the methods that the path takes, or the path without the slash at its end. */
 function refuseRoute(app: Hono<Env>, method: string, path: string): AppError {
   const allowed = methodsOf(app, path)
   if (allowed.length === 0) {
     const withoutSlash = path.replace(/\/+$/, '')
-    const exists = methodsOf(app, withoutSlash).length > 0
-    const hint = exists ? `. Leave out the slash at its end: ${withoutSlash}` : ''
+    const hasRoute = methodsOf(app, withoutSlash).length > 0
+    const hint = hasRoute ? `. Remove the slash at the end of the path: ${withoutSlash}` : ''
     return new AppError('not_found', `No such route: ${method} ${path}${hint}`)
   }
   const withHead = allowed.flatMap((each) => (each === 'GET' ? ['GET', 'HEAD'] : [each]))

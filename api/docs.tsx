@@ -77,8 +77,8 @@ SwaggerUIBundle({
 `
 
 /**
- * The links of the document are for generators: a reader sees the same operations under the same
- * tag, and on a phone the column of links would be cut off.
+ * Hides Swagger UI's column of OpenAPI links. Only code generators need the column, and a phone cuts it
+ * off.
  */
 const STYLE = `
 body { margin: 0 }

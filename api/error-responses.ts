@@ -22,7 +22,7 @@ const meanings: Record<ErrorCode, string> = {
   request_timeout: 'The request did not arrive in time.',
   body_too_large: 'The body is larger than 1 MiB.',
   unsupported_media_type: 'The body is not sent as `application/json`, or is compressed.',
-  expectation_failed: 'The request asks by `Expect` for something other than `100-continue`.',
+  expectation_failed: 'The header `Expect` has a value other than `100-continue`.',
   idempotency_key_reused: 'The `Idempotency-Key` was used with another request body.',
   capture_exceeds_authorized: 'Less than this is authorized.',
   refund_exceeds_captured: 'Less than this is left to refund.',
@@ -30,7 +30,7 @@ const meanings: Record<ErrorCode, string> = {
   api_key_limit_reached: 'There are as many active API keys as there may be.',
   endpoint_limit_reached: 'There are as many webhook endpoints as there may be.',
   order_mismatch: "The order's amount or currency is another.",
-  headers_too_large: 'The headers of the request are larger than 16 KiB.',
+  headers_too_large: 'The request line and the headers together are larger than 16 KiB.',
   rate_limited: 'Too many requests for this API key, or failed payments for this link.',
   internal: 'Something went wrong on our side. The answer tells nothing, our log does.',
   unavailable:

@@ -19,7 +19,7 @@ export const ErrorBody = z
   })
   .openapi('Error')
 
-/** Logs an error of ours, and answers any error with what `toErrorAnswer` shows of it. */
+/** Logs an error with status 500 or above. Answers every error with the result of `toErrorAnswer`. */
 export function handleError(error: Error, c: Context) {
   const { status, headers, body } = toErrorAnswer(error, c.get('requestId'))
   if (status >= 500) {
@@ -53,7 +53,11 @@ function toAppError(error: Error): AppError {
 
 /** Blames the first field that is wrong, by its name in the request. */
 function fromZod(error: z.ZodError): AppError {
-  const [issue] = error.issues
+  const [first] = error.issues
+  // Of several limits that one value exceeds, the schema's own comes after those of zod.
+  const issue = error.issues.findLast(
+    ({ code, path }) => code === first?.code && `${path}` === `${first.path}`,
+  )
   if (!issue) return new AppError('invalid_request', 'The request is invalid.')
   const unknown = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
   const param = shortened([...issue.path, ...unknown].join('.'))

@@ -46,9 +46,8 @@ export const Text = z.string().min(1).max(500)
 export const Timestamp = z.iso.datetime().openapi({ example: '2026-01-31T09:30:00.000Z' })
 
 /**
- * A name that a merchant gives to something of theirs, such as an order's reference. Two names that
- * look the same must be the same: white space at an end is refused, and what Unicode can write in
- * two ways is kept in one (NFC).
+ * A merchant's own name for an object, such as an order's reference. Names are compared in Unicode
+ * NFC, and must not begin or end with a character that a reader cannot see.
  */
 export const OwnName = z
   .string()

@@ -15,7 +15,7 @@ type Route = { method: string; path: string; operation: Operation }
 
 /**
  * Adds OpenAPI links (3.1.0, section 4.8.20): from each answer that holds a new object to every
- * operation that takes the object's id. Routes and schemas decide, so that a new route links itself.
+ * operation that takes the object's id. The links are derived from routes and schemas, so a new route gets its links without more code.
  */
 export function addLinks(document: object): void {
   const { paths, components } = document as Document
@@ -38,7 +38,7 @@ export function addLinks(document: object): void {
     }
 }
 
-/** The kind of object that an id names: both `/payment_links/{id}` and `/pay/{id}` show a link. */
+/** Maps a collection in a path to its object: `payment_links` and `pay` both to `payment_link`. */
 function objectsByCollection(routes: Route[], fieldsOf: (body?: Content) => Fields) {
   const shows = routes.filter(({ method, path }) => method === 'get' && path.endsWith('/{id}'))
   const entries = shows.map(({ path, operation }) => {
@@ -52,7 +52,7 @@ function collectionOf(path: string): string {
   return path.match(/([^/]+)\/\{id\}/)?.[1] ?? ''
 }
 
-/** `payment` of a payment: what an answer calls itself in its field `object`. */
+/** Returns the value of the answer's field `object`, such as `payment`. */
 function objectOf(answer: Fields): string | undefined {
   const [name] = answer.object?.enum ?? []
   return typeof name === 'string' ? name : undefined

@@ -20,8 +20,8 @@ ISO 8601 in UTC. An unknown field is refused with its name.
 For 24 hours the same request gets the first answer again, with \`Idempotent-Replayed: true\`; another
 body with the same key is refused (422), and so is a second request while the first is at work (409).
 A refused request leaves its key free. So after a timeout or a 503, send the same request again. The order
-of its fields and of \`event_types\`, and the offset of a time, may differ. Send the header once: a second
-one, or a value with a comma before a space, is refused (400).
+of its fields and of \`event_types\`, and the offset of a time, may differ. Send the header once: a
+second one, or a value with white space after a comma, is refused (400).
 
 **Lists** are newest first: \`{"object": "list", "data": [], "has_more": false}\`. \`limit\` is 1 to 100
 (20). For the next page, \`starting_after\` is the last id of this one.
@@ -32,7 +32,8 @@ and the header \`Allow\` lists those it takes. A request that cannot be read get
 same shape. \`request_id\` is the header \`Request-Id\` of every response.
 
 **Your own names** (an order's \`reference\`, an inbound event's \`event_id\`) are compared as Unicode NFC:
-two that look the same are the same. They must not begin or end with white space.
+two names that differ only in how Unicode encodes the same characters are one name. A name must not begin
+or end with white space or an invisible character.
 
 **In the sandbox** the input decides: any other \`…@upi\` and the card 4242424242424242 succeed, \`fail@upi\`
 and 4000000000000002 are declined, 4000000000009995 lacks funds. At \`timeout@upi\` the answer is lost (it

@@ -60,7 +60,7 @@ const CreateOrder = z
       .openapi({
         type: 'string',
         description:
-          'Your own id, unique among your orders. Two spellings that look the same (Unicode NFC) are one reference',
+          'Your own id, unique among your orders. Two spellings that differ only in how Unicode encodes the same characters (NFC) are one reference',
         example: 'ORDER_1001',
       }),
     fulfil_by: FutureTime.optional().openapi({

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import type { Log } from '../log.ts'
-import { answerBadAddress, answerUnreadable, withHost } from './unreadable-requests.ts'
+import { answerBadAddress, answerUnreadable, requireHost } from './unreadable-requests.ts'
 
 type Fetch = (request: Request, env: object) => Response | Promise<Response>
 type Options = {
@@ -48,8 +48,8 @@ export function listen(
     connectionsCheckingInterval: receivingMs / 6,
     requireHostHeader: false, // Node's own refusal has no body
   }
-  const server = createServer(serverOptions, withHost(listener, log))
-  server.maxHeadersCount = 0 // their bytes are limited: a header must not get lost for their number
+  const server = createServer(serverOptions, requireHost(listener, log))
+  server.maxHeadersCount = 0 // Node drops headers beyond this number. Their size is limited anyway.
   answerUnreadable(server, log)
   server.listen(port, hostname, () => onListening((server.address() as AddressInfo).port))
   const sockets = new Set<Socket>()

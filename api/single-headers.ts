@@ -20,7 +20,7 @@ const singleHeaders = [
 export const refuseRepeatedHeaders = createMiddleware<Env>(async (c, next) => {
   for (const name of singleHeaders) {
     if (!isRepeated(c.req.header(name) ?? '')) continue
-    const message = `The header ${name} must be sent once. It came twice, or its value has a comma before a space.`
+    const message = `Send the header ${name} once. Its value must not begin or end with a comma, or have white space after a comma outside quotes.`
     throw new AppError('invalid_request', message, { param: name })
   }
   await next()

@@ -33,7 +33,10 @@ const DAY_SECONDS = 86_400
 const EventTypes = z
   .array(z.enum(eventTypes))
   .min(1)
-  .refine((types) => new Set(types).size === types.length, 'The list names a type twice.')
+  .refine(
+    (types) => new Set(types).size === types.length,
+    'The list must have each event type once.',
+  )
   .openapi({ uniqueItems: true })
 const NewEventTypes = EventTypes.transform((types) => new Set(types))
 const RetrySchedule = z

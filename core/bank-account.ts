@@ -35,7 +35,7 @@ export function findBankCodeProblem(bankCode: string, currency: string): string 
   if (/^[A-Z]{6}/.test(bankCode)) return findBicProblem(bankCode)
   if (/^[A-Z]{4}.{7}$/.test(bankCode)) return findIfscProblem(bankCode)
   if (currency === 'INR' && /^[A-Z]{4}0/.test(bankCode)) return findIfscProblem(bankCode)
-  if (/^\d{9}$/.test(bankCode) && !hasOtherNineDigitCodes.has(currency))
+  if (/^\d{9}$/.test(bankCode) && !currenciesWithOtherNineDigitCodes.has(currency))
     return findRoutingNumberProblem(bankCode)
   return null
 }
@@ -59,7 +59,7 @@ function findIfscProblem(bankCode: string): string | null {
  * routing numbers. CAD: Payments Canada's 0, institution and transit number. RUB: the Bank of Russia's
  * BIK.
  */
-const hasOtherNineDigitCodes: ReadonlySet<string> = new Set(['BDT', 'CAD', 'RUB'])
+const currenciesWithOtherNineDigitCodes: ReadonlySet<string> = new Set(['BDT', 'CAD', 'RUB'])
 
 /** American Bankers Association: the sum of the digits, weighted 3, 7 and 1, is a multiple of 10. */
 function findRoutingNumberProblem(bankCode: string): string | null {

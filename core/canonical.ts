@@ -1,7 +1,7 @@
 /**
- * The same JSON text for every input that means the same: the names of an object are sorted, a Set
- * is sorted, a Date is its instant in UTC, and a field of null is a field that is not there. The
- * order of an array has a meaning, and stays.
+ * Returns one JSON text for all inputs with the same meaning. The names of an object and the values
+ * of a Set are sorted, a Date is its instant in UTC, and a field that is null is left out. The order
+ * of an array has a meaning, and stays.
  */
 export function canonicalJson(value: unknown): string {
   if (value instanceof Date) return JSON.stringify(value)

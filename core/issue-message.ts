@@ -2,7 +2,7 @@ import type { z } from 'zod'
 
 type Issue = z.core.$ZodRawIssue
 
-/** What stands for an input that is not there. The caller knows the name of the field. */
+/** The message for a missing value. The caller adds the name of the field. */
 export const MISSING = 'The value is missing.'
 
 const LISTED_VALUES_MAX = 12
@@ -15,15 +15,15 @@ const LISTED_VALUES_MAX = 12
 export function issueMessage(issue: Issue): string {
   switch (issue.code) {
     case 'invalid_type':
-      return issue.input === undefined ? MISSING : ofType(String(issue.expected))
+      return issue.input === undefined ? MISSING : typeMessage(String(issue.expected))
     case 'invalid_value':
-      return issue.input === undefined ? MISSING : ofValues(issue.values)
+      return issue.input === undefined ? MISSING : valuesMessage(issue.values)
     case 'invalid_union':
-      return ofUnion(issue)
+      return unionMessage(issue)
     case 'too_small':
-      return ofSize(issue, 'least', Number(issue.minimum))
+      return sizeMessage(issue, 'least', Number(issue.minimum))
     case 'too_big':
-      return ofSize(issue, 'most', Number(issue.maximum))
+      return sizeMessage(issue, 'most', Number(issue.maximum))
     case 'invalid_format':
       return formats[String(issue.format)] ?? 'The text has the wrong format.'
     case 'invalid_key':
@@ -45,11 +45,11 @@ const types: Record<string, string> = {
   array: 'a list',
 }
 
-function ofType(expected: string): string {
+function typeMessage(expected: string): string {
   return `The value must be ${types[expected] ?? expected}.`
 }
 
-function ofValues(values: readonly unknown[]): string {
+function valuesMessage(values: readonly unknown[]): string {
   if (values.length > LISTED_VALUES_MAX)
     return `The value must be one of the ${values.length} that the documentation lists.`
   const listed = values.map((value) => JSON.stringify(value))
@@ -58,15 +58,16 @@ function ofValues(values: readonly unknown[]): string {
     : `The value must be one of ${listed.join(', ')}.`
 }
 
-/** Of a union that is told apart by one field, the issue blames that field. */
-function ofUnion(issue: Issue & { code: 'invalid_union' }): string {
+/** A discriminated union is reported at its discriminator, so this lists the values of that field. */
+function unionMessage(issue: Issue & { code: 'invalid_union' }): string {
   const { discriminator, options, input } = issue as Issue & Record<string, unknown>
-  if (typeof discriminator !== 'string') return 'The value has none of the allowed forms.'
+  if (typeof discriminator !== 'string')
+    return 'The value has none of the forms that the documentation lists.'
   const given = (input as Record<string, unknown> | null)?.[discriminator]
-  return given === undefined ? MISSING : ofValues(Array.isArray(options) ? options : [])
+  return given === undefined ? MISSING : valuesMessage(Array.isArray(options) ? options : [])
 }
 
-function ofSize(issue: Issue, bound: 'least' | 'most', limit: number): string {
+function sizeMessage(issue: Issue, bound: 'least' | 'most', limit: number): string {
   const { origin, input } = issue as Issue & { origin?: string }
   if (origin === 'string' || origin === 'array') {
     const { length } = input as string | unknown[]

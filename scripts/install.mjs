@@ -33,8 +33,9 @@ function refuseOldNode() {
 
 function npmCi(difference) {
   console.log(`Installing packages with npm ci: ${difference} is not as in package-lock.json`)
-  rmSync(join(root, hiddenLockfile), { force: true }) // an npm ci that is killed leaves none
-  const included = ['--include=dev', '--include=optional', '--include=peer'] // despite any setting
+  // npm ci may be killed before it removes this file, and an old one would look right.
+  rmSync(join(root, hiddenLockfile), { force: true })
+  const included = ['--include=dev', '--include=optional', '--include=peer'] // whatever `omit` is set to
   const args = ['ci', ...included, '--no-audit', '--no-fund', '--loglevel=error']
   const path = process.env.npm_execpath
   const npm = path && basename(path) === 'npm-cli.js' ? [process.execPath, path] : ['npm']
@@ -45,7 +46,9 @@ function npmCi(difference) {
     throw new Error(`npm ci failed, as it says above. ${needs} Then run the same command again.`)
   const left = findDifference(root)
   if (left)
-    console.error(`npm ci ended, but ${left} is still not as in package-lock.json. ${needs}`)
+    console.error(
+      `npm ci ended, but ${left} still differs from package-lock.json. Remit starts anyway, and the next start runs npm ci again.`,
+    )
 }
 
 /**

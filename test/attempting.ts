@@ -23,7 +23,7 @@ export async function attemptingShop(db: Db, url: string) {
     withAbortSignal: (_: AbortSignal, run: () => unknown) => run(),
   }
 
-  /** Sends a new event to the endpoint once: the delivery with its attempts. */
+  /** Sends a new event to the endpoint once, and returns the delivery with its attempts. */
   async function attempt() {
     await shop.call('POST', '/api/v1/test/events', { type: 'payment.succeeded' })
     const [{ id }] = (await shop.call('GET', ATTEMPT_PATH)).body.data

@@ -51,7 +51,7 @@ async function exchange(...chunks: string[]) {
   return parse(await text(socket))
 }
 
-/** The answer must be one, in the API's shape, whose Request-Id stands in our log as well. */
+/** Checks that there is exactly one answer, in the API's shape, and that its Request-Id is in our log. */
 function parse(answer: string) {
   const [head = '', body = ''] = answer.split('\r\n\r\n')
   const [statusLine = '', ...fields] = head.split('\r\n')
@@ -95,9 +95,9 @@ test.each<Unreadable>([
     ...invalid,
   ],
   ['no Host', () => get('/health', ''), ...invalid],
-  ['a Host that is none', () => get('/health', 'host: a b/c\r\n'), ...invalid],
+  ['a Host that is not a host name', () => get('/health', 'host: a b/c\r\n'), ...invalid],
   ['two Hosts', () => get('/health', `${host}host: y\r\n`), ...invalid],
-  ['a port that is none', () => get('http://x:99999999/health'), ...invalid],
+  ['a port above 65535', () => get('http://x:99999999/health'), ...invalid],
   ['a path with a backslash', () => get('/health\\x'), ...invalid],
   ['an asterisk as the path', () => get('*').replace('GET', 'OPTIONS'), ...invalid],
   ['the method CONNECT', () => get('x:443').replace('GET', 'CONNECT'), 405, 'method_not_allowed'],
@@ -174,7 +174,7 @@ test('chunks that are framed wrongly are refused with 400', async () => {
   await expectNoFaultOfOurs()
 })
 
-test('a body that stalls is answered with 408 within the time for a request', async () => {
+test('a body that stalls is answered with 408 soon after the limit for receiving it', async () => {
   const startedAt = Date.now()
   const socket = await begin(ofLength, body.slice(0, 10))
   expect(parse(await text(socket))).toMatchObject({ status: 408, code: 'request_timeout' })

@@ -199,7 +199,7 @@ const special: Record<string, string> = {
   'a number that is taken': 'number_taken',
 }
 
-/** What zod, Hono and V8 say by themselves, and what a schema forgot to word. */
+/** Default messages of zod, Hono and V8, and our fallbacks for a schema without its own message. */
 const wordsOfLibraries =
   /Invalid (input|key|option|value|string|number|discriminator|ISO|UUID)|[Ee]xpected|received|pattern|regex|Malformed|Too (big|small)|Unrecognized|Unexpected token|undefined|NaN|wrong format|The value is not allowed/
 

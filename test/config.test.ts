@@ -52,7 +52,7 @@ test.each([
   ['DATABASE_URL', 'nonsense', 'The value must be a URL.'],
   ['PUBLIC_URL', 'https://a.example?x', 'The URL must not have a query'],
   ['SANDBOX_DELAY_MS', 'soon', 'The value must be a number of milliseconds, or a range'],
-])('%s=%s stops the process with a sentence that says the rule', (name, value, rule) => {
+])('loadConfig refuses %s=%s with a sentence that says the rule', (name, value, rule) => {
   const load = () => loadConfig({ ...env, [name]: value })
   expect(load).toThrow(rule)
   expect(load).toThrow(`at ${name}`)

@@ -15,7 +15,7 @@ export const upi = { amount: 50_000, currency: 'INR', method: 'upi', vpa: 'asha.
 export const cardNumber = '4539148803436467'
 export const card = { number: cardNumber, exp_month: 12, exp_year: 2034, cvc: '975' }
 
-/** Finds the card's `cvc` in a text. The fraction of a second and the middle of an id are not it. */
+/** Finds the card's `cvc` in a text. The same digits in the fraction of a second or inside an id do not count. */
 export const cvcInText = new RegExp(`(?<![0-9a-z.])${card.cvc}(?![0-9a-z])`, 'i')
 
 export const byCard = { amount: 50_000, currency: 'INR', method: 'card', card }

@@ -24,7 +24,7 @@ const messages: [route: string, body: unknown, message: string][] = [
   [payments, { ...upi, amount: 1.5 }, 'amount: The value must be an integer, without a fraction.'],
   [payments, { ...upi, amount: -7 }, 'amount: The number must be more than 0.'],
   [payments, { ...upi, amount: 1e13 }, 'amount: The number must be at most 999999999999.'],
-  [payments, { ...upi, amount: 1e20 }, 'amount: The number must be at most 9007199254740991.'],
+  [payments, { ...upi, amount: 1e20 }, 'amount: The number must be at most 999999999999.'],
   [payments, { ...upi, method: 'cash' }, 'method: The value must be one of "upi", "card".'],
   [payments, { ...upi, metadata: [] }, 'metadata: The value must be an object.'],
   [payments, { ...upi, metadata: { a: 1 } }, 'metadata.a: The value must be a string.'],
@@ -109,17 +109,17 @@ const messages: [route: string, body: unknown, message: string][] = [
   [
     'GET /api/v1/payments/',
     undefined,
-    'No such route: GET /api/v1/payments/. Leave out the slash at its end: /api/v1/payments',
+    'No such route: GET /api/v1/payments/. Remove the slash at the end of the path: /api/v1/payments',
   ],
   [
     'POST /api/v1/payments/pay_1/capture//',
     {},
-    'No such route: POST /api/v1/payments/pay_1/capture//. Leave out the slash at its end: /api/v1/payments/pay_1/capture',
+    'No such route: POST /api/v1/payments/pay_1/capture//. Remove the slash at the end of the path: /api/v1/payments/pay_1/capture',
   ],
   [
     'GET /health/',
     undefined,
-    'No such route: GET /health/. Leave out the slash at its end: /health',
+    'No such route: GET /health/. Remove the slash at the end of the path: /health',
   ],
   ['GET /api/v1/nothing/', undefined, 'No such route: GET /api/v1/nothing/'],
 ]

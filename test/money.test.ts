@@ -28,7 +28,7 @@ test('the table holds the 157 currencies of ISO 4217 that have a minor unit and 
   expect(currencies.filter((code) => refused.includes(code))).toEqual([])
 })
 
-test('an amount in words has the digits of its minor unit in ISO 4217', () => {
+test('a formatted amount has the digits of its minor unit in ISO 4217', () => {
   for (const currency of [...currencies, ...withdrawn]) {
     const number = formatMoney(123_456, currency).replace(/^[^\d]+/, '')
     expect([currency, number]).toEqual([currency, written[digitsByCode[currency] ?? 2]])

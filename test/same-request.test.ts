@@ -29,20 +29,26 @@ type Spelling = [what: string, route: string, first: unknown, same: unknown, oth
 
 const spellings: Spelling[] = [
   [
-    'the order of its fields',
+    'the order of fields',
     'payments',
     '{"amount":700,"currency":"INR","method":"upi","vpa":"a@upi","metadata":{"a":"1","b":"2"}}',
     '{"metadata":{"b":"2","a":"1"},"vpa":"a@upi","method":"upi","currency":"INR","amount":700}',
     '{"amount":700,"currency":"INR","method":"upi","vpa":"a@upi","metadata":{"a":"2","b":"1"}}',
   ],
   [
-    'its white space, escapes and numbers',
+    'white space, escapes and the form of numbers',
     'payments',
     '{"amount":700,"currency":"INR","method":"upi","vpa":"a@upi","description":"é"}',
     '{ "amount": 7.0e2, "currency": "INR", "method": "upi", "vpa": "a@upi", "description": "\\u00e9" }',
     '{"amount":701,"currency":"INR","method":"upi","vpa":"a@upi","description":"é"}',
   ],
-  ['a default', 'payments', upi, { ...upi, capture_method: 'automatic', metadata: {} }, byCard],
+  [
+    'a default that it leaves out',
+    'payments',
+    upi,
+    { ...upi, capture_method: 'automatic', metadata: {} },
+    byCard,
+  ],
   [
     'the case of a currency',
     'payments',
@@ -57,44 +63,50 @@ const spellings: Spelling[] = [
     { ...byCard, card: { ...card, number: card.number.replace(/(.{4})/g, '$1 ').trim() } },
     { ...byCard, card: { ...card, exp_month: 11 } },
   ],
-  ['an instant', 'orders', by(`${later}Z`), by(`${laterInIndia}.000+05:30`), by(`${later}.001Z`)],
   [
-    'an instant of a link',
+    'how an instant is written',
+    'orders',
+    by(`${later}Z`),
+    by(`${laterInIndia}.000+05:30`),
+    by(`${later}.001Z`),
+  ],
+  [
+    'how the expiry of a link is written',
     'payment_links',
     { ...order, expires_at: `${later}Z` },
     { ...order, expires_at: `${later}+00:00` },
     { ...order, expires_at: `${later}+00:01` },
   ],
   [
-    'a reference in Unicode',
+    'how Unicode encodes a reference',
     'orders',
     { ...order, reference: 'caf\u00e9' },
     { ...order, reference: 'cafe\u0301' },
     { ...order, reference: 'cafe' },
   ],
   [
-    'a set of event types',
+    'the order of event types',
     'webhook_endpoints',
     { url, event_types: ['payment.failed', 'payment.succeeded', 'order.paid'] },
     { event_types: ['order.paid', 'payment.failed', 'payment.succeeded'], url },
     { url, event_types: ['payment.failed', 'payment.succeeded'] },
   ],
   [
-    'a null',
+    'a null for an absent field',
     'webhook_endpoints',
     { url },
     { url, event_types: null, description: null },
     { url, retry_schedule: [] },
   ],
   [
-    'nothing, as a schedule is no set',
+    'nothing (the order of a schedule counts)',
     'webhook_endpoints',
     { url, retry_schedule: [1, 2] },
     { url, retry_schedule: [1, 2] },
     { url, retry_schedule: [2, 1] },
   ],
   [
-    'an account number',
+    'the separators of an account number',
     'payouts',
     toBank({}),
     toBank({ account_number: '0001-2345 6789' }),
@@ -108,20 +120,26 @@ const spellings: Spelling[] = [
     toBank({}),
   ],
   [
-    'the order of a refund',
+    'the order of the fields of a refund',
     'refunds',
     { amount: 1, reason: 'x' },
     { reason: 'x', amount: 1 },
     { amount: 2 },
   ],
-  ['a test event', 'test/events', {}, { type: 'payment.succeeded' }, { type: 'order.paid' }],
+  [
+    'the default type of a test event',
+    'test/events',
+    {},
+    { type: 'payment.succeeded' },
+    { type: 'order.paid' },
+  ],
 ]
 
 const topUp = () => shop.call('POST', '/api/v1/test/balance_topups', { ...order, amount: 100_000 })
 const pathOf = (route: string) => `/api/v1/${paths[route] ?? route}`
 
 test.each(spellings)(
-  'a repeat that spells %s differently (%s) gets the first answer, and another value 422',
+  'a repeat that differs only in %s (POST %s) gets the first answer, and another value 422',
   async (what, route, first, same, other) => {
     await topUp()
     const key = { 'idempotency-key': what.replaceAll(',', '') }
