@@ -38,7 +38,7 @@ export function findNumberProblem(number: string): string | null {
     return `The number belongs to no accepted brand. Use a card of one of these: ${acceptedBrands}.`
   const { brand, lengths } = found
   if (lengths.includes(number.length)) return null
-  return `A ${brand} card number has ${listed(lengths)} digits, and this number has ${number.length}. Check the number for missing or extra digits.`
+  return `Card numbers of the brand ${brand} have ${listed(lengths)} digits, and this number has ${number.length}. Check the number for missing or extra digits.`
 }
 
 /** Says in sentences what is wrong with the length of a card's `cvc`, or returns null. */

@@ -99,7 +99,7 @@ test.each(rules)(
       }
       expectRefusal(answer, 400, 'invalid_request', 'card.number')
       expect(answer.body.error.message).toMatch(
-        new RegExp(`${brand} has .*${allowed.at(-1)} digits`),
+        new RegExp(`brand ${brand} have .*${allowed.at(-1)} digits`),
       )
     }
     const otherCvc = '1234'.slice(0, 7 - cvcLength)

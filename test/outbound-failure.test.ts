@@ -9,7 +9,7 @@ const listen = testRawServers()
 const post = createPost({ allowHttp: true, allowPrivateNetworks: true, timeoutMs: 400 })
 afterAll(post.close)
 
-const STATUS = 'The response status is not valid: it must have three digits, the first from 1 to 5'
+const STATUS = 'The response status is not valid: it must be a number from 100 to 999'
 const NOT_HTTP = 'The response is not valid HTTP'
 
 test.each([

@@ -112,7 +112,7 @@ test('the log of attempts and the log of the worker show that a webhook was sent
   const attempts = [{ attempt: 1, http_status: 200, reconnected: true }]
   expect(delivery).toMatchObject({ status: 'delivered', attempts })
   expect(shop.logged).toEqual([
-    'Attempt 1: the server had closed the connection, the request was sent on a new one',
+    'Attempt 1: the reused connection was closed, so Remit sent the request again on a new connection',
   ])
   await shop.close()
 })
