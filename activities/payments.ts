@@ -102,14 +102,14 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
       throw stillDeciding(pollDelay(Context.current().info.attempt))
     },
 
-    /** Null when the provider has no last word: then only an operator, or its webhook, can help. */
+    /** Null if the provider gives no verdict. */
     async cancelCharge(paymentId: string): Promise<Settled | null> {
       return cancel(paymentId)
     },
 
     /**
-     * For a verdict that somebody else brings, the provider's webhook or an operator: it counts where
-     * the provider itself says nothing.
+     * Records a verdict from an operator or from the signal `chargeSettled`. If the provider answers with
+     * a verdict of its own, that verdict is recorded instead.
      */
     async settlePayment(paymentId: string, told: Verdict): Promise<Settled> {
       const payment = await findRow(db, payments, paymentId)

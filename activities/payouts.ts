@@ -97,8 +97,8 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     },
 
     /**
-     * For a verdict that somebody else brings, the provider's webhook or an operator: it counts where
-     * the provider itself says nothing.
+     * Records a verdict from an operator or from the signal `payoutSettled`. If the provider answers with
+     * a verdict of its own, that verdict is recorded instead.
      */
     async settlePayout(payoutId: string, verdict: PayoutVerdict): Promise<PayoutProgress> {
       const payout = await findRow(db, payouts, payoutId)

@@ -96,11 +96,11 @@ async function untilSettled(payment: Payment): Promise<Settled> {
 /** Records the verdict that came from outside; null if none has come. */
 async function recordTold({ id, inbox }: Payment): Promise<Settled | null> {
   if (!inbox.told) return null
-  inbox.enter('settling', `**Settling**: the provider says ${describeVerdict(inbox.told)}.`)
+  inbox.enter('settling', `**Settling**: recording that it is ${describeVerdict(inbox.told)}.`)
   return settle(id, inbox.told)
 }
 
-/** The provider's webhook, the window's end and any cancel all end the wait, no more. */
+/** The wait ends with the provider's verdict, the signal `chargeSettled`, the window's end or a cancel. */
 function untilDecided({ id, inbox }: Payment, checkInMs: number | null) {
   inbox.enter('waiting', waitingDetails())
   return ask(inbox.waiting, () => untilWindowEnds(() => poll(id, checkInMs)))
@@ -173,7 +173,7 @@ const settle = (id: string, verdict: Verdict) =>
   ])
 
 function waitingDetails(): string {
-  return `**Waiting** for the provider, which is asked again and again until ${windowEnd()}. Its own webhook ends the wait at once.`
+  return `**Waiting** for the provider. Remit asks the provider again until ${windowEnd()}.`
 }
 
 function authorizedDetails(captureInMs: number): string {
