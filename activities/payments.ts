@@ -33,7 +33,7 @@ type Deps = { db: Db; providers: Providers; feeBps: number; now: Now }
  * What became of a charge. It is recorded already where there is a status: the deliveries are of the
  * event that tells of it. Otherwise the provider decides later, and says perhaps when.
  */
-export type Progress = Settled | Authorized | Undecided
+type Progress = Settled | Authorized | Undecided
 export type Settled = Omit<Verdict, 'amountCaptured'> & {
   deliveries: Delivery[]
   refund?: LateRefund // of a success that came too late

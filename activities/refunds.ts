@@ -21,7 +21,7 @@ import { known, sendTransfer } from './send-transfer.ts'
 type Deps = { db: Db; providers: Providers; now: Now }
 
 /** What became of a refund. It is recorded already, unless it is undecided. */
-export type RefundProgress = RefundSettled | { status: 'pending'; checkInMs: number | null }
+type RefundProgress = RefundSettled | { status: 'pending'; checkInMs: number | null }
 export type RefundSettled = RefundVerdict & { deliveries: Delivery[] }
 
 /**

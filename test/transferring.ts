@@ -30,7 +30,7 @@ import { type TestTemporal, timeSkippingEnv } from './temporal.ts'
 export type RefundHandle = WorkflowHandleWithStartDetails<typeof processRefund>
 export type PayoutHandle = WorkflowHandleWithStartDetails<typeof processPayout>
 
-export type TransferOptions<Handle = unknown> = {
+type TransferOptions<Handle = unknown> = {
   /** What the refunded payment was made from, or where the payout goes: an account has no `@`. */
   target?: string
   delayMs?: number

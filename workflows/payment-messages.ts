@@ -26,5 +26,5 @@ export type PaymentStage =
   | 'parked'
   | 'settling'
   | 'done'
-export type PaymentState = { stage: PaymentStage; status: PaymentStatus }
+type PaymentState = { stage: PaymentStage; status: PaymentStatus }
 export const state = defineQuery<PaymentState>('state')

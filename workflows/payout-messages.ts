@@ -28,5 +28,5 @@ export type PayoutStage =
   | 'parked'
   | 'settling'
   | 'done'
-export type PayoutState = { stage: PayoutStage; status: PayoutStatus }
+type PayoutState = { stage: PayoutStage; status: PayoutStatus }
 export const payoutState = defineQuery<PayoutState>('state')

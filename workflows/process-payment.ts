@@ -61,7 +61,7 @@ export async function processPayment(
       if (settled.refund) await startRefund(settled.refund)
       if (!settled.payable) return settled
       announce(settled.deliveries) // these don't wait for it
-      await tellPayable(paymentId, settled.payable, settled)
+      await tellPayable(paymentId, settled.payable)
       return settled
     },
     describeEnd,
@@ -74,9 +74,9 @@ async function startRefund({ deliveries, ...refund }: LateRefund): Promise<void>
 }
 
 /** One that has ended, or was not started yet, looks up what it needs: there is nobody to tell. */
-async function tellPayable(paymentId: string, { id, isPaid }: Payable, { status }: Settled) {
+async function tellPayable(paymentId: string, { id, isPaid }: Payable): Promise<void> {
   const payable = getExternalWorkflowHandle(id)
-  await payable.signal(paymentEnded, { paymentId, status, isPaid }).catch(() => {})
+  await payable.signal(paymentEnded, { paymentId, isPaid }).catch(() => {})
 }
 
 function describeEnd({ refund, ...verdict }: Settled): string {
