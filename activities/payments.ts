@@ -217,7 +217,11 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
     if (!source) throw new Error(`Payment ${paymentId} has nothing to charge`)
     const { ref } = await providerOf(payment).createCharge({
       key: `${paymentId}:create:1`,
-      ...{ paymentId, amount, currency, captureMethod, source },
+      paymentId,
+      amount,
+      currency,
+      captureMethod,
+      source,
     })
     return setProviderRef(db, payments, paymentId, ref)
   }

@@ -124,7 +124,12 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     const provider = providerOf(payout)
     const destination = openDestination(cipher, payout)
     return sendTransfer<ProviderPayout>({
-      ...{ db, table: payouts, row: payout, operation: 'payout', provider, now },
+      db,
+      table: payouts,
+      row: payout,
+      operation: 'payout',
+      provider,
+      now,
       look: () => look(payout),
       send: (key) => provider.createPayout({ key, payoutId, amount, currency, destination }),
     })

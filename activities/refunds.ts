@@ -66,7 +66,12 @@ export function refundActivities({ db, providers, now }: Deps) {
     const { id: refundId, amount, currency } = refund
     const { provider, chargeRef } = await chargeOf(refund)
     return sendTransfer<ProviderRefund>({
-      ...{ db, table: refunds, row: refund, operation: 'refund', provider, now },
+      db,
+      table: refunds,
+      row: refund,
+      operation: 'refund',
+      provider,
+      now,
       look: () => look(refund),
       send: (key) => provider.createRefund({ key, refundId, chargeRef, amount, currency }),
     })

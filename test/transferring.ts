@@ -98,7 +98,10 @@ export function testTransfers(server: () => TestTemporal = timeSkippingEnv) {
     const { id: merchantId } = await addMerchant(db)
     const payment = await addPayment(db, merchantId, target, await now())
     const { chargePayment } = paymentActivities({
-      ...{ db, providers: { sandbox: provider() }, feeBps: 0, now },
+      db,
+      providers: { sandbox: provider() },
+      feeBps: 0,
+      now,
     })
     while ((await chargePayment(payment.id).catch(() => null))?.status !== 'succeeded');
     const of = { merchantId, paymentId: payment.id }
@@ -165,10 +168,16 @@ export function addPayment(db: Db, merchantId: string, source: string, now: Date
   const byCard = { cardToken: source, cardBrand: 'visa', cardLast4: '0000' }
   const values = {
     merchantId,
-    ...{ orderId: null, amount: 50_000, currency: 'INR', captureMethod: 'automatic' as const },
-    ...{ method: isVpa ? ('upi' as const) : ('card' as const), vpa: isVpa ? source : null },
+    orderId: null,
+    amount: 50_000,
+    currency: 'INR',
+    captureMethod: 'automatic' as const,
+    method: isVpa ? ('upi' as const) : ('card' as const),
+    vpa: isVpa ? source : null,
     ...(isVpa ? { cardToken: null, cardBrand: null, cardLast4: null } : byCard),
-    ...{ description: null, metadata: {}, provider: 'sandbox' },
+    description: null,
+    metadata: {},
+    provider: 'sandbox',
   }
   return db.transaction(async (tx) => (await insertPayment(tx, values, now)).payment)
 }
