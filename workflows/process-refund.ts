@@ -20,8 +20,8 @@ import {
 } from './lifecycle.ts'
 import { type RefundStage, refundState, resolveRefund } from './refund-messages.ts'
 
-const { pollRefund, settleRefund, parkRefund } = proxyActivities<Activities>(activityOptions)
-const { sendRefund } = proxyActivities<Activities>(activityOptions)
+const { sendRefund, pollRefund, settleRefund, parkRefund } =
+  proxyActivities<Activities>(activityOptions)
 const { sendRefund: sendRefundInTime } = proxyActivities<Activities>({
   ...activityOptions,
   scheduleToCloseTimeout: PROVIDER_WINDOW_MS,
