@@ -102,7 +102,7 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
       throw stillDeciding(pollDelay(Context.current().info.attempt))
     },
 
-    /** Null if the provider gives no verdict. */
+    /** Returns null if the provider gives no verdict. */
     async cancelCharge(paymentId: string): Promise<Settled | null> {
       return cancel(paymentId)
     },

@@ -20,9 +20,14 @@ async function withWorker<T>(
   use: () => Promise<T>,
 ): Promise<T> {
   const connection = await NativeConnection.connect({ address: temporal.address() })
-  const workflowBundle = await bundle(version)
-  const options = { connection, namespace: 'default', taskQueue, activities, workflowBundle }
-  const worker = await createWorker({ ...options, debugMode: true })
+  const worker = await createWorker({
+    connection,
+    namespace: 'default',
+    taskQueue,
+    activities,
+    workflowBundle: await bundle(version),
+    debugMode: true,
+  })
   return worker.runUntil(use).finally(() => connection.close())
 }
 

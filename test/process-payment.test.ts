@@ -132,7 +132,7 @@ describe('A charge that is not decided', () => {
     expect(waits(askedAt)).toEqual([5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600])
   })
 
-  test('a waiting payment says until when Remit asks, and settles at once on the signal chargeSettled', async () => {
+  test('a waiting payment says until when Remit asks, and settles at once on the signal `chargeSettled`', async () => {
     const { outcome, row, balance } = await pay({
       ...stuck,
       use: async (handle) => {

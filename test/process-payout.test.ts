@@ -71,7 +71,7 @@ describe('The sandbox', () => {
 })
 
 describe('A payout that is on its way', () => {
-  test('a waiting payout says until when Remit asks, and settles at once on the signal payoutSettled', async () => {
+  test('a waiting payout says until when Remit asks, and settles at once on the signal `payoutSettled`', async () => {
     const paid = await payout({
       ...stuck,
       use: async (handle) => {

@@ -86,6 +86,7 @@ function describeEnd({ refund, ...verdict }: Settled): string {
 
 async function untilSettled(payment: Payment): Promise<Settled> {
   const { id, inbox } = payment
+  // `charged` is null if a cancel or the end of its time interrupted the charge. No step waits then.
   const charged = await ask(inbox.waiting, () => charge(id))
   const found =
     charged?.status === 'pending' ? await untilDecided(payment, charged.checkInMs) : charged
