@@ -33,7 +33,7 @@ type Deps = { db: Db; providers: Providers; feeBps: number; now: Now }
  * What became of a charge. It is recorded already where there is a status: the deliveries are of the
  * event that tells of it. Otherwise the provider decides later, and says perhaps when.
  */
-export type Progress = Settled | Authorized | Undecided
+type Progress = Settled | Authorized | Undecided
 export type Settled = Omit<Verdict, 'amountCaptured'> & {
   deliveries: Delivery[]
   refund?: LateRefund // of a success that came too late
@@ -102,14 +102,14 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
       throw stillDeciding(pollDelay(Context.current().info.attempt))
     },
 
-    /** Null when the provider has no last word: then only an operator, or its webhook, can help. */
+    /** Returns null if the provider gives no verdict. */
     async cancelCharge(paymentId: string): Promise<Settled | null> {
       return cancel(paymentId)
     },
 
     /**
-     * For a verdict that somebody else brings, the provider's webhook or an operator: it counts where
-     * the provider itself says nothing.
+     * Records a verdict from an operator or from the signal `chargeSettled`. If the provider answers with
+     * a verdict of its own, that verdict is recorded instead.
      */
     async settlePayment(paymentId: string, told: Verdict): Promise<Settled> {
       const payment = await findRow(db, payments, paymentId)
@@ -217,7 +217,11 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
     if (!source) throw new Error(`Payment ${paymentId} has nothing to charge`)
     const { ref } = await providerOf(payment).createCharge({
       key: `${paymentId}:create:1`,
-      ...{ paymentId, amount, currency, captureMethod, source },
+      paymentId,
+      amount,
+      currency,
+      captureMethod,
+      source,
     })
     return setProviderRef(db, payments, paymentId, ref)
   }

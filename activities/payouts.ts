@@ -97,8 +97,8 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     },
 
     /**
-     * For a verdict that somebody else brings, the provider's webhook or an operator: it counts where
-     * the provider itself says nothing.
+     * Records a verdict from an operator or from the signal `payoutSettled`. If the provider answers with
+     * a verdict of its own, that verdict is recorded instead.
      */
     async settlePayout(payoutId: string, verdict: PayoutVerdict): Promise<PayoutProgress> {
       const payout = await findRow(db, payouts, payoutId)
@@ -124,7 +124,12 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     const provider = providerOf(payout)
     const destination = openDestination(cipher, payout)
     return sendTransfer<ProviderPayout>({
-      ...{ db, table: payouts, row: payout, operation: 'payout', provider, now },
+      db,
+      table: payouts,
+      row: payout,
+      operation: 'payout',
+      provider,
+      now,
       look: () => look(payout),
       send: (key) => provider.createPayout({ key, payoutId, amount, currency, destination }),
     })

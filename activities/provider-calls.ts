@@ -21,8 +21,9 @@ type Steps<Answer> = {
 const HESITATION_MS = 5_000
 
 /**
- * Sends once, however often it runs: it looks before it sends again. The number in the key rises only
- * when the look-up proves that nothing happened (design §2.8).
+ * Sends once, however often it runs: it looks before it sends again. The number in the idempotency key
+ * rises only if the look-up proves that the provider did nothing under the last number. A provider that did
+ * something would treat a new key as a new request, and do it twice.
  */
 export async function sendOnce<Answer>(steps: Steps<Answer>): Promise<Answer> {
   const { sent, windowMs, lookUp, mark, send, now } = steps

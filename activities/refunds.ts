@@ -21,7 +21,7 @@ import { known, sendTransfer } from './send-transfer.ts'
 type Deps = { db: Db; providers: Providers; now: Now }
 
 /** What became of a refund. It is recorded already, unless it is undecided. */
-export type RefundProgress = RefundSettled | { status: 'pending'; checkInMs: number | null }
+type RefundProgress = RefundSettled | { status: 'pending'; checkInMs: number | null }
 export type RefundSettled = RefundVerdict & { deliveries: Delivery[] }
 
 /**
@@ -66,7 +66,12 @@ export function refundActivities({ db, providers, now }: Deps) {
     const { id: refundId, amount, currency } = refund
     const { provider, chargeRef } = await chargeOf(refund)
     return sendTransfer<ProviderRefund>({
-      ...{ db, table: refunds, row: refund, operation: 'refund', provider, now },
+      db,
+      table: refunds,
+      row: refund,
+      operation: 'refund',
+      provider,
+      now,
       look: () => look(refund),
       send: (key) => provider.createRefund({ key, refundId, chargeRef, amount, currency }),
     })

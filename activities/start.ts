@@ -37,7 +37,9 @@ export async function sendUpdate(client: Client, start: Start, update: Update) {
   // The client's deadline does not cover its waits between tries.
   const sending = client.withDeadline(Date.now() + DEADLINE_MS, () =>
     client.workflow.startUpdateWithStart(name, {
-      ...{ updateId, args, waitForStage: 'ACCEPTED' },
+      updateId,
+      args,
+      waitForStage: 'ACCEPTED',
       startWorkflowOperation,
     }),
   )

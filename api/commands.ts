@@ -70,10 +70,10 @@ type Steps<Body> = {
 }
 
 /**
- * Runs a command on a resource that has a workflow (design §2.4). The row comes first, so that a
- * command which the workflow does not take up at once is not lost: 202, and the sweep sends it
- * again. A repeat with the same Idempotency-Key attaches to the same command and waits again. Throws
- * AppError when the command came too late.
+ * Runs a command on a resource that has a workflow. The command's row is inserted before the workflow
+ * hears of the command. If the workflow does not answer in time, the answer is 202, and the sweep sends
+ * the command again. A repeat with the same Idempotency-Key attaches to the same command and waits
+ * again. Throws AppError when the command came too late.
  */
 async function runCommand<Body extends object>(
   c: Context<Env>,

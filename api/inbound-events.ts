@@ -55,7 +55,10 @@ const repeats =
 
 const takeSync = merchantRoute(
   {
-    ...{ method: 'post', path: SYNC, operationId: 'applyInboundEvent', ...words },
+    method: 'post',
+    path: SYNC,
+    operationId: 'applyInboundEvent',
+    ...words,
     description: `Applied before it is answered. ${repeats} One that still waits from the other route is applied.`,
     responses: { 200: json(InboundEvent, 'The event, applied') },
   },
@@ -64,7 +67,10 @@ const takeSync = merchantRoute(
 
 const takeAsync = merchantRoute(
   {
-    ...{ method: 'post', path: ASYNC, operationId: 'acceptInboundEvent', ...words },
+    method: 'post',
+    path: ASYNC,
+    operationId: 'acceptInboundEvent',
+    ...words,
     description: `Kept, and applied by its workflow. ${repeats}`,
     responses: {
       200: json(InboundEvent, 'It had come before, and may be applied by now'),

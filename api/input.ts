@@ -108,12 +108,7 @@ function checkValue(value: unknown, path: string[]): void {
 
 function checkText(text: string, path: string[]): void {
   if (text.includes('\0')) throw refusal('NUL characters are not allowed', path.join('.'))
-  if (!isWellFormed(text)) throw refusal('not well-formed Unicode', path.join('.'))
-}
-
-/** Only a half of a surrogate pair does not come back from UTF-8 as it was. */
-function isWellFormed(text: string): boolean {
-  return !/[\ud800-\udfff]/.test(text) || Buffer.from(text, 'utf8').toString('utf8') === text
+  if (!text.isWellFormed()) throw refusal('not well-formed Unicode', path.join('.'))
 }
 
 function refusal(reason: string, param: string): AppError {

@@ -120,7 +120,12 @@ export function payRoutes(deps: Deps) {
       const isOver = status === 'active' && !isOpen && isExpired(link, new Date())
       return c.json(
         {
-          ...{ id, object: 'payment_link' as const, amount, currency, url, description },
+          id,
+          object: 'payment_link' as const,
+          amount,
+          currency,
+          url,
+          description,
           status: isOver ? ('expired' as const) : status, // its workflow is about to say so
           expires_at: expiresAt?.toISOString() ?? null,
           merchant: { name: merchantName },

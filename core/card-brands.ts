@@ -1,5 +1,5 @@
 /** A card scheme: which numbers it issues, and how long a number and its `cvc` are. */
-export type CardBrand = {
+type CardBrand = {
   brand: string
   lengths: readonly number[]
   cvcLength: 3 | 4

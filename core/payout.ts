@@ -29,8 +29,6 @@ export type PayoutFailureCode = (typeof payoutFailureCodes)[number]
 /** What a provider says of a payout once it has decided. Only a failure has a code. */
 export type PayoutVerdict = { status: PayoutVerdictStatus; failureCode: PayoutFailureCode | null }
 
-export const destinationTypes = ['vpa', 'bank_account'] as const
-
 /** Where a payout goes. Whole it is only kept encrypted. */
 export type Destination =
   | { type: 'vpa'; vpa: string }

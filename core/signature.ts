@@ -1,26 +1,22 @@
 import { createHmac, randomBytes } from 'node:crypto'
-
-const PREFIX = 'whsec_'
+import { Webhook } from 'standardwebhooks'
 
 export function newWebhookSecret(): string {
-  return PREFIX + randomBytes(32).toString('base64')
+  return `whsec_${randomBytes(32).toString('base64')}`
 }
 
 type Signed = { eventId: string; body: string; secret: string; sentAt: Date }
 
 /**
- * The headers that prove a webhook is ours. Standard Webhooks
- * (github.com/standard-webhooks/standard-webhooks, spec 1.0) signs `id.timestamp.body` with the
- * secret's decoded bytes; X-Webhook-Signature signs the body alone with the whole secret string.
+ * The headers that prove that Remit sent a webhook. `webhook-signature` is that of Standard Webhooks
+ * (github.com/standard-webhooks/standard-webhooks, spec 1.0). `x-webhook-signature` signs the body alone,
+ * with the whole secret string as the key.
  */
 export function signatureHeaders({ eventId, body, secret, sentAt }: Signed) {
-  const timestamp = Math.floor(sentAt.getTime() / 1000).toString()
-  const key = Buffer.from(secret.slice(PREFIX.length), 'base64')
-  const signature = createHmac('sha256', key).update(`${eventId}.${timestamp}.${body}`)
   return {
     'webhook-id': eventId,
-    'webhook-timestamp': timestamp,
-    'webhook-signature': `v1,${signature.digest('base64')}`,
+    'webhook-timestamp': Math.floor(sentAt.getTime() / 1000).toString(),
+    'webhook-signature': new Webhook(secret).sign(eventId, sentAt, body),
     'x-webhook-signature': createHmac('sha256', secret).update(body).digest('hex'),
   }
 }

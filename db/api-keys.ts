@@ -9,7 +9,7 @@ import { apiKeys } from './schema.ts'
 
 export const apiKeyStatuses = ['active', 'revoked'] as const
 type Status = (typeof apiKeyStatuses)[number]
-export type ApiKeyRow = typeof apiKeys.$inferSelect
+type ApiKeyRow = typeof apiKeys.$inferSelect
 
 /** Each has a rate of its own, so there is an end to them. */
 const ACTIVE_MAX = 100

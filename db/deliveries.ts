@@ -10,7 +10,7 @@ import { attempts, deliveries, endpoints, events } from './webhook-schema.ts'
 
 export type AttemptRow = typeof attempts.$inferSelect
 type DeliveryRow = typeof deliveries.$inferSelect
-export type DeliveryDetails = DeliveryRow & { eventType: EventType; url: string }
+type DeliveryDetails = DeliveryRow & { eventType: EventType; url: string }
 
 /** A delivery as the API shows it. */
 export function toDelivery(row: DeliveryDetails) {

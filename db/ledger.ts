@@ -4,10 +4,9 @@ import {
   type BalanceTransactionType,
   type Booking,
   balanceSign,
-  type MerchantAccount,
   merchantAccounts,
 } from '../core/ledger.ts'
-import type { Db, Tx } from './client.ts'
+import type { Tx } from './client.ts'
 import { newId } from './ids.ts'
 import { balanceTransactions, ledgerAccounts } from './ledger-schema.ts'
 
@@ -82,24 +81,4 @@ export async function isPosted(tx: Tx, sourceId: string, types: BalanceTransacti
   const { id, type } = balanceTransactions
   const ofSource = and(eq(balanceTransactions.sourceId, sourceId), inArray(type, types))
   return (await tx.select({ id }).from(balanceTransactions).where(ofSource)).length > 0
-}
-
-/** A merchant's balance on one account, in minor units. */
-export async function balanceOf(
-  db: Db | Tx,
-  merchantId: string,
-  account: MerchantAccount,
-  currency: string,
-): Promise<number> {
-  const [row] = await db
-    .select({ balance: ledgerAccounts.balance })
-    .from(ledgerAccounts)
-    .where(
-      and(
-        eq(ledgerAccounts.merchantId, merchantId),
-        eq(ledgerAccounts.account, account),
-        eq(ledgerAccounts.currency, currency),
-      ),
-    )
-  return row?.balance ?? 0
 }

@@ -153,7 +153,9 @@ export async function settlePayment(
     // Last, as it locks the merchant's account.
     if (status === 'succeeded') await bookPayment(tx, payment, feeBps, now)
     return {
-      ...{ status, failureCode, deliveries: [...deliveries, ...(paid ?? [])] },
+      status,
+      failureCode,
+      deliveries: [...deliveries, ...(paid ?? [])],
       ...payableOf(payment, paid !== null),
     }
   })
@@ -222,7 +224,10 @@ async function recordedBefore(tx: Tx, id: string) {
   const paid = status === 'succeeded' ? await paidBefore(tx, payment) : null
   const told = paid && (await findEventDeliveries(tx, paid, payableId))
   return {
-    ...{ status, failureCode, authorizedAt, amount },
+    status,
+    failureCode,
+    authorizedAt,
+    amount,
     deliveries: [...deliveries, ...(told ?? [])],
     ...payableOf(payment, paid !== null),
   }

@@ -13,7 +13,7 @@ import { payments } from './schema.ts'
 import { refunds } from './transfer-schema.ts'
 
 /** What a refund has become, and the deliveries of the event that told of it. */
-export type RefundRecorded = Pick<RefundRow, 'status' | 'failureCode'> & { deliveries: Delivery[] }
+type RefundRecorded = Pick<RefundRow, 'status' | 'failureCode'> & { deliveries: Delivery[] }
 
 /**
  * Settles a refund, books and records it, all in one transaction. A repeated call changes nothing and

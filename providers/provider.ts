@@ -4,7 +4,7 @@ import type { Destination, PayoutVerdict } from '../core/payout.ts'
 import type { RefundVerdict } from '../core/refund.ts'
 
 /** `source`: a vpa, or a token that stands for a card. `key`: the idempotency key of this call. */
-export type ChargeRequest = {
+type ChargeRequest = {
   key: string
   paymentId: string
   amount: number // in minor units
@@ -14,7 +14,7 @@ export type ChargeRequest = {
 }
 
 /** `chargeRef`: the provider's id of what is refunded. `refundId`: what it is found by again. */
-export type RefundRequest = {
+type RefundRequest = {
   key: string
   refundId: string
   chargeRef: string
@@ -22,7 +22,7 @@ export type RefundRequest = {
   currency: string
 }
 
-export type PayoutRequest = {
+type PayoutRequest = {
   key: string
   payoutId: string
   amount: number // in minor units

@@ -9,7 +9,6 @@ import { type SandboxOptions, sandboxTransfers, TIMES_DOWN } from './sandbox-tra
 const tokens: Record<string, string> = {
   '4000000000000002': 'tok_declined',
   '4000000000009995': 'tok_insufficient_funds',
-  '4000000000000259': 'tok_disputed',
   '4000000000005126': 'tok_refund_returned',
 }
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { sql } from 'drizzle-orm'
-import { type Db, openDb } from '../db/client.ts'
+import { and, eq, sql } from 'drizzle-orm'
+import type { MerchantAccount } from '../core/ledger.ts'
+import { type Db, openDb, type Tx } from '../db/client.ts'
+import { ledgerAccounts } from '../db/ledger-schema.ts'
 import { insertMerchant, newKeyPair } from '../db/merchants.ts'
 import { migrateDb } from '../db/migrate.ts'
 
@@ -37,4 +39,24 @@ export async function addMerchant(db: Db, name = 'Test Shop'): Promise<Merchant>
   const keys = newKeyPair()
   const id = await db.transaction((tx) => insertMerchant(tx, name, keys, new Date()))
   return { id, ...keys }
+}
+
+/** A merchant's balance on one account, in minor units. */
+export async function balanceOf(
+  db: Db | Tx,
+  merchantId: string,
+  account: MerchantAccount,
+  currency: string,
+): Promise<number> {
+  const [row] = await db
+    .select({ balance: ledgerAccounts.balance })
+    .from(ledgerAccounts)
+    .where(
+      and(
+        eq(ledgerAccounts.merchantId, merchantId),
+        eq(ledgerAccounts.account, account),
+        eq(ledgerAccounts.currency, currency),
+      ),
+    )
+  return row?.balance ?? 0
 }

@@ -15,7 +15,7 @@ import { testEndpoint } from './endpoint.ts'
 import { fileWorkers } from './file-workers.ts'
 import { type TestTemporal, timeSkippingEnv } from './temporal.ts'
 
-export type DeliveryHandle = WorkflowHandleWithStartDetails<typeof deliverWebhook>
+type DeliveryHandle = WorkflowHandleWithStartDetails<typeof deliverWebhook>
 
 type Endpoint = ReturnType<typeof testEndpoint>
 type Reply = Awaited<ReturnType<Endpoint['answer']>> & { meanwhile?: () => unknown }

@@ -2,7 +2,7 @@ import { chargeSettled, resolveOrder } from '../workflows/index.ts'
 import { upi } from './http.ts'
 import { type Call, testRecording } from './recording.ts'
 
-// As histories.record.ts, of what merchants sell and bill.
+// This file records what histories.record.ts does not: orders, payment links, inbound events, schedules.
 
 const { temporal, record, save, handleOf, closed, scheduled, inStage } = testRecording()
 

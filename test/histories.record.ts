@@ -12,11 +12,9 @@ import { upi } from './http.ts'
 import { type Call, testRecording } from './recording.ts'
 import { testActivities } from './stack.ts'
 
-/**
- * Records a history of each path, for test/replay.test.ts. Run it before a release that changes a
- * workflow, and histories-of-sales.record.ts with it:
- * `HISTORIES=v4 npx jest --testMatch '**' + '/histories*.record.ts'`.
- */
+// This file records the histories of payments, refunds, payouts and deliveries for test/replay.test.ts.
+// docs/how/change-a-workflow.md says when to run this file, and histories-of-sales.record.ts with it:
+// npx jest --testMatch '**/histories*.record.ts'
 const { db, temporal, endpoint, record, save, handleOf, closed, scheduled, inStage } =
   testRecording()
 

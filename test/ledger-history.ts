@@ -65,7 +65,12 @@ const ofOrders = { order: 2, payOrder: 4, ask: 2, fulfill: 1, cancel: 2, undo: 4
 const allKinds: Partial<Record<Name, number>> = { ...ofMoney, ...ofPayouts, ...ofOrders }
 const mostlyOrders: Partial<Record<Name, number>> = {
   ...ofOrders,
-  ...{ topup: 1, settlePayment: 6, refund: 1, settleRefund: 4, payout: 2, settlePayout: 1 },
+  topup: 1,
+  settlePayment: 6,
+  refund: 1,
+  settleRefund: 4,
+  payout: 2,
+  settlePayout: 1,
 }
 
 type Step = (typeof steps)[Name] extends fc.Arbitrary<infer T> ? T : never

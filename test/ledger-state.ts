@@ -61,7 +61,7 @@ export type State = {
   told: Record<string, true>
 }
 
-export const noSums: Sums = { available: 0, held: 0, receivable: 0, clearing: 0, fees: 0 }
+const noSums: Sums = { available: 0, held: 0, receivable: 0, clearing: 0, fees: 0 }
 export const ownerOf = (merchant: number, currency: string) => `${merchant} ${currency}`
 export const lateRefundOf = (payment: string) => `late ${payment}`
 

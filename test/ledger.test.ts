@@ -2,11 +2,11 @@ import { eq, sql } from 'drizzle-orm'
 import { type Account, topUp } from '../core/ledger.ts'
 import type { Tx } from '../db/client.ts'
 import { newId } from '../db/ids.ts'
-import { balanceOf, postTransaction } from '../db/ledger.ts'
+import { postTransaction } from '../db/ledger.ts'
 import { balanceTransactions, ledgerAccounts, ledgerPostings } from '../db/ledger-schema.ts'
 import { settlePayment } from '../db/payment-steps.ts'
 import { events } from '../db/webhook-schema.ts'
-import { addMerchant, testDb } from './db.ts'
+import { addMerchant, balanceOf, testDb } from './db.ts'
 import { contents, fail, succeed, testShop, upi } from './http.ts'
 
 const db = testDb()

@@ -73,8 +73,11 @@ describe("An operator's Reset", () => {
         await reset(id)
         expect(await handleOf(id).result()).toBe('canceled')
         expect(await recorded(id)).toMatchObject({
-          ...{ commands: ['cancel done'], booked: ['payout', 'payout_cancel'] },
-          ...{ available: 50_000, held: 0, transfers: [{ status: 'canceled' }] },
+          commands: ['cancel done'],
+          booked: ['payout', 'payout_cancel'],
+          available: 50_000,
+          held: 0,
+          transfers: [{ status: 'canceled' }],
         })
       },
       { delayMs: 86_400_000 },

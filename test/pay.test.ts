@@ -45,14 +45,21 @@ describe('Whoever has a link', () => {
     const expires_at = new Date(Date.now() + 60_000).toISOString()
     const internal = { metadata: { margin: '80 percent' } }
     const { made, look, merchant } = await shopWithLink(db, {
-      ...{ description: 'Two cups', expires_at },
+      description: 'Two cups',
+      expires_at,
       ...internal,
     })
     const shown = await look()
     expect(shown.status).toBe(200)
     const { id, object, status, url } = made
     expect(shown.body).toStrictEqual({
-      ...{ id, object, status, url, ...link, description: 'Two cups', expires_at },
+      id,
+      object,
+      status,
+      url,
+      ...link,
+      description: 'Two cups',
+      expires_at,
       merchant: { name: 'Test Shop' },
       last_payment: null,
     })
@@ -73,7 +80,8 @@ describe('Whoever has a link', () => {
     expect(await last()).toMatchObject({ id: second.id, status: 'pending' })
     await succeed(db, second.id)
     expect((await look()).body).toMatchObject({
-      ...{ id, status: 'paid' },
+      id,
+      status: 'paid',
       last_payment: { id: second.id, status: 'succeeded', failure_message: null },
     })
   })
@@ -81,7 +89,7 @@ describe('Whoever has a link', () => {
   test('pays it as it says, and gets the payment', async () => {
     const internal = { metadata: { margin: '80 percent' } }
     const { call, started, merchant, ...made } = await shopWithLink(db, {
-      ...{ description: 'Two cups' },
+      description: 'Two cups',
       ...internal,
     })
     const { status, body } = await made.pay()

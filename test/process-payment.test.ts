@@ -2,12 +2,14 @@ import type { Card } from '../core/card.ts'
 import type { Charge } from '../providers/provider.ts'
 import { chargeSettled, state } from '../workflows/index.ts'
 import { testProviders } from './app.ts'
+import { detailsOf } from './delivering.ts'
 import { historyLength, testPaying } from './paying.ts'
 
 const { db, temporal, pay, recorded, untilStage } = testPaying()
 
 const succeeded = { state: 'decided', verdict: { status: 'succeeded', failureCode: null } } as const
 const DAY = 86_400_000
+const askedUntil = / Remit asks the provider again until [-\d]{10}\.$/
 const processing: Charge = { state: 'processing', checkInMs: null }
 
 /** The seconds between these moments, rounded down: the clock runs on between its skips. */
@@ -130,11 +132,12 @@ describe('A charge that is not decided', () => {
     expect(waits(askedAt)).toEqual([5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600])
   })
 
-  test("is settled at once by the signal of the provider's own webhook", async () => {
+  test('a waiting payment says until when Remit asks, and settles at once on the signal `chargeSettled`', async () => {
     const { outcome, row, balance } = await pay({
       ...stuck,
       use: async (handle) => {
         await untilStage(handle, 'waiting')
+        expect(await detailsOf(handle)).toMatch(askedUntil)
         await handle.signal(chargeSettled, 'succeeded')
         const status = await handle.result()
         expect(await handle.query(state)).toEqual({ stage: 'done', status: 'succeeded' })

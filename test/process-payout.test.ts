@@ -1,4 +1,5 @@
 import { payoutSettled, payoutState } from '../workflows/index.ts'
+import { detailsOf } from './delivering.ts'
 import { expectKept, expectPaid, testTransfers, tookMs, untilStage } from './transferring.ts'
 
 const { temporal, payout, payoutOf } = testTransfers()
@@ -70,11 +71,12 @@ describe('The sandbox', () => {
 })
 
 describe('A payout that is on its way', () => {
-  test("is settled at once by the signal of the provider's own webhook", async () => {
+  test('a waiting payout says until when Remit asks, and settles at once on the signal `payoutSettled`', async () => {
     const paid = await payout({
       ...stuck,
       use: async (handle) => {
         await untilStage(handle, 'waiting')
+        expect(await detailsOf(handle)).toMatch(/ Remit asks the provider again until [-\d]{10}\.$/)
         await temporal.sleep(6 * DAY)
         expect((await payoutOf(handle.workflowId)).row).toMatchObject({
           status: 'processing',

@@ -36,7 +36,9 @@ describe('The sandbox', () => {
       use: async (handle) => {
         await untilStage(handle, 'waiting')
         expect(await refundOf(handle.workflowId)).toMatchObject({
-          ...{ available: 30_000, held: 20_000, events: ['refund.created'] },
+          available: 30_000,
+          held: 20_000,
+          events: ['refund.created'],
           row: { status: 'pending', nextSweepAt: null, providerRef: expect.any(String) },
         })
         return handle.result()

@@ -17,8 +17,16 @@ const { watched, copy, plansOf } = testPlans(db)
 
 let call: Awaited<ReturnType<typeof testTill>>['call']
 const ids = {
-  ...{ endpoint: '', event: '', payment: '', order: '', link: '', ofOrder: '', ofLink: '' },
-  ...{ paid: '', refund: '', topup: '' },
+  endpoint: '',
+  event: '',
+  payment: '',
+  order: '',
+  link: '',
+  ofOrder: '',
+  ofLink: '',
+  paid: '',
+  refund: '',
+  topup: '',
 }
 
 beforeAll(async () => {

@@ -14,7 +14,6 @@ import { devServerEnv } from './temporal.ts'
 
 export type Call = ReturnType<typeof callAs>
 
-const version = process.env.HISTORIES ?? 'new'
 const folder = fileURLToPath(new URL('histories/', import.meta.url))
 
 /** A file's merchants, and how the histories of their workflows are kept for test/replay.test.ts. */
@@ -31,7 +30,7 @@ export function testRecording() {
     const history = await handleOf(id).fetchHistory()
     mkdirSync(folder, { recursive: true })
     const bytes = proto.api.history.v1.History.encode(history).finish()
-    writeFileSync(`${folder}${version}-${name}.bin`, bytes)
+    writeFileSync(`${folder}${name}.bin`, bytes)
   }
 
   const statusOf = (id: string) =>

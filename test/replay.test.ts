@@ -8,9 +8,8 @@ import './temporal.ts'
 const folder = fileURLToPath(new URL('histories/', import.meta.url))
 
 /**
- * Workflows that began under an earlier version go on under this one, so their histories must replay:
- * a change that breaks one needs `patched()`. New ones come from test/histories.record.ts. A file
- * stays for as long as a workflow of its version can be open.
+ * A workflow that is open while a release is deployed continues under the new code, so the recorded
+ * histories must replay. docs/how/change-a-workflow.md says how to change a workflow.
  */
 test.each(readdirSync(folder))('The history %s replays', async (file) => {
   const codePath = process.env.REMIT_WORKFLOW_BUNDLE

@@ -105,7 +105,10 @@ test('a command is of a kind that there is', async () => {
   const { ours } = await owned()
   const insert = (kind: string) =>
     db.insert(commands).values({
-      ...{ id: newId('command'), ...ours, resourceId: newId('order'), nextSweepAt: new Date() },
+      id: newId('command'),
+      ...ours,
+      resourceId: newId('order'),
+      nextSweepAt: new Date(),
       kind: kind as 'cancel',
     })
   for (const kind of ['fulfill', 'cancel', 'close']) await insert(kind)

@@ -90,9 +90,8 @@ describe('What is sold takes the worker', () => {
     return { call, id: body.id as string }
   }
 
-  // As many as any other, one to tell its order or link, which is another workflow's task too, and the
-  // two of a patch.
-  const ofPayment = { events: 18, workflowTasks: 3, activities: 1, children: 0 }
+  // A payment signals its order or link. The signal costs five events and a workflow task.
+  const ofPayment = { events: 16, workflowTasks: 3, activities: 1, children: 0 }
 
   test('22 queries for an order that is paid and fulfilled, and 28 events beside those of its payment', async () => {
     let [order, payment] = ['', '']

@@ -31,7 +31,7 @@ afterAll(async () => {
 /** `npm start`, ready. Returns how long that took. */
 async function start(): Promise<number> {
   const startedAt = Date.now()
-  const child = spawn(process.execPath, ['scripts/start.mjs'], { env })
+  const child = spawn(process.execPath, ['scripts/run-ts.mjs', 'dev'], { env })
   const exited = new Promise<number | null>((resolve) => child.on('exit', resolve))
   stop = () => {
     child.kill('SIGTERM')
@@ -95,7 +95,7 @@ type Listed = { data: { status: string }[] }
 /** What it says is what has happened: three attempts, of which the last one is delivered. */
 async function expectDemo(): Promise<void> {
   const before = (await get('/api/v1/webhook_endpoints')) as Listed
-  const { stdout } = await exec(process.execPath, ['scripts/demo.mjs'], { env }) // fails unless 0
+  const { stdout } = await exec(process.execPath, ['scripts/run-ts.mjs', 'demo'], { env }) // fails unless 0
   const said = [...stdout.matchAll(/attempt (\d) {2}HTTP (\d+) {2}(.*)/g)].map((line) =>
     line.slice(1),
   )

@@ -103,8 +103,17 @@ test('each block prints what is shown below it, and nothing else', () => {
 })
 
 const tables = {
-  ...{ ord: orders, pay: payments, re: refunds, plink: paymentLinks, inv: invoices, po: payouts },
-  ...{ txn: balanceTransactions, evt: events, we: endpoints, whd: deliveries, ak: apiKeys },
+  ord: orders,
+  pay: payments,
+  re: refunds,
+  plink: paymentLinks,
+  inv: invoices,
+  po: payouts,
+  txn: balanceTransactions,
+  evt: events,
+  we: endpoints,
+  whd: deliveries,
+  ak: apiKeys,
 }
 
 async function rowOf(id: string) {

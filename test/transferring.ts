@@ -9,7 +9,6 @@ import type { Destination } from '../core/payout.ts'
 import { payoutStart, refundStart, type Start } from '../core/starts.ts'
 import { insertTopup } from '../db/balance.ts'
 import type { Db } from '../db/client.ts'
-import { balanceOf } from '../db/ledger.ts'
 import { balanceTransactions, ledgerPostings } from '../db/ledger-schema.ts'
 import { insertPayment } from '../db/payments.ts'
 import { insertPayout } from '../db/payouts.ts'
@@ -23,14 +22,14 @@ import { createProviders } from '../providers/index.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { processPayout, processRefund } from '../workflows/index.ts'
 import { testCipher } from './cipher.ts'
-import { addMerchant, testDb } from './db.ts'
+import { addMerchant, balanceOf, testDb } from './db.ts'
 import { fileWorkers } from './file-workers.ts'
 import { type TestTemporal, timeSkippingEnv } from './temporal.ts'
 
 export type RefundHandle = WorkflowHandleWithStartDetails<typeof processRefund>
 export type PayoutHandle = WorkflowHandleWithStartDetails<typeof processPayout>
 
-export type TransferOptions<Handle = unknown> = {
+type TransferOptions<Handle = unknown> = {
   /** What the refunded payment was made from, or where the payout goes: an account has no `@`. */
   target?: string
   delayMs?: number
@@ -98,7 +97,10 @@ export function testTransfers(server: () => TestTemporal = timeSkippingEnv) {
     const { id: merchantId } = await addMerchant(db)
     const payment = await addPayment(db, merchantId, target, await now())
     const { chargePayment } = paymentActivities({
-      ...{ db, providers: { sandbox: provider() }, feeBps: 0, now },
+      db,
+      providers: { sandbox: provider() },
+      feeBps: 0,
+      now,
     })
     while ((await chargePayment(payment.id).catch(() => null))?.status !== 'succeeded');
     const of = { merchantId, paymentId: payment.id }
@@ -165,10 +167,16 @@ export function addPayment(db: Db, merchantId: string, source: string, now: Date
   const byCard = { cardToken: source, cardBrand: 'visa', cardLast4: '0000' }
   const values = {
     merchantId,
-    ...{ orderId: null, amount: 50_000, currency: 'INR', captureMethod: 'automatic' as const },
-    ...{ method: isVpa ? ('upi' as const) : ('card' as const), vpa: isVpa ? source : null },
+    orderId: null,
+    amount: 50_000,
+    currency: 'INR',
+    captureMethod: 'automatic' as const,
+    method: isVpa ? ('upi' as const) : ('card' as const),
+    vpa: isVpa ? source : null,
     ...(isVpa ? { cardToken: null, cardBrand: null, cardLast4: null } : byCard),
-    ...{ description: null, metadata: {}, provider: 'sandbox' },
+    description: null,
+    metadata: {},
+    provider: 'sandbox',
   }
   return db.transaction(async (tx) => (await insertPayment(tx, values, now)).payment)
 }

@@ -15,5 +15,5 @@ export type OrderStage =
   | 'compensating'
   | 'refund_failed'
   | 'done'
-export type OrderState = { stage: OrderStage; status: OrderStatus }
+type OrderState = { stage: OrderStage; status: OrderStatus }
 export const orderState = defineQuery<OrderState>('state')

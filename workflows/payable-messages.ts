@@ -1,8 +1,7 @@
 import { defineSignal } from '@temporalio/workflow'
-import type { PaymentVerdict } from '../core/payment.ts'
 
-/** A payment for an order or a payment link has ended. `isPaid`: by this payment. */
-export type PaymentEnded = { paymentId: string; status: PaymentVerdict; isPaid: boolean }
+/** `isPaid` is true if this payment paid the order or the payment link that receives the signal. */
+type PaymentEnded = { paymentId: string; isPaid: boolean }
 
-/** Sent by the payment's own workflow. */
+/** The workflow of a payment sends this signal to its order or payment link when the payment ends. */
 export const paymentEnded = defineSignal<[PaymentEnded]>('paymentEnded')

@@ -5,5 +5,5 @@ import type { PaymentLinkStatus } from '../core/payment-link.ts'
 export const closePaymentLink = defineUpdate<PaymentLinkStatus>('close')
 
 export type PaymentLinkStage = 'active' | 'closing' | 'awaiting_payment_end' | 'done'
-export type PaymentLinkState = { stage: PaymentLinkStage; status: PaymentLinkStatus }
+type PaymentLinkState = { stage: PaymentLinkStage; status: PaymentLinkStatus }
 export const paymentLinkState = defineQuery<PaymentLinkState>('state')

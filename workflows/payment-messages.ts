@@ -1,7 +1,10 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
 import type { FailureCode, PaymentStatus, PaymentVerdict } from '../core/payment.ts'
 
-/** The provider's own webhook has brought the verdict. A failure may say why. */
+/**
+ * Brings the provider's verdict. A failure may say why. Remit itself does not send this signal yet: the
+ * provider's webhook will.
+ */
 export const chargeSettled = defineSignal<[PaymentVerdict, FailureCode?]>('chargeSettled')
 
 /**
@@ -23,5 +26,5 @@ export type PaymentStage =
   | 'parked'
   | 'settling'
   | 'done'
-export type PaymentState = { stage: PaymentStage; status: PaymentStatus }
+type PaymentState = { stage: PaymentStage; status: PaymentStatus }
 export const state = defineQuery<PaymentState>('state')

@@ -1,7 +1,10 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
 import type { PayoutFailureCode, PayoutStatus, PayoutVerdictStatus } from '../core/payout.ts'
 
-/** The provider's own webhook has brought the verdict. A failure may say why. */
+/**
+ * Brings the provider's verdict. A failure may say why. Remit itself does not send this signal yet: the
+ * provider's webhook will.
+ */
 export const payoutSettled =
   defineSignal<[PayoutVerdictStatus, PayoutFailureCode?]>('payoutSettled')
 
@@ -25,5 +28,5 @@ export type PayoutStage =
   | 'parked'
   | 'settling'
   | 'done'
-export type PayoutState = { stage: PayoutStage; status: PayoutStatus }
+type PayoutState = { stage: PayoutStage; status: PayoutStatus }
 export const payoutState = defineQuery<PayoutState>('state')

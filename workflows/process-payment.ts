@@ -2,12 +2,11 @@ import {
   CancellationScope,
   condition,
   getExternalWorkflowHandle,
-  patched,
   proxyActivities,
   sleep,
 } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
-import type { Authorized, Progress, Settled } from '../activities/payments.ts'
+import type { Authorized, Settled } from '../activities/payments.ts'
 import type { Delivery } from '../core/delivery.ts'
 import type { PaymentStatus, Verdict } from '../core/payment.ts'
 import { refundStart } from '../core/starts.ts'
@@ -62,7 +61,7 @@ export async function processPayment(
       if (settled.refund) await startRefund(settled.refund)
       if (!settled.payable) return settled
       announce(settled.deliveries) // these don't wait for it
-      if (patched('tell-payable')) await tellPayable(paymentId, settled.payable, settled)
+      await tellPayable(paymentId, settled.payable)
       return settled
     },
     describeEnd,
@@ -75,9 +74,9 @@ async function startRefund({ deliveries, ...refund }: LateRefund): Promise<void>
 }
 
 /** One that has ended, or was not started yet, looks up what it needs: there is nobody to tell. */
-async function tellPayable(paymentId: string, { id, isPaid }: Payable, { status }: Settled) {
+async function tellPayable(paymentId: string, { id, isPaid }: Payable): Promise<void> {
   const payable = getExternalWorkflowHandle(id)
-  await payable.signal(paymentEnded, { paymentId, status, isPaid }).catch(() => {})
+  await payable.signal(paymentEnded, { paymentId, isPaid }).catch(() => {})
 }
 
 function describeEnd({ refund, ...verdict }: Settled): string {
@@ -87,27 +86,22 @@ function describeEnd({ refund, ...verdict }: Settled): string {
 
 async function untilSettled(payment: Payment): Promise<Settled> {
   const { id, inbox } = payment
-  const charged = toProgress(await ask(inbox.waiting, () => charge(id)))
-  const decided = charged?.status === 'pending' ? null : charged
-  const checkInMs = charged?.status === 'pending' ? charged.checkInMs : null
-  // Null: it was canceled meanwhile, or the time for charging is over. There is nothing to wait for.
-  const found = decided ?? (charged && (await untilDecided(payment, checkInMs)))
+  // `charged` is null if a cancel or the end of its time interrupted the charge. No step waits then.
+  const charged = await ask(inbox.waiting, () => charge(id))
+  const found =
+    charged?.status === 'pending' ? await untilDecided(payment, charged.checkInMs) : charged
   const captured = found?.status === 'authorized' ? await untilCaptured(payment, found) : found
-  const final = captured ?? inbox.told ?? (await lastWord(payment))
-  if ('deliveries' in final) return final
-  inbox.enter('settling', `**Settling**: the provider says ${describeVerdict(final)}.`)
-  return settle(id, final)
+  return captured ?? (await recordTold(payment)) ?? lastWord(payment)
 }
 
-/** In histories of version 0.1 activities returned verdicts that had not been recorded yet. */
-function toProgress(
-  charged: Progress | { verdict: Verdict } | { checkInMs: number | null } | null,
-): Progress | Verdict | null {
-  if (!charged || 'status' in charged) return charged
-  return 'verdict' in charged ? charged.verdict : { status: 'pending', ...charged }
+/** Records the verdict that came from outside; null if none has come. */
+async function recordTold({ id, inbox }: Payment): Promise<Settled | null> {
+  if (!inbox.told) return null
+  inbox.enter('settling', `**Settling**: recording that it is ${describeVerdict(inbox.told)}.`)
+  return settle(id, inbox.told)
 }
 
-/** The provider's webhook, the window's end and any cancel all end the wait, no more. */
+/** The wait ends with the provider's verdict, the signal `chargeSettled`, the window's end or a cancel. */
 function untilDecided({ id, inbox }: Payment, checkInMs: number | null) {
   inbox.enter('waiting', waitingDetails())
   return ask(inbox.waiting, () => untilWindowEnds(() => poll(id, checkInMs)))
@@ -130,17 +124,18 @@ async function untilCaptured(
   return askUnlessTold(inbox, () => take(id, command.amount))
 }
 
-/** Undecided, only the provider knows: canceling the charge returns its last word. */
-async function lastWord({ id, inbox }: Payment): Promise<Settled | Verdict> {
+/** The provider alone knows the outcome of an undecided charge. Its answer to a cancel is its verdict. */
+async function lastWord(payment: Payment): Promise<Settled> {
+  const { id, inbox } = payment
   inbox.enter('canceling', '**Canceling** at the provider, whose last word decides.')
-  const canceled = (await askUnlessTold(inbox, () => release(id))) ?? inbox.told
+  const canceled = (await askUnlessTold(inbox, () => release(id))) ?? (await recordTold(payment))
   if (canceled) return canceled
   await parkPayment(id)
   inbox.enter(
     'parked',
     '**Parked**: the provider does not decide. It is canceled again and again; or an operator finds out.',
   )
-  const late = (await askUnlessTold(inbox, () => releaseAgain(id))) ?? inbox.told
+  const late = (await askUnlessTold(inbox, () => releaseAgain(id))) ?? (await recordTold(payment))
   if (!late || late.status === 'authorized') throw new Error('Only a verdict ends the parking')
   return late
 }
@@ -179,7 +174,7 @@ const settle = (id: string, verdict: Verdict) =>
   ])
 
 function waitingDetails(): string {
-  return `**Waiting** for the provider, which is asked again and again until ${windowEnd()}. Its own webhook ends the wait at once.`
+  return `**Waiting** for the provider. Remit asks the provider again until ${windowEnd()}.`
 }
 
 function authorizedDetails(captureInMs: number): string {

@@ -80,11 +80,11 @@ function isOpen(progress: PayoutProgress): progress is Open {
 }
 
 function untilMoved({ id, inbox }: Payout, { status, checkInMs }: Open) {
-  const until = `It is asked again and again until ${windowEnd()}; its own webhook ends the wait at once.`
+  const until = `Remit asks the provider again until ${windowEnd()}.`
   const where =
     status === 'pending'
       ? '**Accepted** by the provider, not on its way yet: it can be canceled.'
-      : '**Processing**: on its way, and waits for the provider to say that it arrived.'
+      : '**Processing**: on its way. The provider has not confirmed its arrival yet.'
   inbox.enter('waiting', `${where} ${until}`)
   return ask(inbox.waiting, () => untilWindowEnds(() => poll(id, status, checkInMs)))
 }
@@ -131,7 +131,7 @@ function simulate(id: string, inbox: PayoutInbox, kind: 'complete' | 'fail') {
 /** What can't be, such as the cancel of a payout that is on its way, changes nothing. */
 async function record({ id, inbox }: Payout, told: PayoutVerdict): Promise<PayoutProgress> {
   inbox.told = null
-  inbox.enter('settling', `**Settling**: told that it is ${describeVerdict(told)}.`)
+  inbox.enter('settling', `**Settling**: recording that it is ${describeVerdict(told)}.`)
   const summary = `Record: ${describeVerdict(told)}`
   return settlePayout.executeWithOptions({ summary }, [id, told])
 }

@@ -20,8 +20,8 @@ import {
 } from './lifecycle.ts'
 import { type RefundStage, refundState, resolveRefund } from './refund-messages.ts'
 
-const { pollRefund, settleRefund, parkRefund } = proxyActivities<Activities>(activityOptions)
-const { sendRefund } = proxyActivities<Activities>(activityOptions)
+const { sendRefund, pollRefund, settleRefund, parkRefund } =
+  proxyActivities<Activities>(activityOptions)
 const { sendRefund: sendRefundInTime } = proxyActivities<Activities>({
   ...activityOptions,
   scheduleToCloseTimeout: PROVIDER_WINDOW_MS,
@@ -52,7 +52,7 @@ function untilDecided(id: string, inbox: Inbox, checkInMs: number | null) {
   const until = windowEnd()
   inbox.enter(
     'waiting',
-    `**Waiting** for the provider, which is asked again and again until ${until}.`,
+    `**Waiting** for the provider. Remit asks the provider again until ${until}.`,
   )
   return ask(inbox.waiting, () => untilWindowEnds(() => poll(id, checkInMs)))
 }
@@ -67,7 +67,7 @@ async function parked(id: string, inbox: Inbox): Promise<RefundSettled> {
   })
   if (late) return late
   if (!inbox.told) throw new Error('Only a verdict ends the parking')
-  inbox.enter('settling', `**Settling**: an operator says ${describeVerdict(inbox.told)}.`)
+  inbox.enter('settling', `**Settling**: recording that it is ${describeVerdict(inbox.told)}.`)
   return settle(id, inbox.told)
 }
 

@@ -1,4 +1,4 @@
-import { patched, proxyActivities } from '@temporalio/workflow'
+import { proxyActivities } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
 
 const { strandOrphans, readNews } = proxyActivities<Activities>({
@@ -7,14 +7,13 @@ const { strandOrphans, readNews } = proxyActivities<Activities>({
   retry: { maximumAttempts: 3 },
 })
 
-type Found = Awaited<ReturnType<Activities['strandOrphans']>> & { news?: number }
+type Found = Awaited<ReturnType<Activities['strandOrphans']>> & { news: number }
 
 /**
  * Started by its schedule: what lost its workflow (terminated, say) is handed to the sweep, and what
  * its provider says something else of than we have recorded.
  */
 export async function reconcile(): Promise<Found> {
-  if (!patched('news')) return strandOrphans()
   const [orphans, news] = await Promise.all([strandOrphans(), readNews()])
   return { ...orphans, news }
 }

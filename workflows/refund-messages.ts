@@ -8,5 +8,5 @@ export const resolveRefund = defineUpdate<
 >('resolve')
 
 export type RefundStage = 'refunding' | 'waiting' | 'parked' | 'settling' | 'done'
-export type RefundState = { stage: RefundStage; status: RefundStatus }
+type RefundState = { stage: RefundStage; status: RefundStatus }
 export const refundState = defineQuery<RefundState>('state')

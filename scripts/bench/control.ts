@@ -7,7 +7,7 @@ import { createArrivals } from './load.ts'
 
 const STOP_LIMIT_MS = 10_000
 
-export type ControlWorker = Running & {
+type ControlWorker = Running & {
   pid: number
   onArrival: (tell: (id: string) => void) => void
 }

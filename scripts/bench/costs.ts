@@ -4,7 +4,7 @@ const TICKS_PER_SECOND = 100 // USER_HZ, on every Linux that there is
 const MB = 1024
 
 /** What processes have used, as Linux counts it. Elsewhere there is no /proc, and nothing is said. */
-export const canCount = process.platform === 'linux'
+const canCount = process.platform === 'linux'
 
 type Stat = { pid: number; parent: number; command: string; cpuSeconds: number }
 

@@ -14,7 +14,7 @@ export type Operation = (
 ) => Promise<void>
 
 /** Payments of these sources in turn. */
-export function payFrom(sources: string[]): Operation {
+function payFrom(sources: string[]): Operation {
   return async (client, n) => {
     await client.pay({ amount: 100 + n, vpa: sources[n % sources.length] })
   }

@@ -35,7 +35,9 @@ function expectGivenBack({ id, amountCaptured, amountRefunded }: Payment, refund
   const arrived = theirs.filter(({ status }) => status === 'succeeded')
   const given = sum(arrived.map(({ amount }) => amount))
   expect({ id, amountRefunded, given }).toEqual({
-    ...{ id, amountRefunded: amountCaptured, given: amountCaptured },
+    id,
+    amountRefunded: amountCaptured,
+    given: amountCaptured,
   })
 }
 

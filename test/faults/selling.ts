@@ -85,7 +85,8 @@ export const share: Operation = async (client, n) => {
   // What is stuck needs somebody who cancels it.
   const vpas = isCanceled ? [...LINK_PAYERS, 'stuck@upi'] : LINK_PAYERS
   const id = await client.make('/api/v1/payment_links', () => ({
-    ...{ amount: 100 + n, currency: 'INR' },
+    amount: 100 + n,
+    currency: 'INR',
     ...(isShort && { expires_at: soon(random) }),
   }))
   const payer = async () => {
