@@ -5,7 +5,15 @@ import { askPostgres, startPostgres } from './postgres.ts'
 import { tryConnect, waitUntilReady } from './processes.ts'
 import { startProgram } from './programs.ts'
 import { keepRunning } from './restarts.ts'
-import { isDiskFull, keptSecret, openState, releaseLock, statePath, takeLock } from './state.ts'
+import {
+  holdPidFile,
+  isDiskFull,
+  keptSecret,
+  openState,
+  releaseLock,
+  statePath,
+  takeLock,
+} from './state.ts'
 import { createSupervisor } from './supervisor.ts'
 import { startDevServer } from './temporal.ts'
 import { resolveTemporalCli } from './temporal-binaries.ts'
@@ -51,9 +59,11 @@ async function start(): Promise<void> {
   }
   console.log('Starting the API and the worker')
   const programs = (['api', 'worker'] as const).map((name) =>
-    keepRunning(supervisor, name, () =>
-      startProgram(name, env, (line) => console.log(`${name} | ${line}`)),
-    ),
+    keepRunning(supervisor, name, () => {
+      const program = startProgram(name, env, (line) => console.log(`${name} | ${line}`))
+      holdPidFile(name, program)
+      return program
+    }),
   )
   await Promise.all(programs.map(({ ready }) => ready))
   console.log(greeting(ports, url))
