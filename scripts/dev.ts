@@ -4,7 +4,16 @@ import { checkPorts, portOf } from './ports.ts'
 import { askPostgres, startPostgres } from './postgres.ts'
 import { tryConnect, waitUntilReady } from './processes.ts'
 import { startProgram } from './programs.ts'
-import { isDiskFull, keptSecret, openState, releaseLock, statePath, takeLock } from './state.ts'
+import { keepRunning } from './restarts.ts'
+import {
+  holdPidFile,
+  isDiskFull,
+  keptSecret,
+  openState,
+  releaseLock,
+  statePath,
+  takeLock,
+} from './state.ts'
 import { createSupervisor } from './supervisor.ts'
 import { startDevServer } from './temporal.ts'
 import { resolveTemporalCli } from './temporal-binaries.ts'
@@ -13,10 +22,11 @@ const EXTERNAL_LIMIT_MS = 10_000
 const LEFTOVERS_LIMIT_MS = 30_000
 
 const { DATABASE_URL, TEMPORAL_ADDRESS } = process.env
-const { keep, stop } = createSupervisor({
+const supervisor = createSupervisor({
   stopOrder: ['api', 'worker', 'Temporal', 'Postgres'],
   onStopped,
 })
+const { keep, stop } = supervisor
 process.stdout.on('error', () => {}) // the terminal was closed, and we still have to stop
 process.stderr.on('error', () => {})
 start().catch((error) => stop(1, explain(error)))
@@ -48,13 +58,14 @@ async function start(): Promise<void> {
     UV_THREADPOOL_SIZE: '64', // or endpoints whose names hang would hold up all look-ups
   }
   console.log('Starting the API and the worker')
-  const start = (name: 'api' | 'worker') =>
-    keep(
-      name,
-      startProgram(name, env, (line) => console.log(`${name} | ${line}`)),
-    )
-  const [api, worker] = [start('api'), start('worker')]
-  await Promise.all([api.ready, worker.ready])
+  const programs = (['api', 'worker'] as const).map((name) =>
+    keepRunning(supervisor, name, () => {
+      const program = startProgram(name, env, (line) => console.log(`${name} | ${line}`))
+      holdPidFile(name, program)
+      return program
+    }),
+  )
+  await Promise.all(programs.map(({ ready }) => ready))
   console.log(greeting(ports, url))
 }
 

@@ -54,6 +54,18 @@ export function keptSecret(name: string, prefix = ''): string {
 }
 
 /**
+ * Holds a program's process id in `<name>.pid` for as long as the program runs, so that a person can
+ * kill the program by a command that is always the same. A name given to `pkill` would also match the
+ * programs of other checkouts, and an editor that has the program's file open.
+ */
+export function holdPidFile(name: string, program: { pid: number; exited: Promise<unknown> }) {
+  if (!program.pid) return // the program could not be spawned, and `kill 0` would end the shell
+  const file = statePath(`${name}.pid`)
+  writeFileSync(file, `${program.pid}\n`, { mode: 0o600 })
+  void program.exited.then(() => rmSync(file, { force: true }))
+}
+
+/**
  * One `npm start` per checkout: another is refused, unless it ends within seconds, as one that is
  * stopping does. Says whether an earlier one was killed, and its processes may still be ending.
  */

@@ -3,21 +3,32 @@ import type { Running } from './processes.ts'
 const REPEAT_MS = 1_000 // npm passes the terminal's Ctrl-C on, so it arrives twice
 
 type Options = { stopOrder: string[]; onStopped: () => void }
+export type Supervisor = ReturnType<typeof createSupervisor>
 
-/** Holds what was started, and stops all of it, in order, on a signal or when one of it ends. */
+/** Keeps processes, and stops all of them, in order, on a signal or when one ends by itself. */
 export function createSupervisor({ stopOrder, onStopped }: Options) {
   const running = new Map<string, Running>()
   let stoppingAt: number | undefined
+  const isStopping = () => stoppingAt !== undefined
 
-  function keep<P extends Running>(name: string, process: P): P {
-    running.set(name, process)
-    void process.exited.then((how) => stop(1, `${name} has ended by itself (${how}).`))
-    return process
+  /** `onEnd` is called with the reason when the process ends by itself. By default it stops everything. */
+  function keep<P extends Running>(
+    name: string,
+    child: P,
+    onEnd: (reason: string) => unknown = (reason) => stop(1, reason),
+  ): P {
+    running.set(name, child)
+    void child.exited.then((how) => {
+      if (isStopping()) return
+      running.delete(name)
+      onEnd(`${name} has ended by itself (${how}).`)
+    })
+    return child
   }
 
   /** Ends this process too. Only the first call counts. */
   async function stop(code: number, reason?: string): Promise<void> {
-    if (stoppingAt) return
+    if (isStopping()) return
     stoppingAt = Date.now()
     if (reason) console.error(reason)
     for (const name of stopOrder) {
@@ -35,6 +46,6 @@ export function createSupervisor({ stopOrder, onStopped }: Options) {
   }
 
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
-  process.on('disconnect', onSignal) // scripts/start.mjs was killed
-  return { keep, stop }
+  process.on('disconnect', onSignal) // scripts/run-ts.mjs was killed
+  return { keep, stop, isStopping }
 }

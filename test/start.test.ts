@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -11,6 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), 'remit-start-'))
 const authorization = 'Bearer secret_test_xyz789'
 let url: string
 let env: NodeJS.ProcessEnv
+let output: string
 let stop = async (): Promise<number | null> => null
 
 beforeAll(async () => {
@@ -23,21 +24,21 @@ beforeAll(async () => {
   const places = { REMIT_STATE: join(folder, 'state'), REMIT_CACHE: join(folder, 'cache') }
   env = { ...rest, ...settings, ...places, SANDBOX_DELAY_MS: '500-1000' }
 })
-afterAll(async () => {
-  await stop()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterEach(() => stop()) // A Remit that a failed test left would refuse the next one's start.
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** `npm start`, ready. Returns how long that took. */
-async function start(): Promise<number> {
+async function start(settings: NodeJS.ProcessEnv = {}): Promise<number> {
   const startedAt = Date.now()
-  const child = spawn(process.execPath, ['scripts/run-ts.mjs', 'dev'], { env })
+  const child = spawn(process.execPath, ['scripts/run-ts.mjs', 'dev'], {
+    env: { ...env, ...settings },
+  })
   const exited = new Promise<number | null>((resolve) => child.on('exit', resolve))
   stop = () => {
     child.kill('SIGTERM')
     return exited
   }
-  let output = ''
+  output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk) => {
       output += chunk
@@ -53,6 +54,12 @@ async function start(): Promise<number> {
 function readmeCurl(): string {
   const [block] = /^curl -X POST \S+\/api\/v1\/payments .*?\n```/ms.exec(readme) ?? ['']
   return block.replace('```', '').replace('http://localhost:8000', url)
+}
+
+/** Word for word, but for the port and the folder. */
+function readmeKill(): string {
+  const block = /^```sh\n([^`]*kill -9 [^`]*)```/m.exec(readme)?.[1] ?? ''
+  return block.replace('http://localhost:8000', url).replace('.remit', env.REMIT_STATE ?? '')
 }
 const readme = readFileSync('README.md', 'utf8')
 
@@ -70,6 +77,12 @@ async function webhooksOf(paymentId: string) {
     .filter(({ data }) => data.object.id === paymentId)
 }
 
+/** Each event once: a worker that is killed between sending and recording makes the next one send again. */
+async function distinctWebhooksOf(paymentId: string) {
+  const webhooks = await webhooksOf(paymentId)
+  return [...new Map(webhooks.map((webhook) => [webhook.id, webhook])).values()]
+}
+
 async function payAsReadmeSays() {
   const { stdout } = await exec('bash', ['-c', readmeCurl()])
   const payment = JSON.parse(stdout)
@@ -77,9 +90,9 @@ async function payAsReadmeSays() {
   return payment
 }
 
-async function expectWebhooks(paymentId: string): Promise<void> {
+async function expectWebhooks(paymentId: string, received = webhooksOf): Promise<void> {
   const sent = await until(async () => {
-    const webhooks = await webhooksOf(paymentId)
+    const webhooks = await received(paymentId)
     return webhooks.length >= 2 && webhooks
   }, 'the webhooks')
   const good = { standard: true, hmac: true }
@@ -138,6 +151,26 @@ test(
     }, 'the payment that was open')
     await expectWebhooks((await payAsReadmeSays()).id)
     expect(await stop()).toBe(0)
+  },
+  TIMEOUT_MS,
+)
+
+test(
+  'the README kills the worker in the middle of a payment, which then succeeds and sends its webhooks',
+  async () => {
+    await start({ SANDBOX_DELAY_MS: '' }) // The default delay leaves time to kill the worker.
+    const workerPid = () => readFileSync(join(folder, 'state', 'worker.pid'), 'utf8')
+    const killedPid = workerPid()
+    const { stdout } = await exec('bash', ['-c', readmeKill()])
+    const lines = stdout.trimEnd().split('\n')
+    const payment = JSON.parse(lines.pop() ?? '')
+    expect(lines[0]).toBe('"status":"pending"') // This line was printed after the kill.
+    expect(payment).toMatchObject({ status: 'succeeded', amount: 50_000 })
+    expect(output).toContain('worker has ended by itself (SIGKILL). It starts again in 0.5 s.\n')
+    expect(workerPid()).not.toBe(killedPid)
+    await expectWebhooks(payment.id, distinctWebhooksOf)
+    expect(await stop()).toBe(0)
+    expect(existsSync(join(folder, 'state', 'worker.pid'))).toBe(false)
   },
   TIMEOUT_MS,
 )
