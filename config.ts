@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { issueMessage } from './core/issue-message.ts'
-import { taskQueues } from './core/queue.ts'
+import { taskQueues } from './temporal/queues.ts'
 import { parseKeys } from './core/secrets.ts'
 
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true')

@@ -11,7 +11,7 @@ import {
   refundStart,
   type Start,
   type Update,
-} from '../core/starts.ts'
+} from '../temporal/starts.ts'
 import { RECONCILE_AFTER_MS } from '../core/sweep.ts'
 import type { Db } from '../db/client.ts'
 import {
@@ -26,7 +26,7 @@ import {
 } from '../db/sweep.ts'
 import type { Log } from '../log.ts'
 import type { Now } from './now.ts'
-import { sendUpdate, startAgain } from './start.ts'
+import { sendUpdate, startAgain } from '../temporal/start.ts'
 
 const PAGE = 100
 const GRPC_DEADLINE_EXCEEDED = 4

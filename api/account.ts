@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi'
-import { eventStart } from '../core/starts.ts'
+import { eventStart } from '../temporal/starts.ts'
 import { getMerchant, toAccount, updateMerchant } from '../db/merchants.ts'
 import { Metadata, Text, Timestamp } from './fields.ts'
 import { type Deps, json, merchantRoute, newRouter } from './router.ts'

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { canonicalJson } from '../core/canonical.ts'
 import { AppError } from '../core/errors.ts'
-import type { Start } from '../core/starts.ts'
+import type { Start } from '../temporal/starts.ts'
 import type { Tx } from '../db/client.ts'
 import {
   type Answer,

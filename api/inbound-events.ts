@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { inboundEventStatuses } from '../core/invoice.ts'
-import { eventStart, inboundEventStart } from '../core/starts.ts'
+import { eventStart, inboundEventStart } from '../temporal/starts.ts'
 import { keepInboundEvent, takeInboundEvent, toInboundEvent } from '../db/inbound-events.ts'
 import { Amount, Id, OwnName, Timestamp } from './fields.ts'
 import { Invoice } from './invoices.ts'

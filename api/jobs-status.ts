@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 import type { Client } from '@temporalio/client'
 import { AppError } from '../core/errors.ts'
 import { withinLimit } from '../core/limit.ts'
-import { merchantWorkflowTypes } from '../core/starts.ts'
+import { merchantWorkflowTypes } from '../temporal/starts.ts'
 import { countDeliveries } from '../db/deliveries.ts'
 import { type Deps, json, merchantRoute, newRouter } from './router.ts'
 

@@ -4,7 +4,7 @@ import { createMiddleware } from 'hono/factory'
 import { AppError, type ErrorCode } from '../core/errors.ts'
 import { paymentStatuses } from '../core/payment.ts'
 import { paymentLinkStatuses } from '../core/payment-link.ts'
-import { commandUpdate, paymentStart } from '../core/starts.ts'
+import { commandUpdate, paymentStart } from '../temporal/starts.ts'
 import { checkActive, getPublicLink, isExpired } from '../db/payment-links.ts'
 import {
   askToCancel,

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { AppError } from '../core/errors.ts'
 import { paymentLinkStatuses } from '../core/payment-link.ts'
-import { paymentLinkStart } from '../core/starts.ts'
+import { paymentLinkStart } from '../temporal/starts.ts'
 import {
   getPaymentLink,
   insertPaymentLink,

@@ -5,7 +5,7 @@ import {
   paymentMethods,
   paymentStatuses,
 } from '../core/payment.ts'
-import { paymentStart } from '../core/starts.ts'
+import { paymentStart } from '../temporal/starts.ts'
 import {
   getPayment,
   insertPayment,

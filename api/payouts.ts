@@ -5,7 +5,7 @@ import {
   withoutSeparators,
 } from '../core/bank-account.ts'
 import { payoutFailureCodes, payoutStatuses } from '../core/payout.ts'
-import { payoutStart } from '../core/starts.ts'
+import { payoutStart } from '../temporal/starts.ts'
 import { getPayout, insertPayout, listPayouts, openPayoutCommand, toPayout } from '../db/payouts.ts'
 import { DEFAULT_PROVIDER } from '../providers/index.ts'
 import { commandRoute, commandsOf } from './commands.ts'

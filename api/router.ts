@@ -10,8 +10,8 @@ import type { Log } from '../log.ts'
 import type { Providers } from '../providers/index.ts'
 import { errorResponses, responseHeaders } from './error-responses.ts'
 import { ListQuery, listOf } from './fields.ts'
-import type { TryStart } from './start.ts'
-import type { TryUpdate } from './update.ts'
+import type { TryStart } from './try-start.ts'
+import type { TryUpdate } from './try-update.ts'
 
 export type Deps = {
   log: Log

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { eventTypes } from '../core/events.ts'
-import { eventStart } from '../core/starts.ts'
+import { eventStart } from '../temporal/starts.ts'
 import { getEvent, insertEvent, toEvent } from '../db/events.ts'
 import { resourceOf } from './event-types.ts'
 import { Event } from './events.ts'

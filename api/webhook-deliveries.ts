@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { attemptStates, deliveryStatuses } from '../core/delivery.ts'
 import { eventTypes } from '../core/events.ts'
-import { deliveryStart } from '../core/starts.ts'
+import { deliveryStart } from '../temporal/starts.ts'
 import {
   getDelivery,
   listDeliveries,

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client'
 import { eq, inArray } from 'drizzle-orm'
-import { createTemporalClient } from '../api/temporal.ts'
+import { createTemporalClient } from '../temporal/client.ts'
 import type { PaymentStatus } from '../core/payment.ts'
 import { sandboxCharges } from '../db/sandbox-schema.ts'
 import { commands, payments } from '../db/schema.ts'

@@ -1,5 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client'
-import { deliveryStart } from '../core/starts.ts'
+import { deliveryStart } from '../temporal/starts.ts'
 import { callAs, testApp } from './app.ts'
 import { countedDb, historyOf } from './counting.ts'
 import { addMerchant, type Merchant, testDb } from './db.ts'

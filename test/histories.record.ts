@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { eq } from 'drizzle-orm'
-import { paymentStart } from '../core/starts.ts'
+import { paymentStart } from '../temporal/starts.ts'
 import { sandboxCharges } from '../db/sandbox-schema.ts'
 import { payments } from '../db/schema.ts'
 import { deliveries } from '../db/webhook-schema.ts'

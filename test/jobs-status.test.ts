@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { eq } from 'drizzle-orm'
-import { createTemporalClient } from '../api/temporal.ts'
+import { createTemporalClient } from '../temporal/client.ts'
 import { deliveries } from '../db/webhook-schema.ts'
 import { tryPort } from '../scripts/processes.ts'
 import { callAs } from './app.ts'

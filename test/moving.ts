@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client'
 import { and, eq, inArray } from 'drizzle-orm'
-import { createTemporalClient } from '../api/temporal.ts'
+import { createTemporalClient } from '../temporal/client.ts'
 import { sandboxStore } from '../db/sandbox.ts'
 import { commands, payments } from '../db/schema.ts'
 import { payouts, refunds } from '../db/transfer-schema.ts'

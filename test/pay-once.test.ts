@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import type { TryUpdate } from '../api/update.ts'
+import type { TryUpdate } from '../api/try-update.ts'
 import { openDb } from '../db/client.ts'
 import { closeLink } from '../db/link-steps.ts'
 import { settlePayment } from '../db/payment-steps.ts'

@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import { createTemporalClient } from '../api/temporal.ts'
+import { createTemporalClient } from '../temporal/client.ts'
 import { payments } from '../db/schema.ts'
 import { deliveries, events } from '../db/webhook-schema.ts'
 import { providerFor } from '../providers/index.ts'

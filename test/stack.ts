@@ -1,7 +1,7 @@
 import type { Client, WorkflowHandle } from '@temporalio/client'
 import { createActivities } from '../activities/index.ts'
 import type { WebhookDeps } from '../activities/webhooks.ts'
-import type { TryStart } from '../api/start.ts'
+import type { TryStart } from '../api/try-start.ts'
 import type { Db } from '../db/client.ts'
 import type { Providers } from '../providers/index.ts'
 import { testProviders } from './app.ts'

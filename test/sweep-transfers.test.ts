@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import { merchantWorkflowTypes } from '../core/starts.ts'
+import { merchantWorkflowTypes } from '../temporal/starts.ts'
 import { takeUp } from '../db/lifecycle-steps.ts'
 import { strandForNews } from '../db/news.ts'
 import { startPayout } from '../db/payout-steps.ts'

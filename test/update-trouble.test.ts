@@ -1,6 +1,6 @@
 import net from 'node:net'
-import { createTemporalClient } from '../api/temporal.ts'
-import { createUpdater } from '../api/update.ts'
+import { createTemporalClient } from '../temporal/client.ts'
+import { createUpdater } from '../api/try-update.ts'
 import { commands } from '../db/schema.ts'
 import type { Log } from '../log.ts'
 import { tryPort } from '../scripts/processes.ts'

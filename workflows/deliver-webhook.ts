@@ -14,7 +14,7 @@ import {
   type DeliveryResult,
   type FailedAttempt,
 } from '../core/delivery.ts'
-import { deliverySummary } from '../core/starts.ts'
+import { deliverySummary } from '../temporal/starts.ts'
 
 /**
  * Each failed attempt brings the schedule's wait with it, and the last one ends the retries. The

@@ -1,7 +1,7 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
 import { startChild } from '@temporalio/workflow'
 import type { Delivery } from '../core/delivery.ts'
-import { deliveryStart, type Start } from '../core/starts.ts'
+import { deliveryStart, type Start } from '../temporal/starts.ts'
 
 /** Resolves when each delivery has its workflow: the sweep, or an earlier run, may have been first. */
 export async function startDeliveries(deliveries: Delivery[]): Promise<void> {

@@ -1,7 +1,7 @@
 import { type Client, WithStartWorkflowOperation } from '@temporalio/client'
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
 import { withinLimit } from '../core/limit.ts'
-import type { Start, Update } from '../core/starts.ts'
+import type { Start, Update } from './starts.ts'
 
 const DEADLINE_MS = 5_000
 

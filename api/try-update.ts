@@ -1,6 +1,6 @@
 import { type Client, WithStartWorkflowOperation } from '@temporalio/client'
 import { withinLimit } from '../core/limit.ts'
-import type { Start, Update } from '../core/starts.ts'
+import type { Start, Update } from '../temporal/starts.ts'
 import type { Log } from '../log.ts'
 
 const DEADLINE_MS = 5_000

@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client'
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
 import { withinLimit } from '../core/limit.ts'
-import type { Start } from '../core/starts.ts'
+import type { Start } from '../temporal/starts.ts'
 import type { Log } from '../log.ts'
 
 const DEADLINE_MS = 1_000 // without one, an unreachable server holds the caller up for 18 s
