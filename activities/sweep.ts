@@ -1,17 +1,5 @@
 import { Context } from '@temporalio/activity'
 import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client'
-import {
-  commandUpdate,
-  deliveryStart,
-  inboundEventStart,
-  orderStart,
-  paymentLinkStart,
-  paymentStart,
-  payoutStart,
-  refundStart,
-  type Start,
-  type Update,
-} from '../temporal/starts.ts'
 import { RECONCILE_AFTER_MS } from '../core/sweep.ts'
 import type { Db } from '../db/client.ts'
 import {
@@ -25,8 +13,21 @@ import {
   takeStranded,
 } from '../db/sweep.ts'
 import type { Log } from '../log.ts'
+import { startAgain } from '../temporal/start.ts'
+import {
+  commandUpdate,
+  deliveryStart,
+  inboundEventStart,
+  orderStart,
+  paymentLinkStart,
+  paymentStart,
+  payoutStart,
+  refundStart,
+  type Start,
+  type Update,
+} from '../temporal/starts.ts'
+import { sendUpdate } from '../temporal/update.ts'
 import type { Now } from './now.ts'
-import { sendUpdate, startAgain } from '../temporal/start.ts'
 
 const PAGE = 100
 const GRPC_DEADLINE_EXCEEDED = 4

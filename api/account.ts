@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
-import { eventStart } from '../temporal/starts.ts'
 import { getMerchant, toAccount, updateMerchant } from '../db/merchants.ts'
+import { eventStart } from '../temporal/starts.ts'
 import { Metadata, Text, Timestamp } from './fields.ts'
 import { type Deps, json, merchantRoute, newRouter } from './router.ts'
 

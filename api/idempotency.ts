@@ -1,7 +1,6 @@
 import type { Context } from 'hono'
 import { canonicalJson } from '../core/canonical.ts'
 import { AppError } from '../core/errors.ts'
-import type { Start } from '../temporal/starts.ts'
 import type { Tx } from '../db/client.ts'
 import {
   type Answer,
@@ -12,6 +11,7 @@ import {
   releaseKey,
   storeKey,
 } from '../db/idempotency.ts'
+import type { Start } from '../temporal/starts.ts'
 import type { Deps, Env } from './router.ts'
 
 const KEY_MAX = 255

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { inboundEventStatuses } from '../core/invoice.ts'
-import { eventStart, inboundEventStart } from '../temporal/starts.ts'
 import { keepInboundEvent, takeInboundEvent, toInboundEvent } from '../db/inbound-events.ts'
+import { eventStart, inboundEventStart } from '../temporal/starts.ts'
 import { Amount, Id, OwnName, Timestamp } from './fields.ts'
 import { Invoice } from './invoices.ts'
 import { type Deps, json, merchantRoute, newRouter } from './router.ts'

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { invoiceStatuses, MAX_INVOICE_NUMBER } from '../core/invoice.ts'
-import { eventStart } from '../temporal/starts.ts'
 import { getInvoice, insertInvoice, listInvoices, toInvoice } from '../db/invoices.ts'
+import { eventStart } from '../temporal/starts.ts'
 import { Amount, Currency, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import {

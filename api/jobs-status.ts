@@ -2,8 +2,8 @@ import { z } from '@hono/zod-openapi'
 import type { Client } from '@temporalio/client'
 import { AppError } from '../core/errors.ts'
 import { withinLimit } from '../core/limit.ts'
-import { merchantWorkflowTypes } from '../temporal/starts.ts'
 import { countDeliveries } from '../db/deliveries.ts'
+import { merchantWorkflowTypes } from '../temporal/starts.ts'
 import { type Deps, json, merchantRoute, newRouter } from './router.ts'
 
 const LIMIT_MS = 2_000

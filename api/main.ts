@@ -4,10 +4,10 @@ import { openDb } from '../db/client.ts'
 import { sandboxStore } from '../db/sandbox.ts'
 import { openLog } from '../log.ts'
 import { createProviders } from '../providers/index.ts'
+import { createTemporalClient } from '../temporal/client.ts'
 import { createApp } from './app.ts'
 import { listen } from './server.ts'
 import { createStarter } from './try-start.ts'
-import { createTemporalClient } from '../temporal/client.ts'
 import { createUpdater } from './try-update.ts'
 
 const STATEMENT_TIMEOUT_MS = 5_000

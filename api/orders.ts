@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi'
 import { FULFIL_WINDOW_MS, orderCancellationReasons, orderStatuses } from '../core/order.ts'
-import { orderStart } from '../temporal/starts.ts'
 import { looksLikeId } from '../db/ids.ts'
 import { getOrder, insertOrder, listOrders, openOrderCommand, toOrder } from '../db/orders.ts'
+import { orderStart } from '../temporal/starts.ts'
 import { commandRoute, commandsOf } from './commands.ts'
 import {
   Amount,

@@ -4,7 +4,6 @@ import { createMiddleware } from 'hono/factory'
 import { AppError, type ErrorCode } from '../core/errors.ts'
 import { paymentStatuses } from '../core/payment.ts'
 import { paymentLinkStatuses } from '../core/payment-link.ts'
-import { commandUpdate, paymentStart } from '../temporal/starts.ts'
 import { checkActive, getPublicLink, isExpired } from '../db/payment-links.ts'
 import {
   askToCancel,
@@ -13,6 +12,7 @@ import {
   insertLinkPayment,
   toPayment,
 } from '../db/payments.ts'
+import { commandUpdate, paymentStart } from '../temporal/starts.ts'
 import { errorResponses, responseHeaders } from './error-responses.ts'
 import { Amount, Timestamp } from './fields.ts'
 import { createOnce } from './idempotency.ts'

@@ -1,7 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { AppError } from '../core/errors.ts'
 import { paymentLinkStatuses } from '../core/payment-link.ts'
-import { paymentLinkStart } from '../temporal/starts.ts'
 import {
   getPaymentLink,
   insertPaymentLink,
@@ -9,6 +8,7 @@ import {
   openLinkCommand,
   toPaymentLink,
 } from '../db/payment-links.ts'
+import { paymentLinkStart } from '../temporal/starts.ts'
 import { commandRoute, commandsOf } from './commands.ts'
 import {
   Amount,

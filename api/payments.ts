@@ -5,7 +5,6 @@ import {
   paymentMethods,
   paymentStatuses,
 } from '../core/payment.ts'
-import { paymentStart } from '../temporal/starts.ts'
 import {
   getPayment,
   insertPayment,
@@ -13,6 +12,7 @@ import {
   openPaymentCommand,
   toPayment,
 } from '../db/payments.ts'
+import { paymentStart } from '../temporal/starts.ts'
 import { commandRoute, commandsOf } from './commands.ts'
 import {
   Amount,

@@ -5,9 +5,9 @@ import {
   withoutSeparators,
 } from '../core/bank-account.ts'
 import { payoutFailureCodes, payoutStatuses } from '../core/payout.ts'
-import { payoutStart } from '../temporal/starts.ts'
 import { getPayout, insertPayout, listPayouts, openPayoutCommand, toPayout } from '../db/payouts.ts'
 import { DEFAULT_PROVIDER } from '../providers/index.ts'
+import { payoutStart } from '../temporal/starts.ts'
 import { commandRoute, commandsOf } from './commands.ts'
 import { Amount, Currency, Metadata, Text, Timestamp, toListBody, toPage, Vpa } from './fields.ts'
 import { createOnce } from './idempotency.ts'

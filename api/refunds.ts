@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi'
 import { AppError } from '../core/errors.ts'
 import { refundFailureCodes, refundStatuses } from '../core/refund.ts'
-import { refundStart } from '../temporal/starts.ts'
 import { findPayment, getPayment } from '../db/payments.ts'
 import { getRefund, insertRefund, listRefunds, toRefund } from '../db/refunds.ts'
+import { refundStart } from '../temporal/starts.ts'
 import { Amount, Id, Metadata, Text, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import {

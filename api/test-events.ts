@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { eventTypes } from '../core/events.ts'
-import { eventStart } from '../temporal/starts.ts'
 import { getEvent, insertEvent, toEvent } from '../db/events.ts'
+import { eventStart } from '../temporal/starts.ts'
 import { resourceOf } from './event-types.ts'
 import { Event } from './events.ts'
 import { createOnce } from './idempotency.ts'

@@ -1,8 +1,7 @@
 import type { Client } from '@temporalio/client'
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
-import { withinLimit } from '../core/limit.ts'
-import type { Start } from '../temporal/starts.ts'
 import type { Log } from '../log.ts'
+import { startOnce } from '../temporal/start.ts'
+import type { Start } from '../temporal/starts.ts'
 
 const DEADLINE_MS = 1_000 // without one, an unreachable server holds the caller up for 18 s
 const FAILURES_TO_OPEN = 3
@@ -18,23 +17,15 @@ export function createStarter(temporal: Client, log: Log, now = () => performanc
   let failures = 0
   let closedAgainAt = 0
 
-  return async ({ workflowType, ...options }) => {
+  return async (start) => {
     if (now() < closedAgainAt) return
     try {
-      // The client's deadline covers neither the connecting nor its waits between tries.
-      const starting = temporal.withDeadline(Date.now() + DEADLINE_MS, () =>
-        temporal.workflow.start(workflowType, {
-          ...options,
-          workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        }),
-      )
-      await withinLimit(DEADLINE_MS, starting)
+      await startOnce(temporal, start, DEADLINE_MS)
       failures = 0
     } catch (error) {
-      if (error instanceof WorkflowExecutionAlreadyStartedError) return
       failures++
       if (failures >= FAILURES_TO_OPEN) closedAgainAt = now() + OPEN_MS
-      log.warn({ workflow_id: options.workflowId, err: error }, 'Left to the sweep')
+      log.warn({ workflow_id: start.workflowId, err: error }, 'Left to the sweep')
     }
   }
 }

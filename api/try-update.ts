@@ -1,32 +1,21 @@
-import { type Client, WithStartWorkflowOperation } from '@temporalio/client'
-import { withinLimit } from '../core/limit.ts'
-import type { Start, Update } from '../temporal/starts.ts'
+import type { Client } from '@temporalio/client'
 import type { Log } from '../log.ts'
-
-const DEADLINE_MS = 5_000
+import type { Start, Update } from '../temporal/starts.ts'
+import { executeUpdate } from '../temporal/update.ts'
 
 /** Never throws: the row of its command says what came of it. */
 export type TryUpdate = (start: Start, update: Update) => Promise<void>
 
 /**
  * Sends a command to its workflow, which is started where it is not there yet, and waits until it is
- * done, at most five seconds. One that gets lost on the way is sent again by the sweep.
+ * done, at most five seconds. The sweep sends a command again that gets lost on the way.
  */
 export function createUpdater(temporal: Client, log: Log): TryUpdate {
-  return async ({ workflowType, ...options }, { id: updateId, name, args, again }) => {
-    const startWorkflowOperation = new WithStartWorkflowOperation(workflowType, {
-      ...options,
-      workflowIdReusePolicy: again ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE',
-      workflowIdConflictPolicy: 'USE_EXISTING',
-    })
-    startWorkflowOperation.workflowHandle().catch(() => {}) // it fails as the update does
+  return async (start, update) => {
     try {
-      const updating = temporal.withDeadline(Date.now() + DEADLINE_MS, () =>
-        temporal.workflow.executeUpdateWithStart(name, { updateId, args, startWorkflowOperation }),
-      )
-      await withinLimit(DEADLINE_MS, updating)
+      await executeUpdate(temporal, start, update)
     } catch (error) {
-      const about = { workflow_id: options.workflowId, command_id: updateId, err: error }
+      const about = { workflow_id: start.workflowId, command_id: update.id, err: error }
       log.warn(about, 'Left to the sweep')
     }
   }

@@ -1,7 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { attemptStates, deliveryStatuses } from '../core/delivery.ts'
 import { eventTypes } from '../core/events.ts'
-import { deliveryStart } from '../temporal/starts.ts'
 import {
   getDelivery,
   listDeliveries,
@@ -10,6 +9,7 @@ import {
   toDelivery,
   toStartable,
 } from '../db/deliveries.ts'
+import { deliveryStart } from '../temporal/starts.ts'
 import { Id, Timestamp, toListBody, toPage } from './fields.ts'
 import { createOnce } from './idempotency.ts'
 import {

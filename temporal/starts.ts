@@ -1,12 +1,4 @@
 import type { TypedSearchAttributes } from '@temporalio/common'
-import type { applyInboundEvent } from '../workflows/apply-inbound-event.ts'
-import type { deliverWebhook } from '../workflows/deliver-webhook.ts'
-import type { orderSaga } from '../workflows/order-saga.ts'
-import type { paymentLinkLifecycle } from '../workflows/payment-link-lifecycle.ts'
-import type { processPayment } from '../workflows/process-payment.ts'
-import type { processPayout } from '../workflows/process-payout.ts'
-import type { processRefund } from '../workflows/process-refund.ts'
-import type { publishEvent } from '../workflows/publish-event.ts'
 import type { CommandKind } from '../core/command.ts'
 import type { Delivery } from '../core/delivery.ts'
 import type { EventType } from '../core/events.ts'
@@ -16,7 +8,22 @@ import type { Destination } from '../core/payout.ts'
 import type { TaskQueue } from './queues.ts'
 import { searchAttributes } from './search-attributes.ts'
 
-/** The workflows that belong to a merchant: each is started with its `MerchantId`. */
+/** A lifecycle's input: its id, and the deliveries of its first event. */
+type LifecycleArgs = [id: string, created: Delivery[]]
+
+/** The workflows that belong to a merchant, by type, with their input. Each is started with its `MerchantId`. */
+export type WorkflowArgs = {
+  processPayment: LifecycleArgs
+  processRefund: LifecycleArgs
+  processPayout: LifecycleArgs
+  orderSaga: LifecycleArgs
+  paymentLinkLifecycle: LifecycleArgs
+  applyInboundEvent: [id: string]
+  publishEvent: [deliveries: Delivery[]]
+  deliverWebhook: [delivery: Delivery]
+}
+type WorkflowType = keyof WorkflowArgs
+
 export const merchantWorkflowTypes = [
   'processPayment',
   'processRefund',
@@ -26,33 +33,35 @@ export const merchantWorkflowTypes = [
   'applyInboundEvent',
   'publishEvent',
   'deliverWebhook',
-] as const
+] as const satisfies WorkflowType[]
 
 /**
- * How a workflow is started, by whoever does it: the API, the sweep or a parent. The id is that of
- * its row, and is rejected when it has run before.
+ * How the API, the sweep or a parent starts a workflow. The id is the id of its row, and is rejected
+ * when it has run before.
  */
-export type Start<Args extends unknown[] = unknown[]> = {
-  workflowType: (typeof merchantWorkflowTypes)[number]
+export type Start<Type extends WorkflowType = WorkflowType> = {
+  workflowType: Type
   workflowId: string
   taskQueue: TaskQueue
-  args: Args
+  args: WorkflowArgs[Type]
   staticSummary: string // what it is, in words
   staticDetails?: string // whose it is
   typedSearchAttributes: TypedSearchAttributes
 }
 
-/** What a lifecycle of money is started with: its id, and the deliveries of its first event. */
-type LifecycleArgs = [id: string, created: Delivery[]]
 type Money = { id: string; merchantId: string; amount: number; currency: string }
 
-/** `what` it is, after its amount, and `whose`, after its merchant. */
-function lifecycleStart(
-  workflowType: Start['workflowType'],
+type LifecycleType = {
+  [Type in WorkflowType]: WorkflowArgs[Type] extends LifecycleArgs ? Type : never
+}[WorkflowType]
+
+/** `what` follows the amount in the summary, `whose` follows the merchant in the details. */
+function lifecycleStart<Type extends LifecycleType>(
+  workflowType: Type,
   { id, merchantId, amount, currency }: Money,
   created: Delivery[],
   { what, whose = '' }: { what: string; whose?: string },
-): Start<LifecycleArgs> {
+): Start<Type> {
   return {
     workflowType,
     workflowId: id,
@@ -66,10 +75,7 @@ function lifecycleStart(
 
 type Payment = Money & { orderId: string | null; method: PaymentMethod }
 
-export function paymentStart(
-  payment: Payment,
-  created: Delivery[],
-): Start<Parameters<typeof processPayment>> {
+export function paymentStart(payment: Payment, created: Delivery[]): Start<'processPayment'> {
   const { method, orderId } = payment
   const whose = orderId ? `, order \`${orderId}\`` : ''
   return lifecycleStart('processPayment', payment, created, { what: `${method} payment`, whose })
@@ -78,7 +84,7 @@ export function paymentStart(
 export function refundStart(
   refund: Money & { paymentId: string },
   created: Delivery[],
-): Start<Parameters<typeof processRefund>> {
+): Start<'processRefund'> {
   const whose = `, of payment \`${refund.paymentId}\``
   return lifecycleStart('processRefund', refund, created, { what: 'refund', whose })
 }
@@ -86,27 +92,22 @@ export function refundStart(
 export function payoutStart(
   payout: Money & { destination: Pick<Destination, 'type'> },
   created: Delivery[],
-): Start<Parameters<typeof processPayout>> {
+): Start<'processPayout'> {
   const target = payout.destination.type === 'vpa' ? 'UPI address' : 'bank account'
   return lifecycleStart('processPayout', payout, created, { what: `payout to a ${target}` })
 }
 
-export function orderStart(order: Money, created: Delivery[]): Start<Parameters<typeof orderSaga>> {
+export function orderStart(order: Money, created: Delivery[]): Start<'orderSaga'> {
   return lifecycleStart('orderSaga', order, created, { what: 'order' })
 }
 
-export function paymentLinkStart(
-  link: Money,
-  created: Delivery[],
-): Start<Parameters<typeof paymentLinkLifecycle>> {
+export function paymentLinkStart(link: Money, created: Delivery[]): Start<'paymentLinkLifecycle'> {
   return lifecycleStart('paymentLinkLifecycle', link, created, { what: 'payment link' })
 }
 
 type InboundEvent = { id: string; merchantId: string; invoiceId: string }
 
-export function inboundEventStart(
-  event: InboundEvent,
-): Start<Parameters<typeof applyInboundEvent>> {
+export function inboundEventStart(event: InboundEvent): Start<'applyInboundEvent'> {
   const { id, merchantId, invoiceId } = event
   return {
     workflowType: 'applyInboundEvent',
@@ -132,7 +133,7 @@ export function commandUpdate({ id, kind, amount }: Command): Update {
   return { id, name: kind, args, again: kind === 'fail' }
 }
 
-export function deliveryStart(delivery: Delivery): Start<Parameters<typeof deliverWebhook>> {
+export function deliveryStart(delivery: Delivery): Start<'deliverWebhook'> {
   const { id, merchantId, endpointId, eventType } = delivery
   return {
     workflowType: 'deliverWebhook',
@@ -150,12 +151,7 @@ export function deliverySummary({ eventType, host }: Delivery): string {
 
 type Published = { id: string; type: EventType; merchantId: string; deliveries: Delivery[] }
 
-export function eventStart({
-  id,
-  type,
-  merchantId,
-  deliveries,
-}: Published): Start<Parameters<typeof publishEvent>> {
+export function eventStart({ id, type, merchantId, deliveries }: Published): Start<'publishEvent'> {
   return {
     workflowType: 'publishEvent',
     workflowId: id,

@@ -1,7 +1,7 @@
 import { webhookActivities } from '../activities/webhooks.ts'
 import type { Delivery } from '../core/delivery.ts'
-import { deliveryStart, eventStart } from '../temporal/starts.ts'
 import { insertEvent } from '../db/events.ts'
+import { deliveryStart, eventStart } from '../temporal/starts.ts'
 import { addMerchant, testDb } from './db.ts'
 import { addEndpoint, webhookDeps } from './delivery.ts'
 import { testEndpoint } from './endpoint.ts'

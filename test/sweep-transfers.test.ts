@@ -1,11 +1,11 @@
 import { eq } from 'drizzle-orm'
-import { merchantWorkflowTypes } from '../temporal/starts.ts'
 import { takeUp } from '../db/lifecycle-steps.ts'
 import { strandForNews } from '../db/news.ts'
 import { startPayout } from '../db/payout-steps.ts'
 import { commands } from '../db/schema.ts'
 import { findTakenUp, strand, sweptKinds, takeStranded } from '../db/sweep.ts'
 import { payouts, refunds } from '../db/transfer-schema.ts'
+import { merchantWorkflowTypes } from '../temporal/starts.ts'
 import { testDb } from './db.ts'
 import { settlePayoutAs, settleRefundAs, testTill } from './till.ts'
 

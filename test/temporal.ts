@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { TestWorkflowEnvironment } from '@temporalio/testing'
 import { DefaultLogger, Runtime } from '@temporalio/worker'
 import type { Activities } from '../activities/index.ts'
+import { devServerArgs } from '../scripts/temporal.ts'
 import { taskQueues } from '../temporal/queues.ts'
 import { searchAttributeNames } from '../temporal/search-attributes.ts'
-import { devServerArgs } from '../scripts/temporal.ts'
 import { createWorker } from '../worker/worker.ts'
 
 const KEYWORD = 2 // temporal.api.enums.v1.IndexedValueType

@@ -1,7 +1,6 @@
 import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import {
   CancellationScope,
-  defineSignal,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -15,6 +14,7 @@ import {
   type FailedAttempt,
 } from '../core/delivery.ts'
 import { deliverySummary } from '../temporal/starts.ts'
+import { attemptFailed } from './delivery-messages.ts'
 
 /**
  * Each failed attempt brings the schedule's wait with it, and the last one ends the retries. The
@@ -26,9 +26,6 @@ const { postWebhook, failDelivery } = proxyActivities<Activities>({
   cancellationType: 'WAIT_CANCELLATION_COMPLETED', // a POST on its way is recorded first
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 })
-
-/** Sent by the activity itself: a retry leaves no event in the history, a signal does. */
-export const attemptFailed = defineSignal<[FailedAttempt]>('attemptFailed')
 
 /** One event to one endpoint. Fails when the last attempt has failed, so that it can be found. */
 export async function deliverWebhook(delivery: Delivery): Promise<DeliveryResult> {

@@ -1,5 +1,6 @@
 export * from './apply-inbound-event.ts'
 export * from './deliver-webhook.ts'
+export * from './delivery-messages.ts'
 export * from './order-messages.ts'
 export * from './order-saga.ts'
 export * from './payable-messages.ts'

@@ -9,8 +9,8 @@ import type { Activities } from '../activities/index.ts'
 import type { Authorized, Settled } from '../activities/payments.ts'
 import type { Delivery } from '../core/delivery.ts'
 import type { PaymentStatus, Verdict } from '../core/payment.ts'
-import { refundStart } from '../temporal/starts.ts'
 import type { LateRefund, Payable } from '../db/payment-steps.ts'
+import { refundStart } from '../temporal/starts.ts'
 import {
   type Announce,
   activityOptions,
