@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { issueMessage } from './core/issue-message.ts'
-import { taskQueues } from './temporal/queues.ts'
 import { parseKeys } from './core/secrets.ts'
+import { taskQueues } from './temporal/queues.ts'
 
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true')
 const list = (value: string) => value.split(',').map((part) => part.trim())

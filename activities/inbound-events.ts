@@ -1,7 +1,7 @@
-import type { Delivery } from '../core/delivery.ts'
-import type { InboundEventStatus } from '../core/invoice.ts'
+import type { InboundEventStatus } from '../core/lifecycles/invoice.ts'
+import type { Delivery } from '../core/webhooks/delivery.ts'
 import type { Db } from '../db/client.ts'
-import { applyInboundEvent } from '../db/inbound-events.ts'
+import { applyInboundEvent } from '../db/invoices/inbound-events.ts'
 import type { Now } from './now.ts'
 
 type Deps = { db: Db; now: Now }

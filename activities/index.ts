@@ -1,14 +1,14 @@
 import { inboundEventActivities } from './inbound-events.ts'
-import { newsActivities } from './news.ts'
 import { orderActivities } from './orders.ts'
 import { payableActivities } from './payables.ts'
 import { paymentLinkActivities } from './payment-links.ts'
 import { paymentActivities } from './payments.ts'
 import { payoutActivities } from './payouts.ts'
-import { pruneActivities } from './prune.ts'
 import { refundActivities } from './refunds.ts'
-import { sweepActivities } from './sweep.ts'
-import { type WebhookDeps, webhookActivities } from './webhooks.ts'
+import { newsActivities } from './schedules/news.ts'
+import { pruneActivities } from './schedules/prune.ts'
+import { sweepActivities } from './schedules/sweep.ts'
+import { type WebhookDeps, webhookActivities } from './webhooks/post-webhook.ts'
 
 type Deps = Parameters<typeof paymentActivities>[0] &
   Parameters<typeof payoutActivities>[0] &

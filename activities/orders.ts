@@ -1,6 +1,6 @@
-import type { Delivery } from '../core/delivery.ts'
-import type { OrderCancellationReason } from '../core/order.ts'
-import type { RefundStatus } from '../core/refund.ts'
+import type { OrderCancellationReason } from '../core/lifecycles/order.ts'
+import type { RefundStatus } from '../core/lifecycles/refund.ts'
+import type { Delivery } from '../core/webhooks/delivery.ts'
 import type { Db } from '../db/client.ts'
 import { findRow, takeUpPayable } from '../db/lifecycle-steps.ts'
 import {
@@ -10,11 +10,11 @@ import {
   type RefundUnderWay,
   recordManualRefund,
   refundOrder,
-} from '../db/order-steps.ts'
+} from '../db/orders/steps.ts'
 import { orders } from '../db/schema.ts'
 import { refunds } from '../db/transfer-schema.ts'
 import type { Now } from './now.ts'
-import { untilEnded } from './provider-calls.ts'
+import { untilEnded } from './provider/provider-calls.ts'
 
 /** An order as its saga finds it. `dueInMs`: until its deadline, 0 when that has passed. */
 export type OrderFound = OrderRecorded & { dueInMs: number }

@@ -1,10 +1,10 @@
 import { Context } from '@temporalio/activity'
 import type { Db } from '../db/client.ts'
-import { askToCancel, findPaymentOf } from '../db/payments.ts'
+import { askToCancel, findPaymentOf } from '../db/payments/payments.ts'
 import { commandUpdate, paymentStart } from '../temporal/starts.ts'
 import { sendUpdate } from '../temporal/update.ts'
 import type { Now } from './now.ts'
-import { untilEnded } from './provider-calls.ts'
+import { untilEnded } from './provider/provider-calls.ts'
 
 /** For what can be paid for: orders and payment links. */
 export function payableActivities({ db, now }: { db: Db; now: Now }) {

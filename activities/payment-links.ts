@@ -1,6 +1,6 @@
 import type { Db } from '../db/client.ts'
 import { takeUpPayable } from '../db/lifecycle-steps.ts'
-import { closeLink, type LinkRecorded } from '../db/link-steps.ts'
+import { closeLink, type LinkRecorded } from '../db/payment-links/steps.ts'
 import { paymentLinks } from '../db/schema.ts'
 import type { Now } from './now.ts'
 

@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity'
-import type { Delivery } from '../core/delivery.ts'
-import { CAPTURE_WINDOW_MS, type Verdict } from '../core/payment.ts'
-import { pollDelay } from '../core/retry-schedule.ts'
+import { CAPTURE_WINDOW_MS, type Verdict } from '../core/lifecycles/payment.ts'
+import type { Delivery } from '../core/webhooks/delivery.ts'
+import { pollDelay } from '../core/webhooks/retry-schedule.ts'
 import type { Db } from '../db/client.ts'
 import {
   findRow,
@@ -11,6 +11,7 @@ import {
   setProviderRef,
   takeUp,
 } from '../db/lifecycle-steps.ts'
+import type { PaymentRow } from '../db/payments/payments.ts'
 import {
   authorizePayment,
   type LateRefund,
@@ -19,13 +20,12 @@ import {
   type Payable,
   type Recorded,
   settlePayment,
-} from '../db/payment-steps.ts'
-import type { PaymentRow } from '../db/payments.ts'
+} from '../db/payments/steps.ts'
 import { payments } from '../db/schema.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { Charge } from '../providers/provider.ts'
 import type { Now } from './now.ts'
-import { sendOnce, stillDeciding, untilAnswered } from './provider-calls.ts'
+import { sendOnce, stillDeciding, untilAnswered } from './provider/provider-calls.ts'
 
 type Deps = { db: Db; providers: Providers; feeBps: number; now: Now }
 

@@ -1,9 +1,8 @@
-import type { PayoutCommand } from '../core/command.ts'
-import type { Delivery } from '../core/delivery.ts'
-import type { PayoutStatus, PayoutVerdict } from '../core/payout.ts'
+import type { PayoutCommand } from '../core/lifecycles/command.ts'
+import type { PayoutStatus, PayoutVerdict } from '../core/lifecycles/payout.ts'
 import type { Cipher } from '../core/secrets.ts'
+import type { Delivery } from '../core/webhooks/delivery.ts'
 import type { Db } from '../db/client.ts'
-import { findOpenCommand, refuseCommand } from '../db/commands.ts'
 import {
   findRow,
   markHeard,
@@ -13,19 +12,20 @@ import {
   setProviderRef,
   takeUp,
 } from '../db/lifecycle-steps.ts'
+import { openDestination, type PayoutRow } from '../db/payouts/payouts.ts'
 import {
   type PayoutRecorded,
   recordedPayout,
   settlePayout,
   startPayout,
-} from '../db/payout-steps.ts'
-import { openDestination, type PayoutRow } from '../db/payouts.ts'
+} from '../db/payouts/steps.ts'
+import { findOpenCommand, refuseCommand } from '../db/requests/commands.ts'
 import { payouts } from '../db/transfer-schema.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { ProviderPayout } from '../providers/provider.ts'
 import type { Now } from './now.ts'
-import { untilAnswered, waitOut } from './provider-calls.ts'
-import { known, sendTransfer, windowOf } from './send-transfer.ts'
+import { untilAnswered, waitOut } from './provider/provider-calls.ts'
+import { known, sendTransfer, windowOf } from './provider/send-transfer.ts'
 
 type Deps = { db: Db; providers: Providers; cipher: Cipher; now: Now }
 

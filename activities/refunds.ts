@@ -1,5 +1,5 @@
-import type { Delivery } from '../core/delivery.ts'
-import type { RefundVerdict } from '../core/refund.ts'
+import type { RefundVerdict } from '../core/lifecycles/refund.ts'
+import type { Delivery } from '../core/webhooks/delivery.ts'
 import type { Db } from '../db/client.ts'
 import {
   findRow,
@@ -8,15 +8,15 @@ import {
   setProviderRef,
   takeUp,
 } from '../db/lifecycle-steps.ts'
-import { recordedRefund, settleRefund } from '../db/refund-steps.ts'
-import type { RefundRow } from '../db/refunds.ts'
+import type { RefundRow } from '../db/refunds/refunds.ts'
+import { recordedRefund, settleRefund } from '../db/refunds/steps.ts'
 import { payments } from '../db/schema.ts'
 import { refunds } from '../db/transfer-schema.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { ProviderRefund } from '../providers/provider.ts'
 import type { Now } from './now.ts'
-import { untilAnswered } from './provider-calls.ts'
-import { known, sendTransfer } from './send-transfer.ts'
+import { untilAnswered } from './provider/provider-calls.ts'
+import { known, sendTransfer } from './provider/send-transfer.ts'
 
 type Deps = { db: Db; providers: Providers; now: Now }
 

@@ -6,9 +6,9 @@ import { openLog } from '../log.ts'
 import { createProviders } from '../providers/index.ts'
 import { createTemporalClient } from '../temporal/client.ts'
 import { createApp } from './app.ts'
-import { listen } from './server.ts'
-import { createStarter } from './try-start.ts'
-import { createUpdater } from './try-update.ts'
+import { listen } from './http/server.ts'
+import { createStarter } from './http/try-start.ts'
+import { createUpdater } from './http/try-update.ts'
 
 const STATEMENT_TIMEOUT_MS = 5_000
 const STOP_LIMIT_MS = 20_000 // above what the slowest request may take

@@ -1,4 +1,4 @@
-import { eventTypes } from '../core/events.ts'
+import { eventTypes } from '../core/webhooks/events.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: An object of a JSON document has any members.
 type Json = any

@@ -1,10 +1,10 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
-import { errorExamples, headerComponents } from './error-responses.ts'
-import { eventResources } from './event-examples.ts'
-import { Event } from './events.ts'
+import { errorExamples, headerComponents } from './http/error-responses.ts'
+import { type Env, json } from './http/router.ts'
 import { addLinks } from './openapi-links.ts'
 import { withIntegerFormats, withNamedEventTypes, withPlainBooleans } from './openapi-schemas.ts'
-import { type Env, json } from './router.ts'
+import { eventResources } from './routes/event-examples.ts'
+import { Event } from './routes/events.ts'
 
 const description = `
 Take payments by UPI and card, and hear of each change by a signed webhook.

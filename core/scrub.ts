@@ -1,4 +1,4 @@
-import { passesLuhn } from './card.ts'
+import { passesLuhn } from './money/card.ts'
 
 const HIDDEN = '[hidden]'
 const DEPTH_MAX = 5

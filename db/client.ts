@@ -2,12 +2,12 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { Pool, type PoolClient } from 'pg'
 import { sha256 } from '../core/secrets.ts'
 import type { Log } from '../log.ts'
-import * as invoices from './invoice-schema.ts'
-import * as ledger from './ledger-schema.ts'
+import * as invoices from './invoices/schema.ts'
+import * as ledger from './ledger/schema.ts'
 import * as sandbox from './sandbox-schema.ts'
 import * as core from './schema.ts'
 import * as transfers from './transfer-schema.ts'
-import * as webhooks from './webhook-schema.ts'
+import * as webhooks from './webhooks/schema.ts'
 
 /** Every table, by its name in the code. */
 export const schema = {

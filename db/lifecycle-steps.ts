@@ -1,6 +1,6 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { AppError } from '../core/errors.ts'
-import { type Moves, statusesBefore } from '../core/transitions.ts'
+import { type Moves, statusesBefore } from '../core/lifecycles/transitions.ts'
 import type { Db, Tx } from './client.ts'
 import type { orders, paymentLinks, payments } from './schema.ts'
 import type { payouts, refunds } from './transfer-schema.ts'

@@ -2,11 +2,11 @@ import { and, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import { AppError } from '../core/errors.ts'
 import type { Db } from './client.ts'
-import type { invoices } from './invoice-schema.ts'
-import type { balanceTransactions } from './ledger-schema.ts'
+import type { invoices } from './invoices/schema.ts'
+import type { balanceTransactions } from './ledger/schema.ts'
 import type { apiKeys, orders, paymentLinks, payments } from './schema.ts'
 import type { payouts, refunds } from './transfer-schema.ts'
-import type { deliveries, endpoints, events } from './webhook-schema.ts'
+import type { deliveries, endpoints, events } from './webhooks/schema.ts'
 
 export type Page = {
   limit: number

@@ -1,5 +1,5 @@
 import { check, index, pgTable, text, unique } from 'drizzle-orm/pg-core'
-import { captureMethods, type FailureCode } from '../core/payment.ts'
+import { captureMethods, type FailureCode } from '../core/lifecycles/payment.ts'
 import { sandboxStatuses, transferKinds, transferStatuses } from '../core/sandbox.ts'
 import { createdAt, currency, money, oneOf, time } from './columns.ts'
 

@@ -12,15 +12,15 @@ import {
   unique,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
-import { commandKinds, commandStatuses } from '../core/command.ts'
-import { orderCancellationReasons, orderStatuses } from '../core/order.ts'
+import { commandKinds, commandStatuses } from '../core/lifecycles/command.ts'
+import { orderCancellationReasons, orderStatuses } from '../core/lifecycles/order.ts'
 import {
   captureMethods,
   type FailureCode,
   paymentMethods,
   paymentStatuses,
-} from '../core/payment.ts'
-import { paymentLinkStatuses } from '../core/payment-link.ts'
+} from '../core/lifecycles/payment.ts'
+import { paymentLinkStatuses } from '../core/lifecycles/payment-link.ts'
 import {
   createdAt,
   currency,

@@ -10,8 +10,12 @@ import {
   timestamp,
   unique,
 } from 'drizzle-orm/pg-core'
-import { type Destination, type PayoutFailureCode, payoutStatuses } from '../core/payout.ts'
-import { type RefundFailureCode, refundStatuses } from '../core/refund.ts'
+import {
+  type Destination,
+  type PayoutFailureCode,
+  payoutStatuses,
+} from '../core/lifecycles/payout.ts'
+import { type RefundFailureCode, refundStatuses } from '../core/lifecycles/refund.ts'
 import {
   createdAt,
   currency,

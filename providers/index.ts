@@ -1,6 +1,6 @@
 import { SANDBOX, type SandboxStore } from '../core/sandbox.ts'
 import type { Provider } from './provider.ts'
-import { sandbox } from './sandbox.ts'
+import { sandbox } from './sandbox/charges.ts'
 
 export type Providers = Record<string, Provider>
 

@@ -1,7 +1,7 @@
-import type { Card, CardToken } from '../core/card.ts'
-import type { CaptureMethod, Verdict } from '../core/payment.ts'
-import type { Destination, PayoutVerdict } from '../core/payout.ts'
-import type { RefundVerdict } from '../core/refund.ts'
+import type { CaptureMethod, Verdict } from '../core/lifecycles/payment.ts'
+import type { Destination, PayoutVerdict } from '../core/lifecycles/payout.ts'
+import type { RefundVerdict } from '../core/lifecycles/refund.ts'
+import type { Card, CardToken } from '../core/money/card.ts'
 
 /** `source`: a vpa, or a token that stands for a card. `key`: the idempotency key of this call. */
 type ChargeRequest = {

@@ -8,7 +8,7 @@ const checks = [
 ]
 
 await install()
-process.env.REMIT_NO_SERVERS = 'true' // test/global-setup.ts has nothing to start for these
+process.env.REMIT_NO_SERVERS = 'true' // test/support/global-setup.ts has nothing to start for these
 process.on('SIGINT', () => process.exit(130)) // or the next check would start
 let failed = false
 for (const check of checks) failed = (await run(check)) !== 0 || failed

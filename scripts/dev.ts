@@ -1,5 +1,5 @@
+import { seedDemo } from '../db/merchants/seed.ts'
 import { migrateDb } from '../db/migrate.ts'
-import { seedDemo } from '../db/seed.ts'
 import { checkPorts, portOf } from './ports.ts'
 import { askPostgres, startPostgres } from './postgres.ts'
 import { tryConnect, waitUntilReady } from './processes.ts'

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { openDb } from '../db/client.ts'
-import { insertMerchant, newKeyPair } from '../db/merchants.ts'
+import { insertMerchant, newKeyPair } from '../db/merchants/merchants.ts'
 import { findPostgres } from './postgres.ts'
 import { statePath } from './state.ts'
 

@@ -1,6 +1,6 @@
 import { eq, sql } from 'drizzle-orm'
-import { inboundEvents } from '../db/invoice-schema.ts'
-import { deliveries } from '../db/webhook-schema.ts'
+import { inboundEvents } from '../db/invoices/schema.ts'
+import { deliveries } from '../db/webhooks/schema.ts'
 import { testBilling } from './billing.ts'
 import { testDb } from './db.ts'
 import { testEndpoint } from './endpoint.ts'

@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
-import { completeAttempt, insertAttempt, takeUpDelivery } from '../db/attempts.ts'
-import { failDelivery } from '../db/deliveries.ts'
-import { attempts, deliveries } from '../db/webhook-schema.ts'
+import { completeAttempt, insertAttempt, takeUpDelivery } from '../db/webhooks/attempts.ts'
+import { failDelivery } from '../db/webhooks/deliveries.ts'
+import { attempts, deliveries } from '../db/webhooks/schema.ts'
 import { testDb } from './db.ts'
 import { addDelivery } from './delivery.ts'
 

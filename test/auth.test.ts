@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { sha256 } from '../core/secrets.ts'
 import { newId } from '../db/ids.ts'
-import { insertMerchant, newKeyPair } from '../db/merchants.ts'
+import { insertMerchant, newKeyPair } from '../db/merchants/merchants.ts'
 import { apiKeys } from '../db/schema.ts'
 import { callAs, routesOf, testApp } from './app.ts'
 import { addMerchant, type Merchant, testDb } from './db.ts'
@@ -127,7 +127,7 @@ test('a stranger does not learn which routes there are', async () => {
 
 /** What anybody may see. All else needs the secret, and a new route that doesn't fails here. */
 const open = /^GET \/(health|ready|openapi\.json|docs|docs\/.+)$/
-/** What whoever has a payment link may do, as its id can't be guessed: test/pay.test.ts. */
+/** What whoever has a payment link may do, as its id can't be guessed: test/payments/pay.test.ts. */
 const payers = ['GET /pay/:id', 'POST /pay/:id']
 const isOpen = (route: string) => open.test(route) || payers.includes(route)
 

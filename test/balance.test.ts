@@ -1,5 +1,5 @@
-import type { balanceTransactionTypes } from '../core/ledger.ts'
-import { settlePayment } from '../db/payment-steps.ts'
+import type { balanceTransactionTypes } from '../core/money/ledger.ts'
+import { settlePayment } from '../db/payments/steps.ts'
 import { testDb } from './db.ts'
 import { expectRefusal, fail, upi } from './http.ts'
 import { settlePayoutAs, settleRefundAs, testTill } from './till.ts'

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { AppError } from '../core/errors.ts'
 import type { Db } from '../db/client.ts'
-import { applyInboundEvent, keepInboundEvent, takeInboundEvent } from '../db/inbound-events.ts'
+import {
+  applyInboundEvent,
+  keepInboundEvent,
+  takeInboundEvent,
+} from '../db/invoices/inbound-events.ts'
 import { testBilling } from './billing.ts'
 
 /** What a bank has to tell of: `invoice` is which one of those that there are. */

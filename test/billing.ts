@@ -1,7 +1,7 @@
 import { and, eq, like } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
-import { inboundEvents } from '../db/invoice-schema.ts'
-import { events } from '../db/webhook-schema.ts'
+import { inboundEvents } from '../db/invoices/schema.ts'
+import { events } from '../db/webhooks/schema.ts'
 import type { testApp } from './app.ts'
 import { testShop } from './http.ts'
 

@@ -1,4 +1,4 @@
-import { insertCommand } from '../db/commands.ts'
+import { insertCommand } from '../db/requests/commands.ts'
 import {
   cancelPayout,
   completePayout,

@@ -1,5 +1,5 @@
-import { brandOf } from '../core/card.ts'
-import { cardBrands } from '../core/card-brands.ts'
+import { brandOf } from '../core/money/card.ts'
+import { cardBrands } from '../core/money/card-brands.ts'
 import { testDb } from './db.ts'
 import { byCard, card, contents, expectRefusal, testShop } from './http.ts'
 

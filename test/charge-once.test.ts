@@ -1,4 +1,4 @@
-import type { PaymentVerdict } from '../core/payment.ts'
+import type { PaymentVerdict } from '../core/lifecycles/payment.ts'
 import type { Charge, Provider } from '../providers/provider.ts'
 import { chargeSettled } from '../workflows/index.ts'
 import { testPaying } from './paying.ts'

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client'
-import { createStarter } from '../api/try-start.ts'
-import { defaultRetrySchedule } from '../core/retry-schedule.ts'
+import { createStarter } from '../api/http/try-start.ts'
+import { defaultRetrySchedule } from '../core/webhooks/retry-schedule.ts'
 import type { Start } from '../temporal/starts.ts'
 import { testDb } from './db.ts'
 import { testDelivering } from './delivering.ts'

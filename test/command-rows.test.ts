@@ -1,7 +1,7 @@
 import { eq, sql } from 'drizzle-orm'
-import { authorizePayment, settlePayment } from '../db/payment-steps.ts'
+import { authorizePayment, settlePayment } from '../db/payments/steps.ts'
+import { takeStranded } from '../db/recovery/sweep.ts'
 import { commands, idempotencyKeys, payments } from '../db/schema.ts'
-import { takeStranded } from '../db/sweep.ts'
 import { testDb } from './db.ts'
 import { expectRefusal, fail, succeed, testShop, upi } from './http.ts'
 

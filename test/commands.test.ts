@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { sandboxCharges } from '../db/sandbox-schema.ts'
 import { commands, idempotencyKeys, payments } from '../db/schema.ts'
-import { events } from '../db/webhook-schema.ts'
+import { events } from '../db/webhooks/schema.ts'
 import { callAs, testApp } from './app.ts'
 import { addMerchant, balanceOf, type Merchant, testDb } from './db.ts'
 import { contents, expectRefusal, upi } from './http.ts'

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { and, eq, sql } from 'drizzle-orm'
-import type { MerchantAccount } from '../core/ledger.ts'
+import type { MerchantAccount } from '../core/money/ledger.ts'
 import { type Db, openDb, type Tx } from '../db/client.ts'
-import { ledgerAccounts } from '../db/ledger-schema.ts'
-import { insertMerchant, newKeyPair } from '../db/merchants.ts'
+import { ledgerAccounts } from '../db/ledger/schema.ts'
+import { insertMerchant, newKeyPair } from '../db/merchants/merchants.ts'
 import { migrateDb } from '../db/migrate.ts'
 
 const base = process.env.DATABASE_URL
-assert(base, 'set by test/global-setup.ts')
+assert(base, 'set by test/support/global-setup.ts')
 
 /** Not the built-in one, so that a test can tell a statement that hangs. */
 const statementTimeoutMs = 20_000

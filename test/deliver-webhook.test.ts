@@ -1,4 +1,4 @@
-import { testRetrySchedule } from '../core/retry-schedule.ts'
+import { testRetrySchedule } from '../core/webhooks/retry-schedule.ts'
 import { detailsOf, ended, signalsOf, testDelivering } from './delivering.ts'
 
 const { endpoint, deliver, answerWith, recorded, untilFailed } = testDelivering()

@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import { events } from '../db/webhook-schema.ts'
+import { events } from '../db/webhooks/schema.ts'
 import { testDb } from './db.ts'
 import { fail, succeed, testShop, upi } from './http.ts'
 

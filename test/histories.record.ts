@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { eq } from 'drizzle-orm'
 import { sandboxCharges } from '../db/sandbox-schema.ts'
 import { payments } from '../db/schema.ts'
-import { deliveries } from '../db/webhook-schema.ts'
+import { deliveries } from '../db/webhooks/schema.ts'
 import { paymentStart } from '../temporal/starts.ts'
 import { cancel, capture, chargeSettled } from '../workflows/index.ts'
 import { callAs, testApp } from './app.ts'
@@ -12,7 +12,7 @@ import { upi } from './http.ts'
 import { type Call, testRecording } from './recording.ts'
 import { testActivities } from './stack.ts'
 
-// This file records the histories of payments, refunds, payouts and deliveries for test/replay.test.ts.
+// This file records the histories of payments, refunds, payouts and deliveries for test/repo/replay.test.ts.
 // docs/how/change-a-workflow.md says when to run this file, and histories-of-sales.record.ts with it:
 // npx jest --testMatch '**/histories*.record.ts'
 const { db, temporal, endpoint, record, save, handleOf, closed, scheduled, inStage } =

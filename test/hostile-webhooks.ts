@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { signatureHeaders } from '../core/signature.ts'
+import { signatureHeaders } from '../core/webhooks/signature.ts'
 
 /** A header that is sent several times has several values. Each character is sent as one byte. */
 type Headers = Record<string, string | string[]>

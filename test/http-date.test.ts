@@ -1,5 +1,5 @@
-import { parseRetryAfter } from '../activities/outbound.ts'
-import { parseHttpDate } from '../core/http-date.ts'
+import { parseRetryAfter } from '../activities/webhooks/outbound.ts'
+import { parseHttpDate } from '../core/webhooks/http-date.ts'
 
 const now = Date.parse('2026-06-15T12:00:00Z')
 

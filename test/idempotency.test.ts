@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { and, eq, sql } from 'drizzle-orm'
 import { createCipher } from '../core/secrets.ts'
-import { lockKey } from '../db/idempotency.ts'
+import { lockKey } from '../db/requests/idempotency.ts'
 import { idempotencyKeys, payments } from '../db/schema.ts'
 import { providerFor } from '../providers/index.ts'
 import { callAs, testProviders } from './app.ts'

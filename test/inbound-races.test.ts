@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
-import { applyInboundEvent, takeInboundEvent } from '../db/inbound-events.ts'
-import { inboundEvents } from '../db/invoice-schema.ts'
+import { applyInboundEvent, takeInboundEvent } from '../db/invoices/inbound-events.ts'
+import { inboundEvents } from '../db/invoices/schema.ts'
 import { bothRoutes, type Route, testBilling } from './billing.ts'
 import { testDb } from './db.ts'
 import { lockWaiters } from './http.ts'

@@ -1,4 +1,4 @@
-import { createPost } from '../activities/outbound.ts'
+import { createPost } from '../activities/webhooks/outbound.ts'
 import { attemptingShop } from './attempting.ts'
 import { testDb } from './db.ts'
 import { emptyAnswer, testRawServers } from './raw-server.ts'

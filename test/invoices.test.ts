@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
-import { invoices } from '../db/invoice-schema.ts'
-import { deliveries, events } from '../db/webhook-schema.ts'
+import { invoices } from '../db/invoices/schema.ts'
+import { deliveries, events } from '../db/webhooks/schema.ts'
 import { testDb } from './db.ts'
 import { contents, expectRefusal, testShop } from './http.ts'
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { deliveries } from '../db/webhook-schema.ts'
+import { deliveries } from '../db/webhooks/schema.ts'
 import { callAs, routesOf, testApp } from './app.ts'
 import type { Merchant } from './db.ts'
 import { addMerchant, testDb } from './db.ts'
@@ -98,7 +98,7 @@ const fixtures: Record<string, Fixture> = {
   'GET /api_keys/:id': { of: 'api_keys' },
   'DELETE /api_keys/:id': { of: 'api_keys' },
   'POST /test/events': { create: {}, found: '/events' },
-  'GET /test/jobs/status': { own: true }, // test/jobs-status.test.ts
+  'GET /test/jobs/status': { own: true }, // test/http/jobs-status.test.ts
 }
 
 const routes = routesOf(app)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { eq } from 'drizzle-orm'
-import { deliveries } from '../db/webhook-schema.ts'
+import { deliveries } from '../db/webhooks/schema.ts'
 import { tryPort } from '../scripts/processes.ts'
 import { createTemporalClient } from '../temporal/client.ts'
 import { callAs } from './app.ts'

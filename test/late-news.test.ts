@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
-import { settlePayout } from '../db/payout-steps.ts'
-import { settleRefund } from '../db/refund-steps.ts'
+import { settlePayout } from '../db/payouts/steps.ts'
+import { settleRefund } from '../db/refunds/steps.ts'
 import { sandboxCharges, sandboxTransfers } from '../db/sandbox-schema.ts'
 import { refunds } from '../db/transfer-schema.ts'
 import type { Provider } from '../providers/provider.ts'

@@ -1,6 +1,6 @@
 import { and, eq } from 'drizzle-orm'
-import type { CardToken } from '../core/card.ts'
-import { lockKey } from '../db/idempotency.ts'
+import type { CardToken } from '../core/money/card.ts'
+import { lockKey } from '../db/requests/idempotency.ts'
 import { idempotencyKeys, payments } from '../db/schema.ts'
 import { providerFor } from '../providers/index.ts'
 import { testProviders } from './app.ts'

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
-import { orderCancellationReasons } from '../core/order.ts'
-import { paymentVerdicts } from '../core/payment.ts'
-import { payoutVerdicts } from '../core/payout.ts'
-import { refundVerdicts } from '../core/refund.ts'
+import { orderCancellationReasons } from '../core/lifecycles/order.ts'
+import { paymentVerdicts } from '../core/lifecycles/payment.ts'
+import { payoutVerdicts } from '../core/lifecycles/payout.ts'
+import { refundVerdicts } from '../core/lifecycles/refund.ts'
 import type { Op, State } from './ledger-state.ts'
 
 // Histories at random. What a step is about is a number: which one that is of those that there are

@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
-import { balanceSign, type MerchantAccount } from '../core/ledger.ts'
+import { balanceSign, type MerchantAccount } from '../core/money/ledger.ts'
 import type { Db } from '../db/client.ts'
-import { balanceTransactions, ledgerAccounts, ledgerPostings } from '../db/ledger-schema.ts'
+import { balanceTransactions, ledgerAccounts, ledgerPostings } from '../db/ledger/schema.ts'
 import { orders, payments } from '../db/schema.ts'
 import { payouts, refunds } from '../db/transfer-schema.ts'
 

@@ -1,7 +1,7 @@
-import type { BalanceTransactionType } from '../core/ledger.ts'
-import { paymentMoves } from '../core/payment.ts'
-import { payoutMoves } from '../core/payout.ts'
-import { refundMoves } from '../core/refund.ts'
+import { paymentMoves } from '../core/lifecycles/payment.ts'
+import { payoutMoves } from '../core/lifecycles/payout.ts'
+import { refundMoves } from '../core/lifecycles/refund.ts'
+import type { BalanceTransactionType } from '../core/money/ledger.ts'
 import { applyToOrder, markPaid, undoAgain } from './ledger-orders.ts'
 import {
   back,

@@ -1,5 +1,5 @@
-import { type OrderCommand, orderCommandDoneBy } from '../core/command.ts'
-import type { OrderStatus } from '../core/order.ts'
+import { type OrderCommand, orderCommandDoneBy } from '../core/lifecycles/command.ts'
+import type { OrderStatus } from '../core/lifecycles/order.ts'
 import {
   fault,
   type OrderOp,

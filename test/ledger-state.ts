@@ -1,8 +1,8 @@
-import type { CommandKind, OrderCommand } from '../core/command.ts'
-import type { OrderCancellationReason, OrderStatus } from '../core/order.ts'
-import type { PaymentStatus, PaymentVerdict } from '../core/payment.ts'
-import type { PayoutStatus, PayoutVerdictStatus } from '../core/payout.ts'
-import type { RefundStatus } from '../core/refund.ts'
+import type { CommandKind, OrderCommand } from '../core/lifecycles/command.ts'
+import type { OrderCancellationReason, OrderStatus } from '../core/lifecycles/order.ts'
+import type { PaymentStatus, PaymentVerdict } from '../core/lifecycles/payment.ts'
+import type { PayoutStatus, PayoutVerdictStatus } from '../core/lifecycles/payout.ts'
+import type { RefundStatus } from '../core/lifecycles/refund.ts'
 
 // What can be done to the money, and what is to be seen of it. What comes of what is said by
 // ledger-model.ts, which knows no SQL, and done by ledger-world.ts.

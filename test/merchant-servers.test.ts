@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { newWebhookSecret } from '../core/signature.ts'
+import { newWebhookSecret } from '../core/webhooks/signature.ts'
 import { testEndpoint } from './endpoint.ts'
 import { cutOffs, hangUp, post, signed } from './hostile-webhooks.ts'
 

@@ -1,5 +1,5 @@
-import { minorUnitDigits } from '../core/currencies.ts'
-import { formatMoney } from '../core/money.ts'
+import { minorUnitDigits } from '../core/money/currencies.ts'
+import { formatMoney } from '../core/money/money.ts'
 import { testDb } from './db.ts'
 import { contents, expectRefusal, testShop, upi } from './http.ts'
 import { toVpa } from './till.ts'

@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import { deliveries } from '../db/webhook-schema.ts'
+import { deliveries } from '../db/webhooks/schema.ts'
 import type { Answer } from './app.ts'
 import { testDb } from './db.ts'
 import { type Json, type Operation, readDocument } from './document.ts'

@@ -1,5 +1,5 @@
 import { withIntegerFormats } from '../api/openapi-schemas.ts'
-import { eventTypes } from '../core/events.ts'
+import { eventTypes } from '../core/webhooks/events.ts'
 import { testApp } from './app.ts'
 import { testDb } from './db.ts'
 import { type Json, objectsIn, readDocument } from './document.ts'

@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
-import { CAPTURE_WINDOW_MS } from '../core/payment.ts'
-import { insertCommand } from '../db/commands.ts'
+import { CAPTURE_WINDOW_MS } from '../core/lifecycles/payment.ts'
+import { insertCommand } from '../db/requests/commands.ts'
 import { payments } from '../db/schema.ts'
 import { cancel, capture, chargeSettled, resolve } from '../workflows/index.ts'
 import { testCommanding } from './commanding.ts'

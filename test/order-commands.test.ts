@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
-import type { OrderStatus } from '../core/order.ts'
-import { cancelOrder, fulfillOrder } from '../db/order-steps.ts'
+import type { OrderStatus } from '../core/lifecycles/order.ts'
+import { cancelOrder, fulfillOrder } from '../db/orders/steps.ts'
 import { commands } from '../db/schema.ts'
 import { testDb } from './db.ts'
 import { contents, expectRefusal, succeed, upi } from './http.ts'

@@ -1,6 +1,6 @@
 import { findRow } from '../db/lifecycle-steps.ts'
-import { cancelOrder, refundOrder } from '../db/order-steps.ts'
-import { settlePayment } from '../db/payment-steps.ts'
+import { cancelOrder, refundOrder } from '../db/orders/steps.ts'
+import { settlePayment } from '../db/payments/steps.ts'
 import { orders } from '../db/schema.ts'
 import { testDb } from './db.ts'
 import { succeed, upi } from './http.ts'

@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import { authorizePayment } from '../db/payment-steps.ts'
+import { authorizePayment } from '../db/payments/steps.ts'
 import { orders } from '../db/schema.ts'
 import { testDb } from './db.ts'
 import { contents, expectRefusal, fail, succeed, testShop, upi } from './http.ts'

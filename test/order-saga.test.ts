@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
-import { openOrderCommand } from '../db/orders.ts'
-import type { RefundRow } from '../db/refunds.ts'
+import { openOrderCommand } from '../db/orders/orders.ts'
+import type { RefundRow } from '../db/refunds/refunds.ts'
 import { sandboxTransfers } from '../db/sandbox-schema.ts'
 import { expectAgreed, saleOf, toldOf } from './sale-laws.ts'
 import { byVpa, testSelling, WEEK_MS } from './selling.ts'

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { Client } from '@temporalio/client'
 import { NativeConnection, type Worker } from '@temporalio/worker'
 import { eq, sql } from 'drizzle-orm'
-import { createStarter } from '../api/try-start.ts'
-import { inboundEvents } from '../db/invoice-schema.ts'
+import { createStarter } from '../api/http/try-start.ts'
+import { inboundEvents } from '../db/invoices/schema.ts'
 import { sandboxCharges } from '../db/sandbox-schema.ts'
 import { payments } from '../db/schema.ts'
-import { deliveries } from '../db/webhook-schema.ts'
+import { deliveries } from '../db/webhooks/schema.ts'
 import { tryPort } from '../scripts/processes.ts'
 import { startDevServer } from '../scripts/temporal.ts'
 import { createTemporalClient } from '../temporal/client.ts'
@@ -41,7 +41,7 @@ let stopWorkers: () => Promise<void>
 /** A server of its own, whose state is in a file and so outlives it. */
 function startServer() {
   const { TEMPORAL_CLI: cli } = process.env
-  assert(cli, 'set by test/global-setup.ts')
+  assert(cli, 'set by test/support/global-setup.ts')
   const files = { logFile: join(folder, 'log'), dbFilename: join(folder, 'temporal.db') }
   return startDevServer({ cli, port, ...files })
 }
@@ -69,7 +69,7 @@ afterAll(async () => {
 
 async function runWorkers(connection: NativeConnection) {
   const codePath = process.env.REMIT_WORKFLOW_BUNDLE
-  assert(codePath, 'set by test/global-setup.ts')
+  assert(codePath, 'set by test/support/global-setup.ts')
   const workflowBundle = { codePath }
   const activities = testActivities(db)
   const workers: Worker[] = await Promise.all(

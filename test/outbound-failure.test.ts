@@ -1,5 +1,5 @@
-import { createPost } from '../activities/outbound.ts'
-import { describeFailure } from '../activities/outbound-failure.ts'
+import { createPost } from '../activities/webhooks/outbound.ts'
+import { describeFailure } from '../activities/webhooks/outbound-failure.ts'
 import { attemptingShop } from './attempting.ts'
 import { testDb } from './db.ts'
 import { testRawServers } from './raw-server.ts'

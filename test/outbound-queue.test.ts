@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPost } from '../activities/outbound.ts'
-import { createSlots } from '../activities/outbound-slots.ts'
+import { createPost } from '../activities/webhooks/outbound.ts'
+import { createSlots } from '../activities/webhooks/outbound-slots.ts'
 import { emptyAnswer, testRawServers } from './raw-server.ts'
 
 const listen = testRawServers()

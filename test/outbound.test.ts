@@ -1,7 +1,12 @@
 import http, { type RequestListener } from 'node:http'
 import https from 'node:https'
 import net, { type LookupFunction } from 'node:net'
-import { createPost, type Post, type PostOptions, parseRetryAfter } from '../activities/outbound.ts'
+import {
+  createPost,
+  type Post,
+  type PostOptions,
+  parseRetryAfter,
+} from '../activities/webhooks/outbound.ts'
 import { SPECIAL_V4, SPECIAL_V6 } from './special-addresses.ts'
 
 /** Spellings that reach a loopback server when nothing stops them; NAME resolves to 127.0.0.1. */

@@ -1,4 +1,4 @@
-import type { PayoutFailureCode, PayoutVerdictStatus } from '../core/payout.ts'
+import type { PayoutFailureCode, PayoutVerdictStatus } from '../core/lifecycles/payout.ts'
 import { payoutSettled, resolvePayout } from '../workflows/index.ts'
 import {
   expectKept,

@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import { closeLink } from '../db/link-steps.ts'
+import { closeLink } from '../db/payment-links/steps.ts'
 import { paymentLinks, payments } from '../db/schema.ts'
 import { testDb } from './db.ts'
 import { contents, expectRefusal, fail, succeed } from './http.ts'

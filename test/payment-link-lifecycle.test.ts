@@ -1,4 +1,4 @@
-import { openLinkCommand } from '../db/payment-links.ts'
+import { openLinkCommand } from '../db/payment-links/payment-links.ts'
 import { expectAgreed, saleOf, toldOf } from './sale-laws.ts'
 import { byVpa, HOUR_MS, testSelling } from './selling.ts'
 import { timeSkippingEnv } from './temporal.ts'

@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
 import { payments } from '../db/schema.ts'
-import { deliveries, events } from '../db/webhook-schema.ts'
+import { deliveries, events } from '../db/webhooks/schema.ts'
 import { providerFor } from '../providers/index.ts'
 import type { Provider } from '../providers/provider.ts'
 import { createTemporalClient } from '../temporal/client.ts'

@@ -1,4 +1,4 @@
-import { insertCommand } from '../db/commands.ts'
+import { insertCommand } from '../db/requests/commands.ts'
 import { NothingHappened } from '../providers/provider.ts'
 import { addEndpoint } from './delivery.ts'
 import { expectRefusal } from './http.ts'

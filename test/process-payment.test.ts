@@ -1,4 +1,4 @@
-import type { Card } from '../core/card.ts'
+import type { Card } from '../core/money/card.ts'
 import type { Charge } from '../providers/provider.ts'
 import { chargeSettled, state } from '../workflows/index.ts'
 import { testProviders } from './app.ts'

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { sql } from 'drizzle-orm'
 import { type Db, openDb } from '../db/client.ts'
-import { attempts, endpoints } from '../db/webhook-schema.ts'
+import { attempts, endpoints } from '../db/webhooks/schema.ts'
 import { startPostgres } from '../scripts/postgres.ts'
 import { tryPort, whenExited } from '../scripts/processes.ts'
 import { startDevServer } from '../scripts/temporal.ts'
@@ -29,7 +29,7 @@ let ports: { api: number; worker: number }
 
 beforeAll(async () => {
   const { TEMPORAL_CLI: cli } = process.env
-  assert(cli, 'set by test/global-setup.ts')
+  assert(cli, 'set by test/support/global-setup.ts')
   folder = await mkdtemp(join(tmpdir(), 'remit-production-'))
   const logFile = join(folder, 'temporal.log')
   postgres = await startPostgres()

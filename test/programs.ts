@@ -16,14 +16,14 @@ export function testPrograms(db: ReturnType<typeof testDb>) {
 
   beforeAll(async () => {
     const { TEMPORAL_CLI: cli, REMIT_WORKFLOW_BUNDLE: bundle } = process.env
-    assert(cli && bundle, 'set by test/global-setup.ts')
+    assert(cli && bundle, 'set by test/support/global-setup.ts')
     folder = await mkdtemp(join(tmpdir(), 'remit-programs-'))
     temporal = await startDevServer({ cli, port: await tryPort(0), logFile: join(folder, 'log') })
     Object.assign(env, process.env, {
       NODE_ENV: 'test',
       DATABASE_URL: db.url,
       TEMPORAL_ADDRESS: temporal.address,
-      REMIT_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), // that of test/cipher.ts
+      REMIT_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), // that of test/support/cipher.ts
       PORT: '0',
       RATE_LIMIT_PER_SECOND: '0',
       SANDBOX_DELAY_MS: '0',

@@ -1,7 +1,7 @@
 import { ApplicationFailure, WorkflowFailedError } from '@temporalio/client'
 import { eq, sql } from 'drizzle-orm'
 import { idempotencyKeys } from '../db/schema.ts'
-import { attempts, deliveries, events } from '../db/webhook-schema.ts'
+import { attempts, deliveries, events } from '../db/webhooks/schema.ts'
 import { setUpNamespace } from '../worker/setup.ts'
 import { callAs, testApp } from './app.ts'
 import { addMerchant, testDb } from './db.ts'

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { MockActivityEnvironment } from '@temporalio/testing'
 import { eq, sql } from 'drizzle-orm'
-import { completeAttempt, insertAttempt } from '../db/attempts.ts'
 import type { Db, Tx } from '../db/client.ts'
-import { resendDelivery } from '../db/deliveries.ts'
-import { insertEvent } from '../db/events.ts'
 import { newId } from '../db/ids.ts'
-import { oldestEvent } from '../db/prune.ts'
-import { deliveries, events } from '../db/webhook-schema.ts'
+import { oldestEvent } from '../db/recovery/prune.ts'
+import { completeAttempt, insertAttempt } from '../db/webhooks/attempts.ts'
+import { resendDelivery } from '../db/webhooks/deliveries.ts'
+import { insertEvent } from '../db/webhooks/events.ts'
+import { deliveries, events } from '../db/webhooks/schema.ts'
 import { testActivities } from './stack.ts'
 
 export const now = new Date()

@@ -1,4 +1,4 @@
-import { checkWebhookUrl, isPublicAddress } from '../core/public-address.ts'
+import { checkWebhookUrl, isPublicAddress } from '../core/webhooks/public-address.ts'
 import { SPECIAL_V4, SPECIAL_V6 } from './special-addresses.ts'
 
 const PUBLIC = `1.1.1.1 8.8.8.8 9.255.255.255 11.0.0.1 100.63.255.255 100.128.0.1 126.255.255.255

@@ -1,4 +1,4 @@
-import { newWebhookSecret, signatureHeaders } from '../core/signature.ts'
+import { newWebhookSecret, signatureHeaders } from '../core/webhooks/signature.ts'
 import { testApp } from './app.ts'
 import { pageTest, testBrowser } from './browser.ts'
 import { testDb } from './db.ts'

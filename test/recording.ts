@@ -16,7 +16,7 @@ export type Call = ReturnType<typeof callAs>
 
 const folder = fileURLToPath(new URL('histories/', import.meta.url))
 
-/** A file's merchants, and how the histories of their workflows are kept for test/replay.test.ts. */
+/** A file's merchants, and how the histories of their workflows are kept for test/repo/replay.test.ts. */
 export function testRecording() {
   const db = testDb()
   const temporal = devServerEnv()

@@ -1,5 +1,5 @@
 import { AppError } from '../core/errors.ts'
-import { insertRefund } from '../db/refunds.ts'
+import { insertRefund } from '../db/refunds/refunds.ts'
 import { testDb } from './db.ts'
 import { succeed, testShop, upi } from './http.ts'
 import { pause } from './stack.ts'

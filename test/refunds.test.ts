@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import { authorizePayment, settlePayment } from '../db/payment-steps.ts'
+import { authorizePayment, settlePayment } from '../db/payments/steps.ts'
 import { payments } from '../db/schema.ts'
 import { refunds } from '../db/transfer-schema.ts'
 import { testDb } from './db.ts'

@@ -13,7 +13,7 @@ const folder = fileURLToPath(new URL('histories/', import.meta.url))
  */
 test.each(readdirSync(folder))('The history %s replays', async (file) => {
   const codePath = process.env.REMIT_WORKFLOW_BUNDLE
-  assert(codePath, 'set by test/global-setup.ts')
+  assert(codePath, 'set by test/support/global-setup.ts')
   const history = temporal.api.history.v1.History.decode(readFileSync(`${folder}${file}`))
   await Worker.runReplayHistory({ workflowBundle: { codePath } }, history)
 })

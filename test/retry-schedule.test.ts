@@ -3,7 +3,7 @@ import {
   pollDelay,
   retryDelay,
   testRetrySchedule,
-} from '../core/retry-schedule.ts'
+} from '../core/webhooks/retry-schedule.ts'
 
 const HOUR = 3_600_000
 

@@ -7,7 +7,7 @@ import { succeed, upi } from './http.ts'
 import { patientStart, testActivities, until } from './stack.ts'
 import { devServerEnv } from './temporal.ts'
 
-/** What orders and payment links cost, exactly: as test/costs.test.ts. */
+/** What orders and payment links cost, exactly: as test/repo/costs.test.ts. */
 
 const workers = fileWorkers()
 const db = testDb()

@@ -3,7 +3,7 @@ import type { Db } from '../db/client.ts'
 import { sandboxCharges, sandboxTransfers } from '../db/sandbox-schema.ts'
 import { commands, orders, paymentLinks, payments } from '../db/schema.ts'
 import { refunds } from '../db/transfer-schema.ts'
-import { events } from '../db/webhook-schema.ts'
+import { events } from '../db/webhooks/schema.ts'
 import { expectLawful } from './ledger-laws.ts'
 
 /** All that is known, here and at the sandbox, of an order or a payment link and of its money. */

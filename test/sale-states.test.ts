@@ -1,15 +1,15 @@
 import { eq } from 'drizzle-orm'
-import { type OrderStatus, orderMoves, orderStatuses } from '../core/order.ts'
+import { type OrderStatus, orderMoves, orderStatuses } from '../core/lifecycles/order.ts'
 import {
   type PaymentLinkStatus,
   paymentLinkMoves,
   paymentLinkStatuses,
-} from '../core/payment-link.ts'
-import { statusesBefore } from '../core/transitions.ts'
-import { closeLink, markLinkPaid } from '../db/link-steps.ts'
-import { cancelOrder, fulfillOrder, markOrderPaid, refundOrder } from '../db/order-steps.ts'
+} from '../core/lifecycles/payment-link.ts'
+import { statusesBefore } from '../core/lifecycles/transitions.ts'
+import { cancelOrder, fulfillOrder, markOrderPaid, refundOrder } from '../db/orders/steps.ts'
+import { closeLink, markLinkPaid } from '../db/payment-links/steps.ts'
 import { orders, paymentLinks } from '../db/schema.ts'
-import { events } from '../db/webhook-schema.ts'
+import { events } from '../db/webhooks/schema.ts'
 import { testDb } from './db.ts'
 import { contents, fail, succeed, testShop, upi } from './http.ts'
 

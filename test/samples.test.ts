@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { newWebhookSecret } from '../core/signature.ts'
+import { newWebhookSecret } from '../core/webhooks/signature.ts'
 import { tryConnect, tryPort, waitUntilReady } from '../scripts/processes.ts'
 import {
   cutOffs,

@@ -1,5 +1,5 @@
 import type { createApp } from '../api/app.ts'
-import { listen } from '../api/server.ts'
+import { listen } from '../api/http/server.ts'
 import type { Log } from '../log.ts'
 import { silent } from './log.ts'
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPost, type Post } from '../activities/outbound.ts'
+import { createPost, type Post } from '../activities/webhooks/outbound.ts'
 import { attemptingShop } from './attempting.ts'
 import { testDb } from './db.ts'
 import { emptyAnswer, testRawServers } from './raw-server.ts'

@@ -5,11 +5,11 @@ import {
   paymentMoves,
   paymentStatuses,
   paymentVerdicts,
-} from '../core/payment.ts'
-import { statusesBefore } from '../core/transitions.ts'
-import { settlePayment } from '../db/payment-steps.ts'
+} from '../core/lifecycles/payment.ts'
+import { statusesBefore } from '../core/lifecycles/transitions.ts'
+import { settlePayment } from '../db/payments/steps.ts'
 import { payments } from '../db/schema.ts'
-import { events } from '../db/webhook-schema.ts'
+import { events } from '../db/webhooks/schema.ts'
 import { testDb } from './db.ts'
 import { contents, testShop, upi } from './http.ts'
 

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { attempts, deliveries } from '../db/webhook-schema.ts'
+import { attempts, deliveries } from '../db/webhooks/schema.ts'
 import { addMerchant, testDb } from './db.ts'
 import { addEndpoint } from './delivery.ts'
 import { testEndpoint } from './endpoint.ts'

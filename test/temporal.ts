@@ -47,7 +47,7 @@ async function withPatience<T>(start: () => Promise<T>, times = 8): Promise<T> {
 }
 
 function executableAt(path: string | undefined) {
-  assert(path, 'set by test/global-setup.ts')
+  assert(path, 'set by test/support/global-setup.ts')
   return { type: 'existing-path' as const, path }
 }
 
@@ -66,7 +66,7 @@ function withEnv(create: () => Promise<TestWorkflowEnvironment>) {
     /** Runs `use` beside a worker for each queue, which have only these activities. */
     async withActivities<T>(activities: Partial<Activities>, use: () => Promise<T>): Promise<T> {
       const codePath = process.env.REMIT_WORKFLOW_BUNDLE
-      assert(codePath, 'set by test/global-setup.ts')
+      assert(codePath, 'set by test/support/global-setup.ts')
       const workers = await Promise.all(
         taskQueues.map((taskQueue) =>
           createWorker({

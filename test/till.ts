@@ -1,7 +1,7 @@
 import type { Db } from '../db/client.ts'
 import { newId } from '../db/ids.ts'
-import { settlePayout } from '../db/payout-steps.ts'
-import { settleRefund } from '../db/refund-steps.ts'
+import { settlePayout } from '../db/payouts/steps.ts'
+import { settleRefund } from '../db/refunds/steps.ts'
 import type { testApp } from './app.ts'
 import { succeed, testShop, upi } from './http.ts'
 

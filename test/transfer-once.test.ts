@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common'
-import { IN_FLIGHT_MS } from '../activities/send-transfer.ts'
-import { insertCommand } from '../db/commands.ts'
+import { IN_FLIGHT_MS } from '../activities/provider/send-transfer.ts'
+import { insertCommand } from '../db/requests/commands.ts'
 import type { Provider } from '../providers/provider.ts'
 import { dyingWorker, moments } from './dying.ts'
 import {

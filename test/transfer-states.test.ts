@@ -1,15 +1,25 @@
 import { and, eq } from 'drizzle-orm'
-import type { Account, BalanceTransactionType } from '../core/ledger.ts'
-import { type PayoutStatus, payoutMoves, payoutStatuses, payoutVerdicts } from '../core/payout.ts'
-import { type RefundStatus, refundMoves, refundStatuses, refundVerdicts } from '../core/refund.ts'
-import { statusesBefore } from '../core/transitions.ts'
-import { balanceTransactions, ledgerPostings } from '../db/ledger-schema.ts'
+import {
+  type PayoutStatus,
+  payoutMoves,
+  payoutStatuses,
+  payoutVerdicts,
+} from '../core/lifecycles/payout.ts'
+import {
+  type RefundStatus,
+  refundMoves,
+  refundStatuses,
+  refundVerdicts,
+} from '../core/lifecycles/refund.ts'
+import { statusesBefore } from '../core/lifecycles/transitions.ts'
+import type { Account, BalanceTransactionType } from '../core/money/ledger.ts'
+import { balanceTransactions, ledgerPostings } from '../db/ledger/schema.ts'
 import { findRow } from '../db/lifecycle-steps.ts'
-import { settlePayout, startPayout } from '../db/payout-steps.ts'
-import { settleRefund } from '../db/refund-steps.ts'
+import { settlePayout, startPayout } from '../db/payouts/steps.ts'
+import { settleRefund } from '../db/refunds/steps.ts'
 import { payments } from '../db/schema.ts'
 import { payouts, refunds } from '../db/transfer-schema.ts'
-import { events } from '../db/webhook-schema.ts'
+import { events } from '../db/webhooks/schema.ts'
 import { testDb } from './db.ts'
 import { contents, succeed, testShop, upi } from './http.ts'
 

@@ -1,5 +1,5 @@
 import net from 'node:net'
-import { createUpdater } from '../api/try-update.ts'
+import { createUpdater } from '../api/http/try-update.ts'
 import { commands } from '../db/schema.ts'
 import type { Log } from '../log.ts'
 import { tryPort } from '../scripts/processes.ts'

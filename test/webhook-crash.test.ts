@@ -1,9 +1,9 @@
 import { WorkflowClient } from '@temporalio/client'
 import { eq } from 'drizzle-orm'
-import type { FaultPoint, WebhookDeps } from '../activities/webhooks.ts'
-import { defaultRetrySchedule } from '../core/retry-schedule.ts'
-import { takeUpDelivery } from '../db/attempts.ts'
-import { attempts } from '../db/webhook-schema.ts'
+import type { FaultPoint, WebhookDeps } from '../activities/webhooks/post-webhook.ts'
+import { defaultRetrySchedule } from '../core/webhooks/retry-schedule.ts'
+import { takeUpDelivery } from '../db/webhooks/attempts.ts'
+import { attempts } from '../db/webhooks/schema.ts'
 import { ended, signalsOf, testDelivering } from './delivering.ts'
 import { testPost } from './delivery.ts'
 

@@ -1,7 +1,7 @@
 import { type Client, ScheduleAlreadyRunning, type ScheduleOptions } from '@temporalio/client'
+import type { Log } from '../log.ts'
 import type { TaskQueue } from '../temporal/queues.ts'
 import { searchAttributeNames } from '../temporal/search-attributes.ts'
-import type { Log } from '../log.ts'
 
 const INDEXED_VALUE_TYPE_KEYWORD = 2 // temporal.api.enums.v1.IndexedValueType
 const GRPC_ALREADY_EXISTS = 6

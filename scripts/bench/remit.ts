@@ -3,7 +3,7 @@ import { Agent, createServer, type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json, text as textOf } from 'node:stream/consumers'
 import { openDb } from '../../db/client.ts'
-import { insertMerchant, newKeyPair } from '../../db/merchants.ts'
+import { insertMerchant, newKeyPair } from '../../db/merchants/merchants.ts'
 import { createArrivals, type Pay } from './load.ts'
 
 /** A merchant of its own, and what it authenticates with. */

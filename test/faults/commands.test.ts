@@ -1,6 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm'
 import { commands } from '../../db/schema.ts'
-import { deliveries } from '../../db/webhook-schema.ts'
+import { deliveries } from '../../db/webhooks/schema.ts'
 import { ensureSchedules } from '../../worker/setup.ts'
 import { testEndpoint } from '../endpoint.ts'
 import { until } from '../stack.ts'

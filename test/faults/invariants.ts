@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import { attempts, deliveries } from '../../db/webhook-schema.ts'
+import { attempts, deliveries } from '../../db/webhooks/schema.ts'
 import { expectCommandsAnswered, expectEachAnswerKept } from './answers.ts'
 import { untilAllEnded } from './endings.ts'
 import { expectInvoicesKept } from './invoices.ts'

@@ -1,4 +1,4 @@
-import { invoiceStatus } from '../../core/invoice.ts'
+import { invoiceStatus } from '../../core/lifecycles/invoice.ts'
 import type { Asked } from './client.ts'
 import { type Rows, sum } from './rows.ts'
 import type { Shop } from './shop.ts'

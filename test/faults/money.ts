@@ -1,5 +1,5 @@
 import { eq, inArray } from 'drizzle-orm'
-import { balanceTransactions } from '../../db/ledger-schema.ts'
+import { balanceTransactions } from '../../db/ledger/schema.ts'
 import { sandboxCharges } from '../../db/sandbox-schema.ts'
 import { expectLawful } from '../ledger-laws.ts'
 import { isCommand } from './client.ts'

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import type { Client } from '@temporalio/client'
 import { sql } from 'drizzle-orm'
 import type { Db } from '../../db/client.ts'
-import { inboundEvents } from '../../db/invoice-schema.ts'
+import { inboundEvents } from '../../db/invoices/schema.ts'
 import { commands, orders, paymentLinks, payments } from '../../db/schema.ts'
 import { payouts, refunds } from '../../db/transfer-schema.ts'
-import { deliveries } from '../../db/webhook-schema.ts'
+import { deliveries } from '../../db/webhooks/schema.ts'
 import { tryPort, waitUntilReady } from '../../scripts/processes.ts'
 import { type Program, startProgram } from '../../scripts/programs.ts'
 import { startDevServer } from '../../scripts/temporal.ts'
@@ -44,7 +44,7 @@ export function testRemit({ database, env = () => ({}) }: Options) {
 
   async function startTemporal(): Promise<void> {
     const { TEMPORAL_CLI: cli } = process.env
-    assert(cli, 'set by test/global-setup.ts')
+    assert(cli, 'set by test/support/global-setup.ts')
     const files = { logFile: join(folder, 'log'), dbFilename: join(folder, `temporal-${lives}.db`) }
     server = await startDevServer({ cli, port: ports.temporal, ...files })
   }

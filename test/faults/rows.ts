@@ -1,9 +1,9 @@
 import { eq, inArray } from 'drizzle-orm'
-import { inboundEvents, invoices } from '../../db/invoice-schema.ts'
+import { inboundEvents, invoices } from '../../db/invoices/schema.ts'
 import { sandboxTransfers } from '../../db/sandbox-schema.ts'
 import { commands, orders, paymentLinks, payments } from '../../db/schema.ts'
 import { payouts, refunds } from '../../db/transfer-schema.ts'
-import { deliveries, events } from '../../db/webhook-schema.ts'
+import { deliveries, events } from '../../db/webhooks/schema.ts'
 import type { Shop } from './shop.ts'
 
 export type Payment = typeof payments.$inferSelect

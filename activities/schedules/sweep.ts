@@ -1,0 +1,158 @@
+import { Context } from '@temporalio/activity'
+import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client'
+import { RECONCILE_AFTER_MS } from '../../core/lifecycles/sweep.ts'
+import type { Db } from '../../db/client.ts'
+import {
+  findTakenUp,
+  type LifecycleKind,
+  lifecycleKinds,
+  type Stranded,
+  type SweptKind,
+  strand,
+  sweptKinds,
+  takeStranded,
+} from '../../db/recovery/sweep.ts'
+import type { Log } from '../../log.ts'
+import { startAgain } from '../../temporal/start.ts'
+import {
+  commandUpdate,
+  deliveryStart,
+  inboundEventStart,
+  orderStart,
+  paymentLinkStart,
+  paymentStart,
+  payoutStart,
+  refundStart,
+  type Start,
+  type Update,
+} from '../../temporal/starts.ts'
+import { sendUpdate } from '../../temporal/update.ts'
+import type { Now } from '../now.ts'
+
+const PAGE = 100
+const GRPC_DEADLINE_EXCEEDED = 4
+const GRPC_UNAVAILABLE = 14
+
+type Swept = { found: number; started: number; more: boolean }
+
+type Found = Record<SweptKind, number>
+
+/** How each lifecycle is started when nobody else has. */
+const startOf: { [K in LifecycleKind]: (row: Stranded[K][number]) => Start } = {
+  payments: (payment) => paymentStart(payment, []),
+  refunds: (refund) => refundStart(refund, []),
+  payouts: (payout) => payoutStart(payout, []),
+  orders: (order) => orderStart(order, []),
+  paymentLinks: (link) => paymentLinkStart(link, []),
+  inboundEvents: inboundEventStart,
+}
+
+function startsOf(stranded: Stranded): Start[] {
+  const starts = lifecycleKinds.flatMap((kind) =>
+    (stranded[kind] as never[]).map((row) => startOf[kind](row)),
+  )
+  return [...starts, ...stranded.deliveries.map(deliveryStart)]
+}
+
+type Deps = { db: Db; now: Now; log: Log }
+
+export function sweepActivities({ db, now, log }: Deps) {
+  return {
+    /** Starts one page of what no workflow has taken up in time. */
+    async startStranded(): Promise<Swept> {
+      const { client, cancellationSignal } = Context.current()
+      const stranded = await takeStranded(db, await now(), PAGE)
+      const starts = startsOf(stranded)
+      const told = new Map(stranded.commands.map((command) => [command.resourceId, command]))
+      let started = 0
+      // One after the other: after an outage, those who come in now have the server first.
+      for (const start of starts) {
+        if (told.has(start.workflowId)) continue
+        if (cancellationSignal.aborted) break // the worker stops, and the rows come again
+        if (await startOrLeave(client, start, log)) started++
+        Context.current().heartbeat()
+      }
+      // These wait for their workflows, so not for one another.
+      const tell = async (start: Start) => {
+        const command = told.get(start.workflowId)
+        if (command) await sendOrLeave(client, start, commandUpdate(command), log)
+      }
+      await Promise.all(starts.map(tell))
+      const more = Object.values(stranded).some((page) => page.length >= PAGE)
+      return { found: starts.length, started, more }
+    },
+
+    /** Hands open rows whose workflow is closed or gone to the sweep. Returns how many there were. */
+    async strandOrphans(): Promise<Found> {
+      const { client, cancellationSignal } = Context.current()
+      const found = Object.fromEntries(sweptKinds.map((kind) => [kind, 0])) as Found
+      const before = new Date((await now()).getTime() - RECONCILE_AFTER_MS)
+      for (const kind of sweptKinds) {
+        let after = ''
+        for (;;) {
+          if (cancellationSignal.aborted) return found
+          const ids = await findTakenUp(db, kind, { after, before, limit: PAGE })
+          const orphans = await withoutRun(client, ids)
+          await strand(db, kind, orphans, await now())
+          found[kind] += orphans.length
+          Context.current().heartbeat(found)
+          if (ids.length < PAGE) break
+          after = ids.at(-1) ?? ''
+        }
+      }
+      return found
+    },
+  }
+}
+
+/** One that can't be started does not keep the others waiting: its own next turn comes. */
+async function startOrLeave(client: Client, start: Start, log: Log): Promise<boolean> {
+  try {
+    return await startAgain(client, start)
+  } catch (error) {
+    if (isAway(error)) throw error
+    log.warn({ workflow_id: start.workflowId, err: error }, 'Could not be started')
+    return false
+  }
+}
+
+async function sendOrLeave(client: Client, start: Start, update: Update, log: Log) {
+  try {
+    await sendUpdate(client, start, update)
+  } catch (error) {
+    log.warn(
+      { workflow_id: start.workflowId, command_id: update.id, err: error },
+      'Could not be told',
+    )
+  }
+}
+
+/** The trouble is Temporal's own, and the next start would meet it too. */
+function isAway(error: unknown): boolean {
+  const cause = isGrpcServiceError(error) ? error : (error as Error).cause
+  const code = isGrpcServiceError(cause) ? cause.code : null
+  return code === GRPC_UNAVAILABLE || code === GRPC_DEADLINE_EXCEEDED
+}
+
+/** One list request tells of most; those it doesn't know of are asked for, as lists lag behind. */
+async function withoutRun(client: Client, ids: string[]): Promise<string[]> {
+  if (ids.length === 0) return []
+  const running = new Set<string>()
+  const names = ids.map((id) => `'${id}'`).join(', ')
+  const query = `WorkflowId IN (${names}) AND ExecutionStatus = 'Running'`
+  for await (const { workflowId } of client.workflow.list({ query })) running.add(workflowId)
+
+  const orphans: string[] = []
+  for (const id of ids) if (!running.has(id) && !(await isRunning(client, id))) orphans.push(id)
+  return orphans
+}
+
+async function isRunning(client: Client, workflowId: string): Promise<boolean> {
+  try {
+    const { status } = await client.workflow.getHandle(workflowId).describe()
+    return status.name === 'RUNNING'
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false
+    throw error
+  }
+}

@@ -1,0 +1,144 @@
+import { z } from '@hono/zod-openapi'
+import { AppError } from '../../core/errors.ts'
+import { isCurrency, MAX_AMOUNT } from '../../core/money/money.ts'
+import { vpaPattern } from '../../core/money/vpa.ts'
+
+export const Amount = z.int().positive().max(MAX_AMOUNT).openapi({
+  description: 'In minor units of the currency: 50000 INR is ₹500.00',
+  example: 50000,
+})
+
+const CURRENCY_RULE =
+  'Send the ISO 4217 code of a currency in use, such as "INR". Funds, metals and withdrawn currencies are refused.'
+
+/** Any case is accepted; answers have upper case. */
+export const Currency = z
+  .string()
+  .regex(/^[A-Za-z]{3}$/, CURRENCY_RULE)
+  .transform((code) => code.toUpperCase())
+  .refine(isCurrency, CURRENCY_RULE)
+  .openapi({
+    type: 'string',
+    pattern: '^[A-Za-z]{3}$',
+    description: 'The ISO 4217 code of a currency in use, in any case',
+    example: 'INR',
+  })
+
+const METADATA_PAIRS_MAX = 50
+
+export const Metadata = z
+  .record(z.string().min(1).max(40), z.string().max(500))
+  .refine(
+    (pairs) => Object.keys(pairs).length <= METADATA_PAIRS_MAX,
+    'The object must have at most 50 pairs.',
+  )
+  .openapi({
+    description: 'Names have 1 to 40 characters, values at most 500',
+    maxProperties: METADATA_PAIRS_MAX,
+    example: {},
+  })
+
+export const Vpa = z
+  .string()
+  .regex(vpaPattern, 'The value must be a UPI address, such as asha@upi.')
+
+export const Text = z.string().min(1).max(500)
+export const Timestamp = z.iso.datetime().openapi({ example: '2026-01-31T09:30:00.000Z' })
+
+/**
+ * A merchant's own name for an object, such as an order's reference. Names are compared in Unicode
+ * NFC, and must not begin or end with a character that a reader cannot see.
+ */
+export const OwnName = z
+  .string()
+  .min(1)
+  .max(255)
+  .refine((text) => !/^[\s\p{Cc}\p{Cf}]|[\s\p{Cc}\p{Cf}]$/u.test(text), {
+    error:
+      'The text must not begin or end with white space or with a character that is not visible.',
+  })
+  .transform((text) => text.normalize('NFC'))
+  .openapi({ type: 'string', minLength: 1, maxLength: 255 })
+
+/** A filter by an id or a name. An empty one is a slip, and would list everything. */
+export const Id = z.string().min(1).max(255)
+
+/** A time that Postgres can hold, whatever its offset. */
+function timeOf(text: z.ZodISODateTime) {
+  return text
+    .refine((time) => {
+      const year = new Date(time).getUTCFullYear()
+      return year >= 1 && year <= 9999
+    }, 'The year must be from 1 to 9999.')
+    .transform((time) => new Date(time))
+    .openapi({ type: 'string', format: 'date-time', example: '2026-12-31T09:30:00.000Z' })
+}
+
+/** A time to come. Whether it is one, `toFuture` says. */
+export const FutureTime = timeOf(z.iso.datetime({ offset: true }))
+
+/** In a URL a plus sign that is not encoded means a space, and an offset loses its sign. */
+const TimeInUrl = timeOf(
+  z.iso.datetime({
+    offset: true,
+    error: ({ input }) =>
+      /\d \d\d:?\d\d$/.test(String(input))
+        ? 'A "+" in a URL means a space. Send the "+" of the offset as %2B.'
+        : undefined,
+  }),
+)
+
+const FUTURE_MAX_MS = 5 * 365 * 24 * 60 * 60_000
+
+/**
+ * For where something is created, not for its schema: the repeat of a request, which gets its first
+ * answer again, may come when the time has passed. Throws AppError when `time` is no time to come.
+ */
+export function toFuture(param: string, time: Date | undefined, now: Date): Date | null {
+  if (time === undefined) return null
+  const inMs = time.getTime() - now.getTime()
+  if (inMs > 0 && inMs <= FUTURE_MAX_MS) return time
+  const rule = inMs > 0 ? 'at most 5 years ahead' : 'in the future'
+  const message = `${param}: The time must be ${rule}.`
+  throw new AppError('invalid_request', message, { param })
+}
+
+/** What every list takes. Its other filters are added by the resource. */
+export const ListQuery = z.strictObject({
+  limit: z
+    .string()
+    .regex(/^([1-9]\d?|100)$/, 'The limit must be a number from 1 to 100.')
+    .default('20')
+    .transform(Number)
+    .openapi({ type: 'integer', minimum: 1, maximum: 100, default: 20 }),
+  starting_after: Id.optional().openapi({ description: 'The id that the page begins after' }),
+  created_after: TimeInUrl.optional(),
+  created_before: TimeInUrl.optional(),
+})
+
+/** The filters of a list as the queries want them. */
+export function toPage(query: z.infer<typeof ListQuery>) {
+  return {
+    limit: query.limit,
+    startingAfter: query.starting_after,
+    createdAfter: query.created_after,
+    createdBefore: query.created_before,
+  }
+}
+
+export function listOf<T extends z.ZodType>(schema: T) {
+  return z.object({ object: z.literal('list'), data: z.array(schema), has_more: z.boolean() })
+}
+
+/** What is left to say of an object that was deleted. */
+export function deletedOf<const Name extends string>(object: Name) {
+  return z.object({ id: z.string(), object: z.literal(object), deleted: z.literal(true) })
+}
+
+/** A list as the API shows it, newest first. */
+export function toListBody<Row, Shown>(
+  { data, hasMore }: { data: Row[]; hasMore: boolean },
+  show: (row: Row) => Shown,
+) {
+  return { object: 'list' as const, data: data.map((row) => show(row)), has_more: hasMore }
+}

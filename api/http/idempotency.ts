@@ -1,0 +1,113 @@
+import type { Context } from 'hono'
+import { canonicalJson } from '../../core/canonical.ts'
+import { AppError } from '../../core/errors.ts'
+import type { Tx } from '../../db/client.ts'
+import {
+  type Answer,
+  type KeyedRequest,
+  type Known,
+  leaseKey,
+  lockKey,
+  releaseKey,
+  storeKey,
+} from '../../db/requests/idempotency.ts'
+import type { Start } from '../../temporal/starts.ts'
+import type { Deps, Env } from './router.ts'
+
+const KEY_MAX = 255
+
+type Needs = Pick<Deps, 'db' | 'cipher' | 'tryStart'>
+type Written<Body> = { body: Body; start: Start | null }
+
+type Steps<Body, Prepared> = {
+  /** What must happen outside the transaction, such as asking a provider; only for new requests. */
+  prepare?: (() => Promise<Prepared>) | undefined
+  write: (tx: Tx, prepared: Prepared | undefined) => Promise<Written<Body>>
+}
+
+/**
+ * Creates something at most once per Idempotency-Key. The record commits with what it answers for,
+ * the workflow starts after that. A repeat gets the first body again, and says so in a header.
+ */
+export async function createOnce<Body extends object, Prepared = undefined>(
+  c: Context<Env>,
+  { db, cipher, tryStart }: Needs,
+  input: unknown,
+  { prepare, write }: Steps<Body, Prepared>,
+): Promise<Body> {
+  const request = keyedRequest(c, cipher, input)
+  const lease = request && prepare ? await leaseKey(db, request, new Date()) : null
+  if (lease && !('leaseId' in lease)) return replay(lease)
+  const leaseId = lease?.leaseId ?? null
+
+  function replay(known: Known): Body {
+    if (!request || !('answer' in known)) throw new Error('The key of a command, at another route')
+    return openAnswer(c, cipher, request, known.answer)
+  }
+
+  /** The row and its record, or what an earlier request with this key has left. */
+  function writeOnce(prepared: Prepared | undefined) {
+    return db.transaction(async (tx) => {
+      if (!request) return write(tx, prepared)
+      const now = new Date()
+      const known = await lockKey(tx, request, now, leaseId)
+      if (known) return known
+      const written = await write(tx, prepared)
+      await storeKey(tx, request, { answer: sealAnswer(cipher, request, 201, written.body) }, now)
+      return written
+    })
+  }
+
+  try {
+    const made = await writeOnce(await prepare?.())
+    if (!('body' in made)) return replay(made)
+    if (made.start) await tryStart(made.start)
+    return made.body
+  } catch (error) {
+    // Otherwise it ends by itself, a little later.
+    if (request && leaseId) await releaseKey(db, request, leaseId).catch(() => {})
+    throw error
+  }
+}
+
+/** Null without a key. Throws AppError on one that is too long. */
+export function keyedRequest(
+  c: Context<Env>,
+  cipher: Needs['cipher'],
+  input: unknown,
+): KeyedRequest | null {
+  const key = c.req.header('idempotency-key')
+  if (key === undefined) return null
+  if (key.length === 0 || key.length > KEY_MAX) {
+    const message = `An Idempotency-Key has 1 to ${KEY_MAX} characters.`
+    throw new AppError('invalid_request', message, { param: 'Idempotency-Key' })
+  }
+  const fingerprints = cipher.fingerprints(canonicalJson(input))
+  const { merchantId } = c.var.caller
+  return { merchantId, method: c.req.method, path: c.req.path, key, fingerprints }
+}
+
+/** Encrypted at rest, because the answer to a new endpoint holds its secret. */
+export function sealAnswer(
+  cipher: Needs['cipher'],
+  request: KeyedRequest,
+  status: number,
+  body: object,
+): Answer {
+  return { status, body: cipher.encrypt(JSON.stringify(body), contextOf(request)) }
+}
+
+/** The body of an earlier answer, which the response says it is. */
+export function openAnswer<Body>(
+  c: Context<Env>,
+  cipher: Needs['cipher'],
+  request: KeyedRequest,
+  answer: Answer,
+): Body {
+  c.header('Idempotent-Replayed', 'true')
+  return JSON.parse(cipher.decrypt(answer.body, contextOf(request))) as Body
+}
+
+function contextOf({ merchantId, key }: KeyedRequest): string {
+  return `idempotency_keys.response_body/${merchantId}/${key}`
+}

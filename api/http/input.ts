@@ -1,0 +1,116 @@
+import { MIMEType } from 'node:util'
+import { bodyLimit } from 'hono/body-limit'
+import { createMiddleware } from 'hono/factory'
+import { AppError } from '../../core/errors.ts'
+import type { Env } from './router.ts'
+
+const BODY_MAX_BYTES = 1024 * 1024
+const DEPTH_MAX = 32
+
+const limit = bodyLimit({
+  maxSize: BODY_MAX_BYTES,
+  onError() {
+    // What is left of the body is not read, so nothing else can come by this connection.
+    const headers = { Connection: 'close' }
+    throw new AppError('body_too_large', 'The body is larger than 1 MiB.', {
+      param: 'body',
+      headers,
+    })
+  },
+})
+
+/** A body that comes in chunks is read here, one with a length by who needs it. */
+export const limitBody = createMiddleware<Env>(async (c, next) => {
+  await arrival(limit(c, async () => {}))
+  await next()
+})
+
+/**
+ * Refuses what no route could take: a body that is not JSON, and text that Postgres can't hold
+ * (NUL characters, halves of a surrogate pair), anywhere in the path, the query or the body.
+ */
+export const checkInput = createMiddleware<Env>(async (c, next) => {
+  if (/%00/.test(c.req.url)) throw refusal('NUL characters are not allowed in a URL', 'url')
+  const bytes = c.req.method === 'GET' ? null : await arrival(c.req.arrayBuffer())
+  if (!bytes?.byteLength) {
+    c.req.raw.headers.delete('content-type') // nothing is nothing, whatever type it has
+  } else {
+    checkHeaders(c.req.header())
+    // Hono's validator knows fewer ways to write a media type than RFC 9110 has.
+    c.req.raw.headers.set('content-type', JSON_TYPE)
+    checkValue(parse(decode(bytes)), [])
+  }
+  await next()
+})
+
+/** Whoever hangs up, stalls or frames its chunks wrongly has failed, not we. */
+async function arrival<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading
+  } catch (cause) {
+    if (cause instanceof AppError) throw cause
+    throw new AppError('invalid_request', 'The body did not arrive.', { cause })
+  }
+}
+
+function checkHeaders(headers: Record<string, string>): void {
+  if (!isJson(headers['content-type'] ?? '')) {
+    const message = 'Send the body as Content-Type: application/json, in UTF-8.'
+    throw new AppError('unsupported_media_type', message, { param: 'Content-Type' })
+  }
+  if (!/^identity$/i.test(headers['content-encoding'] ?? 'identity')) {
+    const message = 'Send the body as it is, without a Content-Encoding.'
+    throw new AppError('unsupported_media_type', message, { param: 'Content-Encoding' })
+  }
+}
+
+const JSON_TYPE = 'application/json'
+
+/** JSON is UTF-8 (RFC 8259, 8.1). Other parameters of the media type have no meaning. */
+function isJson(contentType: string): boolean {
+  try {
+    const { essence, params } = new MIMEType(contentType)
+    const { encoding } = new TextDecoder(params.get('charset') ?? 'utf-8')
+    return essence === JSON_TYPE && encoding === 'utf-8'
+  } catch {
+    return false // it is no media type, or names no charset that exists
+  }
+}
+
+/** What is no UTF-8 would be kept as something that nobody has sent. */
+function decode(bytes: ArrayBuffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new AppError('invalid_request', 'The body is not valid UTF-8.', { cause })
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new AppError('invalid_request', 'The body is not valid JSON.', { cause })
+  }
+}
+
+function checkValue(value: unknown, path: string[]): void {
+  if (path.length > DEPTH_MAX) throw refusal('nested too deeply', path[0] ?? '')
+  if (typeof value === 'string') checkText(value, path)
+  else if (typeof value === 'object' && value !== null)
+    for (const [name, item] of Object.entries(value)) {
+      // Validation would drop it without a word, as it is no ordinary property in JavaScript.
+      if (name === '__proto__') throw refusal('not allowed as a name', [...path, name].join('.'))
+      checkText(name, path)
+      checkValue(item, [...path, name])
+    }
+}
+
+function checkText(text: string, path: string[]): void {
+  if (text.includes('\0')) throw refusal('NUL characters are not allowed', path.join('.'))
+  if (!text.isWellFormed()) throw refusal('not well-formed Unicode', path.join('.'))
+}
+
+function refusal(reason: string, param: string): AppError {
+  return new AppError('invalid_request', param ? `${param}: ${reason}.` : `${reason}.`, { param })
+}

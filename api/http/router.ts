@@ -1,0 +1,140 @@
+import { createRoute, OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi'
+import type { Client } from '@temporalio/client'
+import { createMiddleware } from 'hono/factory'
+import type { ErrorCode } from '../../core/errors.ts'
+import type { Cipher } from '../../core/secrets.ts'
+import type { OutboundPolicy } from '../../core/webhooks/public-address.ts'
+import type { Db } from '../../db/client.ts'
+import type { Caller } from '../../db/merchants/merchants.ts'
+import type { Log } from '../../log.ts'
+import type { Providers } from '../../providers/index.ts'
+import { errorResponses, responseHeaders } from './error-responses.ts'
+import { ListQuery, listOf } from './fields.ts'
+import type { TryStart } from './try-start.ts'
+import type { TryUpdate } from './try-update.ts'
+
+export type Deps = {
+  log: Log
+  db: Db
+  temporal: Client
+  tryStart: TryStart
+  tryUpdate: TryUpdate
+  providers: Providers
+  cipher: Cipher
+  outbound: OutboundPolicy
+  rateLimitPerSecond: number // 0: none
+  publicUrl: string // where payers reach this server, without a slash at its end
+}
+export type Env = { Variables: { requestId: string; log: Log; caller: Caller } }
+
+export function newRouter() {
+  return new OpenAPIHono<Env>({
+    defaultHook: (result) => {
+      if (!result.success) throw result.error
+    },
+  })
+}
+
+/** A JSON body, in the shape that a route's request and responses want it. */
+export function json<T extends z.ZodType>(schema: T, description?: string) {
+  const content = { 'application/json': { schema } }
+  return { ...(description && { description }), content }
+}
+
+const security = [{ bearer: [] }, { apiKey: [], apiSecret: [] }]
+
+/** What a route has no use for is refused with its name, in its query and in its body. */
+const Nothing = z.strictObject({})
+
+const refuseBody = createMiddleware<Env>(async (c, next) => {
+  if (c.req.header('content-type')) Nothing.parse(await c.req.json())
+  await next()
+})
+
+/**
+ * A route of the merchants' API: it needs the secret key. `errors` are its own: those that follow
+ * from what it takes are added here.
+ */
+export function merchantRoute<const R extends RouteConfig>(route: R, errors: ErrorCode[] = []) {
+  const takesKey = route.request?.headers === idempotencyKey
+  const replayed = takesKey ? ('Idempotent-Replayed' as const) : undefined
+  const answers = Object.entries(route.responses).map(([status, response]) => {
+    return [status, { description: 'OK', ...response, headers: responseHeaders(replayed) }] as const
+  })
+  const codes: ErrorCode[] = [
+    ...anywhere,
+    ...(route.path.includes('{id}') ? (['not_found'] as const) : []),
+    ...(route.method === 'get' ? [] : ofBodies),
+    ...(takesKey ? ofKeys : []),
+    ...errors,
+  ]
+  const responses = { ...Object.fromEntries(answers), ...errorResponses(codes) }
+  const words = { tags: [tagOf(route.path)], summary: summaryOf(route.operationId ?? '') }
+  const request = { query: Nothing, ...route.request }
+  const middleware = route.method === 'get' || route.request?.body ? [] : [refuseBody]
+  return createRoute({ ...words, ...route, request, middleware, security, responses } as R)
+}
+
+const anywhere = [
+  'invalid_request',
+  'unauthorized',
+  'secret_key_required',
+  'rate_limited',
+  'internal',
+  'unavailable',
+] as const
+const ofBodies = ['body_too_large', 'unsupported_media_type'] as const
+const ofKeys = ['idempotency_key_in_use', 'idempotency_key_reused'] as const
+
+/** `/webhook_endpoints/{id}/enable` is of `Webhook endpoints`. */
+function tagOf(path: string): string {
+  return capitalized((path.split('/')[1] ?? '').replaceAll('_', ' '))
+}
+
+/** `enableWebhookEndpoint`: `Enable webhook endpoint`. */
+function summaryOf(operationId: string): string {
+  return capitalized(operationId.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`))
+}
+
+function capitalized(words: string): string {
+  return (words.charAt(0).toUpperCase() + words.slice(1)).replace(/\b(api|Api)\b/, 'API')
+}
+
+/** For the document only: `createOnce` reads it, and says what is wrong with it. */
+export const idempotencyKey = z.object({
+  'Idempotency-Key': z.string().optional().openapi({
+    description: 'A repeat within 24 hours gets the first answer again',
+    minLength: 1,
+    maxLength: 255,
+  }),
+})
+
+export const idParam = z.object({ id: z.string().openapi({ description: 'The id of the object' }) })
+
+export function retrieveRoute<P extends string, S extends z.ZodType>(
+  path: P,
+  operationId: string,
+  schema: S,
+) {
+  const request = { params: idParam }
+  return merchantRoute({
+    method: 'get',
+    path,
+    operationId,
+    request,
+    responses: { 200: json(schema) },
+  })
+}
+
+/** `filters` are taken beside those that every list has. */
+export function listRoute<P extends string, S extends z.ZodType, F extends z.ZodRawShape>(
+  path: P,
+  operationId: string,
+  schema: S,
+  filters: F,
+) {
+  const params = path.includes('{id}') ? { params: idParam } : {}
+  const request = { ...params, query: ListQuery.extend(filters) }
+  const responses = { 200: json(listOf(schema)) }
+  return merchantRoute({ method: 'get', path, operationId, request, responses })
+}

@@ -1,0 +1,31 @@
+import type { Client } from '@temporalio/client'
+import type { Log } from '../../log.ts'
+import { startOnce } from '../../temporal/start.ts'
+import type { Start } from '../../temporal/starts.ts'
+
+const DEADLINE_MS = 1_000 // without one, an unreachable server holds the caller up for 18 s
+const FAILURES_TO_OPEN = 3
+const OPEN_MS = 5_000
+
+export type TryStart = (start: Start) => Promise<void>
+
+/**
+ * Starts a workflow, or leaves it: its row is committed, and the sweep starts what this does not.
+ * So it never throws, and after three failures in a row it doesn't even try for five seconds.
+ */
+export function createStarter(temporal: Client, log: Log, now = () => performance.now()): TryStart {
+  let failures = 0
+  let closedAgainAt = 0
+
+  return async (start) => {
+    if (now() < closedAgainAt) return
+    try {
+      await startOnce(temporal, start, DEADLINE_MS)
+      failures = 0
+    } catch (error) {
+      failures++
+      if (failures >= FAILURES_TO_OPEN) closedAgainAt = now() + OPEN_MS
+      log.warn({ workflow_id: start.workflowId, err: error }, 'Left to the sweep')
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import { z } from '@hono/zod-openapi'
+import {
+  apiKeyStatuses,
+  getApiKey,
+  insertApiKey,
+  listApiKeys,
+  revokeApiKey,
+  toApiKey,
+} from '../../db/merchants/api-keys.ts'
+import { newKeyPair } from '../../db/merchants/merchants.ts'
+import { deletedOf, Text, Timestamp, toListBody, toPage } from '../http/fields.ts'
+import { createOnce } from '../http/idempotency.ts'
+import {
+  type Deps,
+  idempotencyKey,
+  idParam,
+  json,
+  listRoute,
+  merchantRoute,
+  newRouter,
+  retrieveRoute,
+} from '../http/router.ts'
+
+const ApiKey = z
+  .object({
+    id: z.string().openapi({ example: 'ak_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
+    object: z.literal('api_key'),
+    name: z.string().nullable(),
+    key: z.string().openapi({
+      description: 'Publishable: it opens nothing without its secret',
+      example: 'key_yRZ3sPVqCnCzUyrSbBvQ4pV6TzJwY1lE',
+    }),
+    last_used_at: Timestamp.nullable().openapi({ description: 'To the minute' }),
+    revoked_at: Timestamp.nullable().openapi({ description: 'Null: it is active' }),
+    created_at: Timestamp,
+  })
+  .openapi('ApiKey')
+
+const CreatedApiKey = ApiKey.extend({
+  secret: z.string().openapi({
+    description: 'Goes with the key. Shown only here',
+    example: 'secret_8mGk0D3Zr0yqf5h1R7bJxN2uWcVt9aLs',
+  }),
+}).openapi('CreatedApiKey')
+
+const CreateApiKey = z
+  .strictObject({ name: Text.optional().openapi({ example: 'The web shop' }) })
+  .openapi('CreateApiKey')
+
+const create = merchantRoute(
+  {
+    method: 'post',
+    path: '/api_keys',
+    operationId: 'createApiKey',
+    description: 'To change keys: make another, use it everywhere, then revoke the old one.',
+    request: { headers: idempotencyKey, body: json(CreateApiKey) },
+    responses: { 201: json(CreatedApiKey, 'The key, with its secret') },
+  },
+  ['api_key_limit_reached'],
+)
+
+const retrieve = retrieveRoute('/api_keys/{id}', 'retrieveApiKey', ApiKey)
+
+const list = listRoute('/api_keys', 'listApiKeys', ApiKey, {
+  status: z.enum(apiKeyStatuses).optional(),
+})
+
+const revoke = merchantRoute(
+  {
+    method: 'delete',
+    path: '/api_keys/{id}',
+    operationId: 'revokeApiKey',
+    description:
+      'For good, and at once. It stays in the list. A key that is revoked already is answered the same. Your last active key is refused: make another one first.',
+    request: { params: idParam },
+    responses: { 200: json(deletedOf('api_key'), 'It opens nothing any more') },
+  },
+  ['last_api_key'],
+)
+
+export function apiKeyRoutes(deps: Deps) {
+  const { db } = deps
+  return newRouter()
+    .openapi(create, async (c) => {
+      const input = c.req.valid('json')
+      const { merchantId } = c.var.caller
+      const body = await createOnce(c, deps, input, {
+        write: async (tx) => {
+          const keys = newKeyPair()
+          const values = { merchantId, name: input.name ?? null, ...keys }
+          const row = await insertApiKey(tx, values, new Date())
+          return { body: { ...toApiKey(row), secret: keys.secret }, start: null }
+        },
+      })
+      return c.json(body, 201)
+    })
+    .openapi(retrieve, async (c) => {
+      const { id } = c.req.valid('param')
+      return c.json(toApiKey(await getApiKey(db, c.var.caller.merchantId, id)), 200)
+    })
+    .openapi(list, async (c) => {
+      const { status, ...query } = c.req.valid('query')
+      const found = await listApiKeys(db, c.var.caller.merchantId, { ...toPage(query), status })
+      return c.json(toListBody(found, toApiKey), 200)
+    })
+    .openapi(revoke, async (c) => {
+      const { id } = c.req.valid('param')
+      await db.transaction((tx) => revokeApiKey(tx, c.var.caller.merchantId, id, new Date()))
+      return c.json({ id, object: 'api_key' as const, deleted: true as const }, 200)
+    })
+}

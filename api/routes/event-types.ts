@@ -1,0 +1,67 @@
+import { z } from '@hono/zod-openapi'
+import { type EventType, eventCatalog, eventTypes } from '../../core/webhooks/events.ts'
+import { listOf, Timestamp, toListBody } from '../http/fields.ts'
+import { json, merchantRoute, newRouter } from '../http/router.ts'
+import { withIntegerFormats } from '../openapi-schemas.ts'
+import { eventResources } from './event-examples.ts'
+
+const AnyObject = z.record(z.string(), z.unknown())
+
+const CatalogEntry = z
+  .object({
+    type: z.enum(eventTypes),
+    description: z.string(),
+    schema: AnyObject.openapi({ description: 'JSON Schema (2020-12) of the body that is sent' }),
+    example: AnyObject.openapi({ description: 'A body, as it is sent' }),
+  })
+  .openapi('EventType')
+
+const list = merchantRoute({
+  method: 'get',
+  path: '/event_types',
+  operationId: 'listEventTypes',
+  description: 'Every type that an endpoint can subscribe to, all on one page.',
+  responses: { 200: json(listOf(CatalogEntry)) },
+})
+
+export function eventTypeRoutes() {
+  const body = toListBody({ data: eventTypes, hasMore: false }, toCatalogEntry)
+  return newRouter().openapi(list, (c) => c.json(body, 200))
+}
+
+/** The schema, and an example, of the resource that events of this type carry. */
+export function resourceOf(type: EventType) {
+  const [noun = '', past = ''] = type.split('.')
+  const resource = Object.entries(eventResources).find(([name]) => name === noun)?.[1]
+  const example = resource && Object.entries(resource.examples).find(([name]) => name === past)?.[1]
+  if (!resource || !example) throw new Error(`There is no example of ${type}`)
+  return { schema: resource.schema, example }
+}
+
+function toCatalogEntry(type: EventType) {
+  const { schema, example } = resourceOf(type)
+  const body = z.object({
+    id: z.string(),
+    type: z.literal(type),
+    created_at: Timestamp,
+    test: z.literal(true).optional(),
+    data: z.object({ object: schema }),
+  })
+  return {
+    type,
+    description: eventCatalog[type],
+    // As input: a merchant must not refuse the fields that we add later.
+    schema: withIntegerFormats(z.toJSONSchema(body, { io: 'input', override: dropPattern })),
+    example: {
+      id: 'evt_01jzxd4f7ve7q9w4d4pmx6k5hr',
+      type,
+      created_at: '2026-01-31T09:30:08.000Z',
+      data: { object: example },
+    },
+  }
+}
+
+/** Zod adds a pattern of two hundred characters to each date-time, which says the same. */
+function dropPattern({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+  if (jsonSchema.format === 'date-time') delete jsonSchema.pattern
+}

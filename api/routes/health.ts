@@ -1,0 +1,45 @@
+import type { Client } from '@temporalio/client'
+import { sql } from 'drizzle-orm'
+import { withinLimit } from '../../core/limit.ts'
+import type { Db } from '../../db/client.ts'
+import { newRouter } from '../http/router.ts'
+
+const TEMPORAL_LIMIT_MS = 1_000
+
+type Deps = { db: Db; temporal: Client; stopping?: AbortSignal }
+
+/**
+ * `/health`: this process answers. `/ready`: it can take payments, for which it needs Postgres;
+ * without Temporal they wait, and the sweep starts them.
+ */
+export function healthRoutes({ db, temporal, stopping }: Deps) {
+  return newRouter()
+    .get('/health', (c) => c.json({ status: 'ok' }))
+    .get('/ready', async (c) => {
+      if (stopping?.aborted) return c.json({ status: 'stopping' }, 503)
+      const [postgres, temporalAnswers] = await Promise.all([
+        succeeds(() => db.execute(sql`select 1`)),
+        succeeds(() => withinLimit(TEMPORAL_LIMIT_MS, askTemporal(temporal))),
+      ])
+      const body = {
+        status: postgres ? 'ok' : 'unavailable',
+        postgres: postgres ? 'ok' : 'unavailable',
+        temporal: temporalAnswers ? 'ok' : 'degraded',
+      }
+      return c.json(body, postgres ? 200 : 503)
+    })
+}
+
+/** For what is in its database: one that has lost that answers other questions all the same. */
+function askTemporal({ workflowService, options: { namespace } }: Client): Promise<unknown> {
+  return workflowService.describeNamespace({ namespace })
+}
+
+async function succeeds(ask: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await ask()
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,210 @@
+import { z } from '@hono/zod-openapi'
+import { endpointStatuses } from '../../core/webhooks/delivery.ts'
+import { eventTypes } from '../../core/webhooks/events.ts'
+import { checkWebhookUrl, type OutboundPolicy } from '../../core/webhooks/public-address.ts'
+import { newWebhookSecret } from '../../core/webhooks/signature.ts'
+import { newId } from '../../db/ids.ts'
+import {
+  deleteEndpoint,
+  disableEndpoint,
+  getEndpoint,
+  insertEndpoint,
+  listEndpoints,
+  secretContext,
+  toEndpoint,
+  updateEndpoint,
+} from '../../db/webhooks/endpoints.ts'
+import { deletedOf, Text, Timestamp, toListBody, toPage } from '../http/fields.ts'
+import { createOnce } from '../http/idempotency.ts'
+import {
+  type Deps,
+  idempotencyKey,
+  idParam,
+  json,
+  listRoute,
+  merchantRoute,
+  newRouter,
+  retrieveRoute,
+} from '../http/router.ts'
+
+const RETRIES_MAX = 20
+const DAY_SECONDS = 86_400
+
+const EventTypes = z
+  .array(z.enum(eventTypes))
+  .min(1)
+  .refine(
+    (types) => new Set(types).size === types.length,
+    'The list must have each event type once.',
+  )
+  .openapi({ uniqueItems: true })
+const NewEventTypes = EventTypes.transform((types) => new Set(types))
+const RetrySchedule = z
+  .array(z.int().min(1).max(DAY_SECONDS))
+  .max(RETRIES_MAX)
+  .openapi({
+    description: 'The wait after each failed attempt, in seconds. Null: the default',
+    example: [60, 300, 1800, 7200],
+  })
+
+export const Endpoint = z
+  .object({
+    id: z.string().openapi({ example: 'we_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
+    object: z.literal('webhook_endpoint'),
+    url: z.string(),
+    description: z.string().nullable(),
+    event_types: EventTypes.nullable().openapi({ description: 'Null: every type' }),
+    retry_schedule: RetrySchedule.nullable(),
+    status: z.enum(endpointStatuses),
+    created_at: Timestamp,
+    updated_at: Timestamp,
+  })
+  .openapi('WebhookEndpoint')
+
+const CreatedEndpoint = Endpoint.extend({
+  secret: z.string().openapi({ description: 'Signs every webhook. Shown only here' }),
+}).openapi('CreatedWebhookEndpoint')
+
+const example = { url: 'https://shop.example/webhooks', event_types: ['payment.succeeded'] }
+
+/** The rules of a URL depend on the configuration, so the schema is made with it. */
+function endpointInput(outbound: OutboundPolicy) {
+  const Url = z
+    .string()
+    .superRefine((url, context) => {
+      const refusal = checkWebhookUrl(url, outbound)
+      if (refusal) context.addIssue({ code: 'custom', message: refusal })
+    })
+    .openapi({ format: 'uri', maxLength: 2048, example: 'https://shop.example/webhooks' })
+  return z.strictObject({
+    url: Url,
+    event_types: NewEventTypes.nullable().optional(),
+    description: Text.nullable().optional(),
+    retry_schedule: RetrySchedule.nullable().optional(),
+  })
+}
+
+const one = { params: idParam }
+
+const retrieve = retrieveRoute('/webhook_endpoints/{id}', 'retrieveWebhookEndpoint', Endpoint)
+
+const list = listRoute('/webhook_endpoints', 'listWebhookEndpoints', Endpoint, {
+  status: z.enum(endpointStatuses).optional(),
+})
+
+const enable = merchantRoute({
+  method: 'post',
+  path: '/webhook_endpoints/{id}/enable',
+  operationId: 'enableWebhookEndpoint',
+  request: one,
+  responses: { 200: json(Endpoint) },
+})
+
+const disable = merchantRoute({
+  method: 'post',
+  path: '/webhook_endpoints/{id}/disable',
+  operationId: 'disableWebhookEndpoint',
+  request: one,
+  responses: { 200: json(Endpoint, 'The endpoint; what waited for it is skipped') },
+})
+
+const remove = merchantRoute({
+  method: 'delete',
+  path: '/webhook_endpoints/{id}',
+  operationId: 'deleteWebhookEndpoint',
+  request: one,
+  responses: { 200: json(deletedOf('webhook_endpoint'), 'Deleted; what waited for it is skipped') },
+})
+
+export function webhookEndpointRoutes(deps: Deps) {
+  const { db, cipher } = deps
+  const Input = endpointInput(deps.outbound)
+  const create = merchantRoute(
+    {
+      method: 'post',
+      path: '/webhook_endpoints',
+      operationId: 'createWebhookEndpoint',
+      request: {
+        headers: idempotencyKey,
+        body: { required: true, ...json(Input.openapi('CreateWebhookEndpoint', { example })) },
+      },
+      responses: { 201: json(CreatedEndpoint, 'The endpoint, with its secret') },
+    },
+    ['endpoint_limit_reached'],
+  )
+  const update = merchantRoute({
+    method: 'patch',
+    path: '/webhook_endpoints/{id}',
+    operationId: 'updateWebhookEndpoint',
+    request: {
+      ...one,
+      body: {
+        required: true,
+        ...json(Input.partial().openapi('UpdateWebhookEndpoint', { example })),
+      },
+    },
+    responses: { 200: json(Endpoint) },
+  })
+
+  return newRouter()
+    .openapi(create, async (c) => {
+      const input = c.req.valid('json')
+      const { merchantId } = c.var.caller
+      const body = await createOnce(c, deps, input, {
+        write: async (tx) => {
+          const id = newId('endpoint')
+          const secret = newWebhookSecret()
+          const values = {
+            id,
+            merchantId,
+            secret: cipher.encrypt(secret, secretContext(id)),
+            url: input.url,
+            description: input.description ?? null,
+            eventTypes: input.event_types ? [...input.event_types] : null,
+            retrySchedule: input.retry_schedule ?? null,
+          }
+          const row = await insertEndpoint(tx, values, new Date())
+          return { body: { ...toEndpoint(row), secret }, start: null }
+        },
+      })
+      return c.json(body, 201)
+    })
+    .openapi(retrieve, async (c) => {
+      const { id } = c.req.valid('param')
+      return c.json(toEndpoint(await getEndpoint(db, c.var.caller.merchantId, id)), 200)
+    })
+    .openapi(list, async (c) => {
+      const { status, ...query } = c.req.valid('query')
+      const found = await listEndpoints(db, c.var.caller.merchantId, { ...toPage(query), status })
+      return c.json(toListBody(found, toEndpoint), 200)
+    })
+    .openapi(update, async (c) => {
+      const { id } = c.req.valid('param')
+      const { event_types, retry_schedule, url, description } = c.req.valid('json')
+      const change = {
+        ...(url !== undefined && { url }),
+        ...(description !== undefined && { description }),
+        ...(event_types !== undefined && { eventTypes: event_types && [...event_types] }),
+        ...(retry_schedule !== undefined && { retrySchedule: retry_schedule }),
+      }
+      const row = await updateEndpoint(db, c.var.caller.merchantId, id, change, new Date())
+      return c.json(toEndpoint(row), 200)
+    })
+    .openapi(enable, async (c) => {
+      const { id } = c.req.valid('param')
+      const change = { status: 'enabled' as const }
+      const row = await updateEndpoint(db, c.var.caller.merchantId, id, change, new Date())
+      return c.json(toEndpoint(row), 200)
+    })
+    .openapi(disable, async (c) => {
+      const { id } = c.req.valid('param')
+      const { merchantId } = c.var.caller
+      const row = await db.transaction((tx) => disableEndpoint(tx, merchantId, id, new Date()))
+      return c.json(toEndpoint(row), 200)
+    })
+    .openapi(remove, async (c) => {
+      const { id } = c.req.valid('param')
+      await db.transaction((tx) => deleteEndpoint(tx, c.var.caller.merchantId, id, new Date()))
+      return c.json({ id, object: 'webhook_endpoint' as const, deleted: true as const }, 200)
+    })
+}

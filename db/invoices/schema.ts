@@ -1,0 +1,76 @@
+import { sql } from 'drizzle-orm'
+import { bigint, check, index, pgTable, text, unique } from 'drizzle-orm/pg-core'
+import { inboundEventStatuses, invoiceStatuses } from '../../core/lifecycles/invoice.ts'
+import {
+  createdAt,
+  currency,
+  isUpper,
+  money,
+  newestFirst,
+  nextSweepAt,
+  oneOf,
+  openIndex,
+  sweepIndex,
+  time,
+} from '../columns.ts'
+import { merchantId } from '../schema.ts'
+
+export const invoices = pgTable(
+  'invoices',
+  {
+    id: text().primaryKey(), // inv_…
+    merchantId: merchantId(),
+    number: bigint({ mode: 'number' }).notNull(), // the merchant's own
+    amount: money().notNull(),
+    amountPaid: money().notNull().default(0), // all that came in, also what is too much
+    currency: currency(),
+    status: text({ enum: invoiceStatuses }).notNull().default('sent'),
+    createdAt: createdAt(),
+    updatedAt: createdAt(),
+  },
+  (t) => [
+    unique('invoices_number_key').on(t.merchantId, t.number),
+    index('invoices_list_idx').on(t.merchantId, ...newestFirst(t)),
+    index('invoices_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
+    check('invoices_number_positive', sql`${t.number} > 0`),
+    check('invoices_amount_positive', sql`${t.amount} > 0`),
+    check('invoices_currency_upper', isUpper(t.currency)),
+    check('invoices_status_known', oneOf(t.status, invoiceStatuses)),
+    check(
+      'invoices_status_by_total',
+      sql`${t.status} = case
+        when ${t.amountPaid} >= ${t.amount} then 'paid'
+        when ${t.amountPaid} > 0 then 'partially_paid'
+        else 'sent' end`,
+    ),
+  ],
+)
+
+/** What others tell us has happened. One that is applied is the record of its payment. */
+export const inboundEvents = pgTable(
+  'inbound_events',
+  {
+    id: text().primaryKey(), // ie_…, and the id of its workflow
+    merchantId: merchantId(),
+    eventId: text().notNull(), // theirs
+    invoiceId: text()
+      .notNull()
+      .references(() => invoices.id),
+    amount: money().notNull(),
+    status: text({ enum: inboundEventStatuses }).notNull().default('pending'),
+    toldBy: text(), // the event of ours that told of it, which is not kept as long
+    nextSweepAt: nextSweepAt(),
+    appliedAt: time(),
+    createdAt: createdAt(),
+    updatedAt: createdAt(),
+  },
+  (t) => [
+    unique('inbound_events_event_key').on(t.merchantId, t.eventId),
+    index('inbound_events_invoice_idx').on(t.invoiceId, ...newestFirst(t)),
+    sweepIndex('inbound_events_sweep_idx', t.nextSweepAt),
+    openIndex('inbound_events_open_idx', t.id, sql`${t.status} = 'pending'`),
+    check('inbound_events_amount_positive', sql`${t.amount} > 0`),
+    check('inbound_events_status_known', oneOf(t.status, inboundEventStatuses)),
+    check('inbound_events_applied', sql`(${t.status} = 'applied') = (${t.appliedAt} is not null)`),
+  ],
+)

@@ -1,0 +1,87 @@
+import { and, eq, isNotNull, isNull } from 'drizzle-orm'
+import { AppError } from '../../core/errors.ts'
+import { sha256 } from '../../core/secrets.ts'
+import type { Db, Tx } from '../client.ts'
+import { newId } from '../ids.ts'
+import { listRows, type Page } from '../lists.ts'
+import { apiKeys } from '../schema.ts'
+import { type KeyPair, lockMerchant } from './merchants.ts'
+
+export const apiKeyStatuses = ['active', 'revoked'] as const
+type Status = (typeof apiKeyStatuses)[number]
+type ApiKeyRow = typeof apiKeys.$inferSelect
+
+/** Each has a rate of its own, so there is an end to them. */
+const ACTIVE_MAX = 100
+
+/** A key as the API shows it. Its secret is shown once, by who made it. */
+export function toApiKey(row: ApiKeyRow) {
+  return {
+    id: row.id,
+    object: 'api_key' as const,
+    name: row.name,
+    key: row.key,
+    last_used_at: row.lastUsedAt?.toISOString() ?? null,
+    revoked_at: row.revokedAt?.toISOString() ?? null,
+    created_at: row.createdAt.toISOString(),
+  }
+}
+
+type NewApiKey = KeyPair & { merchantId: string; name: string | null }
+
+/** Throws AppError when the merchant has as many as there may be. */
+export async function insertApiKey(tx: Tx, values: NewApiKey, now: Date): Promise<ApiKeyRow> {
+  const { merchantId, name, key, secret } = values
+  await lockMerchant(tx, merchantId)
+  if ((await tx.$count(apiKeys, activeOf(merchantId))) >= ACTIVE_MAX) {
+    const message = `There are ${ACTIVE_MAX} active API keys already. Revoke one first.`
+    throw new AppError('api_key_limit_reached', message)
+  }
+  const rows = await tx
+    .insert(apiKeys)
+    .values({
+      id: newId('apiKey'),
+      merchantId,
+      name,
+      key,
+      secretHash: sha256(secret),
+      createdAt: now,
+    })
+    .returning()
+  return rows[0] as ApiKeyRow
+}
+
+export async function getApiKey(db: Db | Tx, merchantId: string, id: string): Promise<ApiKeyRow> {
+  const [row] = await db
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.id, id), eq(apiKeys.merchantId, merchantId)))
+  if (!row) throw new AppError('not_found', `No such API key: ${id}`)
+  return row
+}
+
+type Filter = Page & { status?: Status | undefined }
+
+export function listApiKeys(db: Db, merchantId: string, { status, ...page }: Filter) {
+  const conditions = { active: isNull(apiKeys.revokedAt), revoked: isNotNull(apiKeys.revokedAt) }
+  return listRows(db, apiKeys, merchantId, page, [status && conditions[status]])
+}
+
+/**
+ * For good, and at once. One that is revoked already stays as it is. Throws AppError for the last
+ * one: nobody could make another. The lock is for two that would revoke each other.
+ */
+export async function revokeApiKey(tx: Tx, merchantId: string, id: string, now: Date) {
+  await lockMerchant(tx, merchantId)
+  const { revokedAt } = await getApiKey(tx, merchantId, id)
+  if (revokedAt) return
+  if ((await tx.$count(apiKeys, activeOf(merchantId))) <= 1) {
+    const message = 'This is the last active API key. Make another one first, and use that.'
+    throw new AppError('last_api_key', message)
+  }
+  await tx.update(apiKeys).set({ revokedAt: now }).where(eq(apiKeys.id, id))
+}
+
+function activeOf(merchantId: string) {
+  return and(eq(apiKeys.merchantId, merchantId), isNull(apiKeys.revokedAt))
+}

@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import { and, eq, isNull, lt, or } from 'drizzle-orm'
+import { AppError } from '../../core/errors.ts'
+import { equalsInConstantTime, sha256 } from '../../core/secrets.ts'
+import type { Db, Tx } from '../client.ts'
+import { newId } from '../ids.ts'
+import { apiKeys, merchants } from '../schema.ts'
+import { insertEvent } from '../webhooks/events.ts'
+
+const MINUTE_MS = 60_000
+
+type MerchantRow = typeof merchants.$inferSelect
+export type KeyPair = { key: string; secret: string }
+
+/** A pair that nobody can guess; the key may be seen by anybody, the secret by its owner alone. */
+export function newKeyPair(): KeyPair {
+  const random = () => randomBytes(24).toString('base64url')
+  return { key: `key_${random()}`, secret: `secret_${random()}` }
+}
+
+export async function insertMerchant(tx: Tx, name: string, keys: KeyPair, now: Date) {
+  const merchantId = newId('merchant')
+  const { key, secret } = keys
+  await tx.insert(merchants).values({ id: merchantId, name, createdAt: now, updatedAt: now })
+  await tx
+    .insert(apiKeys)
+    .values({ id: newId('apiKey'), merchantId, key, secretHash: sha256(secret), createdAt: now })
+  return merchantId
+}
+
+/** A merchant as the API and its events show it to itself. */
+export function toAccount(row: MerchantRow) {
+  return {
+    id: row.id,
+    object: 'account' as const,
+    name: row.name,
+    metadata: row.metadata,
+    created_at: row.createdAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
+  }
+}
+
+export async function getMerchant(db: Db, merchantId: string): Promise<MerchantRow> {
+  return found(await db.select().from(merchants).where(eq(merchants.id, merchantId)), merchantId)
+}
+
+/** Until the transaction ends, nobody else decides by what this merchant has. */
+export async function lockMerchant(tx: Tx, merchantId: string): Promise<MerchantRow> {
+  const isIt = eq(merchants.id, merchantId)
+  const rows = await tx.select().from(merchants).where(isIt).for('no key update')
+  return found(rows, merchantId)
+}
+
+type Change = Partial<Pick<MerchantRow, 'name' | 'metadata'>>
+
+/** Returns the merchant, and the event that tells of it: null where nothing is different. */
+export async function updateMerchant(tx: Tx, merchantId: string, change: Change, now: Date) {
+  const before = await lockMerchant(tx, merchantId)
+  if (isDeepStrictEqual({ ...before, ...change }, before)) return { merchant: before, event: null }
+  const rows = await tx
+    .update(merchants)
+    .set({ ...change, updatedAt: now })
+    .where(eq(merchants.id, merchantId))
+    .returning()
+  const merchant = found(rows, merchantId)
+  const told = { type: 'account.updated' as const, merchantId, object: toAccount(merchant) }
+  return { merchant, event: await insertEvent(tx, told, now) }
+}
+
+function found([row]: MerchantRow[], id: string): MerchantRow {
+  if (!row) throw new AppError('not_found', `No such account: ${id}`)
+  return row
+}
+
+/** Who is asking: `keyId` is what their rate is counted by. */
+export type Caller = { merchantId: string; keyId: string }
+
+/** By the secret alone, which is found by its hash. Null for one that is unknown or revoked. */
+export async function findCallerBySecret(db: Db, secret: string, now: Date) {
+  const [row] = await db
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.secretHash, sha256(secret)), isNull(apiKeys.revokedAt)))
+  return row ? used(db, row, now) : null
+}
+
+/** By the pair. `publishable` when the key is good and no secret came with it. */
+export async function findCallerByPair(db: Db, key: string, secret: string | null, now: Date) {
+  const [row] = await db
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.key, key), isNull(apiKeys.revokedAt)))
+  if (!row) return null
+  if (secret === null) return 'publishable' as const
+  return equalsInConstantTime(row.secretHash, sha256(secret)) ? used(db, row, now) : null
+}
+
+async function used(db: Db, row: typeof apiKeys.$inferSelect, now: Date): Promise<Caller> {
+  const aMinuteAgo = new Date(now.getTime() - MINUTE_MS)
+  if (!row.lastUsedAt || row.lastUsedAt < aMinuteAgo) {
+    const stale = or(isNull(apiKeys.lastUsedAt), lt(apiKeys.lastUsedAt, aMinuteAgo))
+    await db
+      .update(apiKeys)
+      .set({ lastUsedAt: now })
+      .where(and(eq(apiKeys.id, row.id), stale))
+  }
+  return { merchantId: row.merchantId, keyId: row.id }
+}

@@ -1,0 +1,133 @@
+import { and, eq } from 'drizzle-orm'
+import { AppError } from '../../core/errors.ts'
+import type { LinkCommand } from '../../core/lifecycles/command.ts'
+import type { PaymentLinkStatus } from '../../core/lifecycles/payment-link.ts'
+import { timesOfNew } from '../../core/lifecycles/sweep.ts'
+import type { Db, Tx } from '../client.ts'
+import { newId } from '../ids.ts'
+import { lockToCommand } from '../lifecycle-steps.ts'
+import { equals, type List, listRows, type Page } from '../lists.ts'
+import { type CommandRow, findOpenCommand, insertCommand } from '../requests/commands.ts'
+import { merchants, paymentLinks } from '../schema.ts'
+import { insertEvent } from '../webhooks/events.ts'
+
+export type PaymentLinkRow = typeof paymentLinks.$inferSelect
+type NewPaymentLink = Pick<
+  PaymentLinkRow,
+  'merchantId' | 'amount' | 'currency' | 'description' | 'expiresAt' | 'metadata'
+>
+
+/** A payment link as the API and its events show it. */
+export function toPaymentLink(row: PaymentLinkRow) {
+  return {
+    id: row.id,
+    object: 'payment_link' as const,
+    status: row.status,
+    amount: row.amount,
+    currency: row.currency,
+    url: row.url,
+    description: row.description,
+    expires_at: row.expiresAt?.toISOString() ?? null,
+    payment_id: row.paymentId,
+    metadata: row.metadata,
+    created_at: row.createdAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
+  }
+}
+
+/** Inserts a link and its event together, and returns both. It is paid below `publicUrl`. */
+export async function insertPaymentLink(
+  tx: Tx,
+  publicUrl: string,
+  values: NewPaymentLink,
+  now: Date,
+) {
+  const id = newId('paymentLink')
+  const [link] = await tx
+    .insert(paymentLinks)
+    .values({ id, ...values, url: `${publicUrl}/pay/${id}`, ...timesOfNew(now) })
+    .returning()
+  if (!link) throw new Error('The payment link was not inserted')
+  const { merchantId } = link
+  const event = { type: 'payment_link.created' as const, merchantId, object: toPaymentLink(link) }
+  return { link, deliveries: (await insertEvent(tx, event, now)).deliveries }
+}
+
+/** For the API, which must never read another merchant's rows. */
+export async function getPaymentLink(
+  db: Db,
+  merchantId: string,
+  id: string,
+): Promise<PaymentLinkRow> {
+  const [row] = await db
+    .select()
+    .from(paymentLinks)
+    .where(and(eq(paymentLinks.id, id), eq(paymentLinks.merchantId, merchantId)))
+  if (!row) throw noSuchLink(id)
+  return row
+}
+
+/** For whoever has the link: with the name of its merchant, and the payment that was last tried. */
+export async function getPublicLink(db: Db, id: string) {
+  const [found] = await db
+    .select({ link: paymentLinks, merchantName: merchants.name })
+    .from(paymentLinks)
+    .innerJoin(merchants, eq(merchants.id, paymentLinks.merchantId))
+    .where(eq(paymentLinks.id, id))
+  if (!found) throw noSuchLink(id)
+  return found
+}
+
+type Filter = Page & { status?: PaymentLinkStatus | undefined }
+
+export function listPaymentLinks(
+  db: Db,
+  merchantId: string,
+  { status, ...page }: Filter,
+): Promise<List<PaymentLinkRow>> {
+  return listRows(db, paymentLinks, merchantId, page, [equals(paymentLinks.status, status)])
+}
+
+/**
+ * Locks a link that somebody wants to pay, so that of two at the same moment the second one sees the
+ * first. Throws AppError when it is not to be paid any more.
+ */
+export async function lockLinkToPay(tx: Tx, id: string, now: Date): Promise<PaymentLinkRow> {
+  const theLink = eq(paymentLinks.id, id)
+  const [link] = await tx.select().from(paymentLinks).where(theLink).for('no key update')
+  if (!link) throw noSuchLink(id)
+  checkActive(link, now)
+  if (await findOpenCommand(tx, id, 'close')) throw notActive('canceled')
+  return link
+}
+
+/** For a look before anything is begun. Whether it can be paid is decided under its lock. */
+export function checkActive(link: PaymentLinkRow, now: Date): void {
+  if (link.status !== 'active') throw notActive(link.status)
+  if (isExpired(link, now)) throw notActive('expired')
+}
+
+export function isExpired({ expiresAt }: PaymentLinkRow, now: Date): boolean {
+  return expiresAt !== null && expiresAt <= now
+}
+
+function notActive(status: PaymentLinkStatus): AppError {
+  return new AppError('payment_link_not_active', `The payment link is ${status}.`)
+}
+
+function noSuchLink(id: string): AppError {
+  return new AppError('not_found', `No such payment link: ${id}`)
+}
+
+/** Inserts the command to cancel it. Throws AppError when it is not active, or has one already. */
+export async function openLinkCommand(
+  tx: Tx,
+  merchantId: string,
+  id: string,
+  { kind }: LinkCommand,
+  now: Date,
+): Promise<CommandRow> {
+  const asked = { merchantId, id, noun: 'payment link' }
+  await lockToCommand(tx, paymentLinks, asked, { from: ['active'], done: 'canceled' })
+  return insertCommand(tx, { merchantId, resourceId: id, kind, amount: null }, now)
+}

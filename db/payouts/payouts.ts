@@ -1,0 +1,123 @@
+import { and, eq } from 'drizzle-orm'
+import { AppError } from '../../core/errors.ts'
+import type { PayoutCommand } from '../../core/lifecycles/command.ts'
+import {
+  type Destination,
+  maskDestination,
+  type PayoutStatus,
+} from '../../core/lifecycles/payout.ts'
+import { timesOfNew } from '../../core/lifecycles/sweep.ts'
+import { hold } from '../../core/money/ledger.ts'
+import { SANDBOX } from '../../core/sandbox.ts'
+import type { Cipher } from '../../core/secrets.ts'
+import type { Db, Tx } from '../client.ts'
+import { newId } from '../ids.ts'
+import { postTransaction } from '../ledger/ledger.ts'
+import { lockToCommand } from '../lifecycle-steps.ts'
+import { equals, type List, listRows, type Page } from '../lists.ts'
+import { type CommandRow, insertCommand } from '../requests/commands.ts'
+import { payouts } from '../transfer-schema.ts'
+import { insertEvent } from '../webhooks/events.ts'
+
+export type PayoutRow = typeof payouts.$inferSelect
+type NewPayout = Pick<
+  PayoutRow,
+  'merchantId' | 'amount' | 'currency' | 'destination' | 'description' | 'metadata' | 'provider'
+>
+
+/** A payout as the API and its events show it. */
+export function toPayout(row: PayoutRow) {
+  return {
+    id: row.id,
+    object: 'payout' as const,
+    status: row.status,
+    amount: row.amount,
+    currency: row.currency,
+    destination: row.destination,
+    failure_code: row.failureCode,
+    needs_attention: row.needsAttention,
+    description: row.description,
+    metadata: row.metadata,
+    created_at: row.createdAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
+  }
+}
+
+/**
+ * Inserts a payout and its event, and holds its amount. Throws AppError when the merchant's balance
+ * does not cover it.
+ */
+export async function insertPayout(tx: Tx, cipher: Cipher, values: NewPayout, now: Date) {
+  const id = newId('payout')
+  const { destination } = values
+  const [payout] = await tx
+    .insert(payouts)
+    .values({
+      id,
+      ...values,
+      destination: maskDestination(destination),
+      destinationSealed: cipher.encrypt(JSON.stringify(destination), destinationContext(id)),
+      ...timesOfNew(now),
+    })
+    .returning()
+  if (!payout) throw new Error('The payout was not inserted')
+  const { merchantId, amount } = payout
+  const event = { type: 'payout.created' as const, merchantId, object: toPayout(payout) }
+  const { deliveries } = await insertEvent(tx, event, now)
+  await postTransaction(tx, payout, 'payout', hold(amount), now)
+  return { payout, deliveries }
+}
+
+/** Where it goes, for the provider alone. */
+export function openDestination(cipher: Cipher, { id, destinationSealed }: PayoutRow): Destination {
+  return JSON.parse(cipher.decrypt(destinationSealed, destinationContext(id))) as Destination
+}
+
+function destinationContext(id: string): string {
+  return `payouts.destination/${id}`
+}
+
+/** For the API, which must never read another merchant's rows. */
+export async function getPayout(db: Db, merchantId: string, id: string): Promise<PayoutRow> {
+  const [row] = await db
+    .select()
+    .from(payouts)
+    .where(and(eq(payouts.id, id), eq(payouts.merchantId, merchantId)))
+  if (!row) throw new AppError('not_found', `No such payout: ${id}`)
+  return row
+}
+
+type Filter = Page & { status?: PayoutStatus | undefined }
+
+export function listPayouts(
+  db: Db,
+  merchantId: string,
+  { status, ...page }: Filter,
+): Promise<List<PayoutRow>> {
+  return listRows(db, payouts, merchantId, page, [equals(payouts.status, status)])
+}
+
+/** What is told `fail` when it is completed is returned. */
+const commandable = {
+  cancel: { from: ['pending'], done: 'canceled' },
+  complete: { from: ['pending', 'processing'], done: 'completed' },
+  fail: { from: ['pending', 'processing', 'completed'], done: 'failed' },
+} as const satisfies Record<PayoutCommand['kind'], { from: PayoutStatus[]; done: string }>
+
+/**
+ * Inserts a command on a payout that can take it. Throws AppError when the payout is in another
+ * status, or has an open command already.
+ */
+export async function openPayoutCommand(
+  tx: Tx,
+  merchantId: string,
+  id: string,
+  { kind }: PayoutCommand,
+  now: Date,
+): Promise<CommandRow> {
+  const asked = { merchantId, id, noun: 'payout' }
+  const payout = await lockToCommand(tx, payouts, asked, commandable[kind])
+  if (kind !== 'cancel' && payout.provider !== SANDBOX)
+    throw new AppError('conflict', 'Only a payout of the sandbox can be told what becomes of it.')
+  return insertCommand(tx, { merchantId, resourceId: id, kind, amount: null }, now)
+}

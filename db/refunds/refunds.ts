@@ -1,0 +1,145 @@
+import { and, eq, sql } from 'drizzle-orm'
+import { AppError } from '../../core/errors.ts'
+import type { RefundStatus } from '../../core/lifecycles/refund.ts'
+import { timesOfNew } from '../../core/lifecycles/sweep.ts'
+import { type Booking, hold, holdOrOwe, settleHold } from '../../core/money/ledger.ts'
+import type { Db, Tx } from '../client.ts'
+import { newId } from '../ids.ts'
+import { postTransaction } from '../ledger/ledger.ts'
+import { equals, type List, listRows, type Page } from '../lists.ts'
+import type { PaymentRow } from '../payments/payments.ts'
+import { payments } from '../schema.ts'
+import { refunds } from '../transfer-schema.ts'
+import { insertEvent } from '../webhooks/events.ts'
+
+export type RefundRow = typeof refunds.$inferSelect
+type NewRefund = Pick<RefundRow, 'merchantId' | 'paymentId' | 'amount' | 'reason' | 'metadata'>
+
+/** A refund as the API and its events show it. */
+export function toRefund(row: RefundRow) {
+  return {
+    id: row.id,
+    object: 'refund' as const,
+    payment_id: row.paymentId,
+    amount: row.amount,
+    currency: row.currency,
+    status: row.status,
+    reason: row.reason,
+    failure_code: row.failureCode,
+    metadata: row.metadata,
+    created_at: row.createdAt.toISOString(),
+  }
+}
+
+/**
+ * Inserts a refund and its event, and holds its amount. Throws AppError when the payment has not that
+ * much left, was never paid, or the merchant's balance does not cover it.
+ */
+export function insertRefund(tx: Tx, values: NewRefund, now: Date) {
+  return insertHeld(tx, values, hold, now)
+}
+
+/** As `insertRefund`, of what can't be refused: what the balance does not cover the merchant owes. */
+export function insertOwedRefund(tx: Tx, values: NewRefund, now: Date) {
+  return insertHeld(tx, values, holdOrOwe, now)
+}
+
+type Hold = (amount: number) => Booking
+
+async function insertHeld(tx: Tx, values: NewRefund, book: Hold, now: Date) {
+  const payment = await takeFromPayment(tx, values, now)
+  const made = await insertRow(tx, payment, values, now)
+  await postTransaction(tx, made.refund, 'refund', book(values.amount), now)
+  return made
+}
+
+/** A refund that nobody asked for, of money that its payment no longer wants and that is held already. */
+export function insertLateRefund(tx: Tx, payment: PaymentRow, now: Date) {
+  const { id: paymentId, merchantId, amountCaptured: amount } = payment
+  const reason = 'The payment succeeded after it was closed'
+  return insertRow(tx, payment, { merchantId, paymentId, amount, reason, metadata: {} }, now)
+}
+
+/** The provider of refunds that somebody made by hand. */
+const MANUAL = 'manual'
+
+/**
+ * A refund that has arrived already, by another way than a provider's. Returns the deliveries of the
+ * events that tell of it.
+ */
+export async function insertManualRefund(tx: Tx, values: NewRefund, now: Date) {
+  const payment = await takeFromPayment(tx, values, now)
+  const made = await insertRow(tx, { ...payment, provider: MANUAL }, values, now)
+  const [refund] = await tx
+    .update(refunds)
+    .set({ status: 'succeeded', nextSweepAt: null })
+    .where(eq(refunds.id, made.refund.id))
+    .returning()
+  if (!refund) throw new Error(`No such refund: ${made.refund.id}`)
+  const { merchantId, amount } = refund
+  const event = { type: 'refund.succeeded' as const, merchantId, object: toRefund(refund) }
+  const { deliveries } = await insertEvent(tx, event, now)
+  await postTransaction(tx, refund, 'refund', holdOrOwe(amount), now)
+  await postTransaction(tx, refund, 'refund_settlement', settleHold(amount), now)
+  return [...made.deliveries, ...deliveries]
+}
+
+async function insertRow(tx: Tx, payment: PaymentRow, values: NewRefund, now: Date) {
+  const [refund] = await tx
+    .insert(refunds)
+    .values({
+      id: newId('refund'),
+      ...values,
+      currency: payment.currency,
+      provider: payment.provider,
+      ...timesOfNew(now),
+    })
+    .returning()
+  if (!refund) throw new Error('The refund was not inserted')
+  const { merchantId } = refund
+  const event = { type: 'refund.created' as const, merchantId, object: toRefund(refund) }
+  return { refund, deliveries: (await insertEvent(tx, event, now)).deliveries }
+}
+
+/** Locks the payment, so that no two refunds take the same money. */
+async function takeFromPayment(tx: Tx, values: NewRefund, now: Date): Promise<PaymentRow> {
+  const { merchantId, paymentId, amount } = values
+  const theirs = and(eq(payments.id, paymentId), eq(payments.merchantId, merchantId))
+  const left = sql`${payments.amountCaptured} - ${payments.amountRefunded}`
+  const [taken] = await tx
+    .update(payments)
+    .set({ amountRefunded: sql`${payments.amountRefunded} + ${amount}`, updatedAt: now })
+    .where(and(theirs, sql`${left} >= ${amount}`))
+    .returning()
+  if (taken) return taken
+  const [payment] = await tx.select().from(payments).where(theirs)
+  if (!payment) throw new AppError('not_found', `No such payment: ${paymentId}`)
+  const { status, amountCaptured, amountRefunded } = payment
+  const isThereNow = amountCaptured - amountRefunded >= amount // captured since we tried
+  if (isThereNow) return takeFromPayment(tx, values, now)
+  if (amountCaptured === 0)
+    throw new AppError('conflict', `A payment that is ${status} can't be refunded.`)
+  const message = `Only ${amountCaptured - amountRefunded} is left to refund.`
+  throw new AppError('refund_exceeds_captured', message, { param: 'amount' })
+}
+
+/** For the API, which must never read another merchant's rows. */
+export async function getRefund(db: Db, merchantId: string, id: string): Promise<RefundRow> {
+  const [row] = await db
+    .select()
+    .from(refunds)
+    .where(and(eq(refunds.id, id), eq(refunds.merchantId, merchantId)))
+  if (!row) throw new AppError('not_found', `No such refund: ${id}`)
+  return row
+}
+
+type Filter = Page & { status?: RefundStatus | undefined; paymentId?: string | undefined }
+
+export function listRefunds(
+  db: Db,
+  merchantId: string,
+  { status, paymentId, ...page }: Filter,
+): Promise<List<RefundRow>> {
+  const filters = [equals(refunds.status, status), equals(refunds.paymentId, paymentId)]
+  return listRows(db, refunds, merchantId, page, filters)
+}

@@ -1,0 +1,95 @@
+import { eq, sql } from 'drizzle-orm'
+import { type RefundStatus, type RefundVerdict, refundMoves } from '../../core/lifecycles/refund.ts'
+import { creditReturn, debitLate, releaseHold, settleHold } from '../../core/money/ledger.ts'
+import type { Delivery } from '../../core/webhooks/delivery.ts'
+import type { Db, Tx } from '../client.ts'
+import { isPosted, postTransaction } from '../ledger/ledger.ts'
+import { balanceTransactions } from '../ledger/schema.ts'
+import { findRow, firstRef, markNeedsAttention, moveStatus } from '../lifecycle-steps.ts'
+import { compensateAgain } from '../orders/steps.ts'
+import { payments } from '../schema.ts'
+import { refunds } from '../transfer-schema.ts'
+import { findEventDeliveries, insertEvent } from '../webhooks/events.ts'
+import { type RefundRow, toRefund } from './refunds.ts'
+
+/** What a refund has become, and the deliveries of the event that told of it. */
+type RefundRecorded = Pick<RefundRow, 'status' | 'failureCode'> & { deliveries: Delivery[] }
+
+/**
+ * Settles a refund, books and records it, all in one transaction. A repeated call changes nothing and
+ * returns the first result again. A success that comes too late reopens nothing: it is booked, and
+ * the payment marked for an operator.
+ */
+export async function settleRefund(
+  db: Db,
+  id: string,
+  { status, failureCode, ref }: RefundVerdict & { ref: string | null },
+  now: Date,
+): Promise<RefundRecorded> {
+  const recorded = { nextSweepAt: null, updatedAt: now }
+  const to = { status, failureCode, providerRef: firstRef(refunds, ref), ...recorded }
+  return db.transaction(async (tx) => {
+    const moved = await moveStatus(tx, refunds, refundMoves, id, to)
+    if (!moved) return settledBefore(tx, id, status, now)
+    const { from, row: refund } = moved
+    const { merchantId, amount } = refund
+    if (status === 'failed') await giveBackAgain(tx, refund.paymentId, now)
+    const event = { type: `refund.${status}` as const, merchantId, object: toRefund(refund) }
+    const { deliveries } = await insertEvent(tx, event, now)
+    const release = from === 'pending' ? releaseHold : creditReturn
+    if (status === 'succeeded')
+      await postTransaction(tx, refund, 'refund_settlement', settleHold(amount), now)
+    else await postTransaction(tx, refund, 'refund_failure', release(amount), now)
+    return { status, failureCode, deliveries }
+  })
+}
+
+/**
+ * Its amount can be refunded again. Where its order is canceled the saga will do that, and an operator
+ * is to look: it may well come back again.
+ */
+async function giveBackAgain(tx: Tx, paymentId: string, now: Date): Promise<void> {
+  const { orderId } = await countRefunded(tx, paymentId, now)
+  if (orderId && (await compensateAgain(tx, orderId, now)))
+    await markNeedsAttention(tx, payments, paymentId, now)
+}
+
+/**
+ * What the payment can't be refunded again: the refunds that did not fail, and those that reached the
+ * payer all the same. Its row is locked before they are summed.
+ */
+async function countRefunded(tx: Tx, paymentId: string, now: Date) {
+  const thePayment = eq(payments.id, paymentId)
+  await tx.select({ id: payments.id }).from(payments).where(thePayment).for('no key update')
+  const counted = sql`(
+    select coalesce(sum(amount), 0) from ${refunds} where payment_id = ${paymentId} and (
+      status <> 'failed' or exists (
+        select from ${balanceTransactions} where source_id = refunds.id and type = 'late_refund')))`
+  const [payment] = await tx
+    .update(payments)
+    .set({ amountRefunded: sql`least(${payments.amountCaptured}, ${counted})`, updatedAt: now })
+    .where(thePayment)
+    .returning({ orderId: payments.orderId })
+  if (!payment) throw new Error(`No such payment: ${paymentId}`)
+  return payment
+}
+
+/** Nothing moved: either this is our own retry, or it was recorded another way. */
+async function settledBefore(tx: Tx, id: string, wanted: RefundStatus, now: Date) {
+  const refund = await findRow(tx, refunds, id)
+  const isLate = refund.status === 'failed' && wanted === 'succeeded'
+  if (isLate && !(await isPosted(tx, id, ['refund_settlement', 'late_refund']))) {
+    await markNeedsAttention(tx, payments, refund.paymentId, now)
+    await postTransaction(tx, refund, 'late_refund', debitLate(refund.amount), now)
+    await countRefunded(tx, refund.paymentId, now)
+  }
+  return recordedRefund(tx, id)
+}
+
+/** Of a refund that has ended. */
+export async function recordedRefund(db: Db | Tx, id: string): Promise<RefundRecorded> {
+  const { status, failureCode } = await findRow(db, refunds, id)
+  if (status === 'pending') throw new Error(`Refund ${id} should have moved`)
+  const deliveries = (await findEventDeliveries(db, `refund.${status}`, id)) ?? []
+  return { status, failureCode, deliveries }
+}

@@ -1,0 +1,180 @@
+import { and, asc, eq, type SQL } from 'drizzle-orm'
+import { AppError } from '../../core/errors.ts'
+import { firstSweepAt } from '../../core/lifecycles/sweep.ts'
+import type { Delivery, DeliveryStatus } from '../../core/webhooks/delivery.ts'
+import type { EventType } from '../../core/webhooks/events.ts'
+import type { Db, Tx } from '../client.ts'
+import { newId } from '../ids.ts'
+import { equals, type List, type Page, pageOf, toList } from '../lists.ts'
+import { attempts, deliveries, endpoints, events } from './schema.ts'
+
+export type AttemptRow = typeof attempts.$inferSelect
+type DeliveryRow = typeof deliveries.$inferSelect
+type DeliveryDetails = DeliveryRow & { eventType: EventType; url: string }
+
+/** A delivery as the API shows it. */
+export function toDelivery(row: DeliveryDetails) {
+  return {
+    id: row.id,
+    object: 'webhook_delivery' as const,
+    status: row.status,
+    event_id: row.eventId,
+    event_type: row.eventType,
+    endpoint_id: row.endpointId,
+    url: row.url,
+    resend_of: row.resendOf,
+    next_attempt_at: row.nextAttemptAt?.toISOString() ?? null,
+    created_at: row.createdAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
+  }
+}
+
+export function toAttempt(row: AttemptRow) {
+  return {
+    id: row.id,
+    attempt: row.attempt,
+    state: row.state,
+    http_status: row.httpStatus,
+    error: row.error,
+    latency_ms: row.latencyMs,
+    reconnected: row.reconnected,
+    next_attempt_at: row.nextAttemptAt?.toISOString() ?? null,
+    request: { url: row.url, headers: row.requestHeaders, body_sha256: row.bodySha256 },
+    response: { headers: row.responseHeaders, body: row.responseBody },
+    created_at: row.createdAt.toISOString(),
+  }
+}
+
+function selectDeliveries(db: Db | Tx) {
+  return db
+    .select({ delivery: deliveries, url: endpoints.url, eventType: events.type })
+    .from(deliveries)
+    .innerJoin(endpoints, eq(endpoints.id, deliveries.endpointId))
+    .innerJoin(events, eq(events.id, deliveries.eventId))
+    .$dynamic()
+}
+
+/** Deliveries as a workflow wants them. */
+export async function findDeliveries(db: Db | Tx, where: SQL | undefined): Promise<Delivery[]> {
+  const rows = await selectDeliveries(db).where(where)
+  return rows.map(({ delivery, ...rest }) => toStartable({ ...delivery, ...rest }))
+}
+
+/** A delivery as a workflow wants it. */
+export function toStartable({ id, merchantId, endpointId, eventType, url }: DeliveryDetails) {
+  return { id, merchantId, endpointId, eventType, host: new URL(url).host }
+}
+
+async function findDelivery(
+  select: ReturnType<typeof selectDeliveries>,
+  merchantId: string,
+  id: string,
+) {
+  const [found] = await select.where(
+    and(eq(deliveries.id, id), eq(deliveries.merchantId, merchantId)),
+  )
+  if (!found) throw new AppError('not_found', `No such webhook delivery: ${id}`)
+  return found
+}
+
+/** With its attempts, oldest first. */
+export async function getDelivery(db: Db, merchantId: string, id: string) {
+  const found = await findDelivery(selectDeliveries(db), merchantId, id)
+  const made = await db
+    .select()
+    .from(attempts)
+    .where(eq(attempts.deliveryId, id))
+    .orderBy(asc(attempts.createdAt), asc(attempts.id))
+  const { delivery, ...rest } = found
+  return { delivery: { ...delivery, ...rest }, attempts: made }
+}
+
+type Filter = Page & {
+  status?: DeliveryStatus | undefined
+  endpointId?: string | undefined
+  eventId?: string | undefined
+}
+
+export async function listDeliveries(
+  db: Db,
+  merchantId: string,
+  { status, endpointId, eventId, ...page }: Filter,
+): Promise<List<DeliveryDetails>> {
+  const { where, orderBy, limit } = await pageOf(db, deliveries, merchantId, page, [
+    equals(deliveries.status, status),
+    equals(deliveries.endpointId, endpointId),
+    equals(deliveries.eventId, eventId),
+  ])
+  const rows = await selectDeliveries(db)
+    .where(where)
+    .orderBy(...orderBy)
+    .limit(limit)
+  return toList(
+    rows.map(({ delivery, ...rest }) => ({ ...delivery, ...rest })),
+    page,
+  )
+}
+
+/**
+ * Sends the same event to the same endpoint once more, as a delivery of its own. Throws AppError
+ * where the one that is asked for is still on its way, or its endpoint takes nothing.
+ */
+export async function resendDelivery(
+  tx: Tx,
+  merchantId: string,
+  id: string,
+  now: Date,
+): Promise<DeliveryDetails> {
+  // Whoever prunes locks the event first: with this it stays, or has gone and its delivery with it.
+  const kept = selectDeliveries(tx).for('key share', { of: events })
+  const { delivery: sent, ...rest } = await findDelivery(kept, merchantId, id)
+  const isIts = eq(endpoints.id, sent.endpointId)
+  const [endpoint] = await tx.select().from(endpoints).where(isIts).for('share') // who disables waits
+  if (sent.status === 'pending') throw new AppError('conflict', 'It is still on its way.')
+  if (endpoint?.deletedAt) throw new AppError('conflict', 'Its endpoint was deleted.')
+  if (endpoint?.status !== 'enabled')
+    throw new AppError('conflict', 'Its endpoint is disabled. Enable it first.')
+  const { eventId, endpointId } = sent
+  const times = { createdAt: now, updatedAt: now, nextSweepAt: firstSweepAt('delivery', now) }
+  const [made] = await tx
+    .insert(deliveries)
+    .values({ id: newId('delivery'), merchantId, eventId, endpointId, resendOf: id, ...times })
+    .returning()
+  return { ...(made as DeliveryRow), ...rest }
+}
+
+/** How many of a merchant's deliveries are on their way, and how many have failed for good. */
+export async function countDeliveries(db: Db, merchantId: string) {
+  const of = (status: DeliveryStatus) =>
+    db.$count(deliveries, and(eq(deliveries.merchantId, merchantId), eq(deliveries.status, status)))
+  const [pending, failed] = await Promise.all([of('pending'), of('failed')])
+  return { pending, failed }
+}
+
+/** For a delivery whose workflow ends without an answer. It changes nothing once there is one. */
+export async function failDelivery(db: Db, id: string, now: Date): Promise<void> {
+  await db.transaction(async (tx) => {
+    await interruptAttempts(tx, id)
+    await endPending(tx, eq(deliveries.id, id), 'failed', now)
+  })
+}
+
+/** What is still `sending` when nobody sends it any more: a worker died over it. */
+export function interruptAttempts(db: Db | Tx, deliveryId: string) {
+  return db
+    .update(attempts)
+    .set({ state: 'interrupted' })
+    .where(and(eq(attempts.deliveryId, deliveryId), eq(attempts.state, 'sending')))
+}
+
+/** For an endpoint that is gone: what waits for it will never be sent. */
+export async function skipDeliveries(tx: Tx, endpointId: string, now: Date): Promise<void> {
+  await endPending(tx, eq(deliveries.endpointId, endpointId), 'skipped', now)
+}
+
+async function endPending(tx: Tx, which: SQL, status: 'failed' | 'skipped', now: Date) {
+  await tx
+    .update(deliveries)
+    .set({ status, nextAttemptAt: null, nextSweepAt: null, updatedAt: now })
+    .where(and(which, eq(deliveries.status, 'pending')))
+}

@@ -1,0 +1,151 @@
+import { randomInt } from 'node:crypto'
+import type { FailureCode } from '../../core/lifecycles/payment.ts'
+import { brandOf, type Card } from '../../core/money/card.ts'
+import type { SandboxCharge } from '../../core/sandbox.ts'
+import type { Charge, Provider } from '../provider.ts'
+import { type SandboxOptions, sandboxTransfers, TIMES_DOWN } from './transfers.ts'
+
+/** Test cards, and the tokens they become. Any other card that passes Luhn succeeds. */
+const tokens: Record<string, string> = {
+  '4000000000000002': 'tok_declined',
+  '4000000000009995': 'tok_insufficient_funds',
+  '4000000000005126': 'tok_refund_returned',
+}
+
+/** What fails, and with what. Whatever is not here succeeds. */
+const failures: Record<string, FailureCode> = {
+  tok_declined: 'card_declined',
+  tok_insufficient_funds: 'insufficient_funds',
+  'fail@upi': 'upi_declined',
+}
+
+/**
+ * A provider that needs no account: it decides by what it is asked to charge, after a delay, and
+ * keeps its charges where a crash can't reach them. Its tokens name a test card's behaviour.
+ */
+export function sandbox(options: SandboxOptions): Provider {
+  const { store, delay, now } = options
+  const transfers = sandboxTransfers(options)
+
+  async function retrieve(ref: string): Promise<Charge> {
+    const at = await now()
+    return toCharge(found(await store.change(ref, (charge) => decided(charge, at)), ref), at)
+  }
+
+  /** Makes a change and answers, unless it is down; or makes it, and loses the answer. */
+  async function answer(ref: string, key: string, change: Parameters<typeof store.change>[1]) {
+    const charge = await store.change(ref, (before) => {
+      if (before.failedKeys.includes(key)) return null
+      return isDown(before, key) ? { failedKeys: [...before.failedKeys, key] } : change(before)
+    })
+    const { source, failedKeys } = found(charge, ref)
+    if (failedKeys.includes(key)) throw new Error('Sandbox: HTTP 503 Service Unavailable')
+    if (source === 'timeout@upi') throw new Error('Sandbox: the answer was lost')
+    return toCharge(found(charge, ref), await now())
+  }
+
+  return {
+    consistencyWindowMs: 0,
+
+    async createCardToken(card: Card) {
+      const token = tokens[card.number] ?? 'tok_succeeds'
+      return { token, brand: brandOf(card.number), last4: card.number.slice(-4) }
+    },
+
+    async createCharge(request) {
+      // A UPI address is the same in any case.
+      const source = request.source.toLowerCase()
+      return { ref: (await store.create({ ...request, source, createdAt: await now() })).id }
+    },
+
+    async confirmCharge(ref, key) {
+      const at = await now()
+      const decidesAt = new Date(at.getTime() + randomInt(delay.minMs, delay.maxMs + 1))
+      return answer(ref, key, (charge) => {
+        if (charge.status !== 'created') return null
+        const sent = { ...charge, ...processing(charge, decidesAt) }
+        return { ...sent, ...decided(sent, at) }
+      })
+    },
+
+    async captureCharge(ref, amount, key) {
+      const decidesAt = await now()
+      return answer(ref, key, ({ status }) =>
+        status === 'authorized' ? { status: 'succeeded', amountCaptured: amount, decidesAt } : null,
+      )
+    },
+
+    retrieveCharge: retrieve,
+
+    async cancelCharge(ref) {
+      const at = await now()
+      const open: SandboxCharge['status'][] = ['created', 'processing', 'authorized']
+      await store.change(ref, (charge) => {
+        const undecided = open.includes(decided(charge, at)?.status ?? charge.status)
+        return undecided ? { status: 'canceled' } : decided(charge, at)
+      })
+      return retrieve(ref)
+    },
+
+    ...transfers,
+
+    async *listNews(since, until) {
+      const due = await store.findDue(since, until)
+      for (const { id: ref, paymentId: id } of due.charges) {
+        const found = await retrieve(ref)
+        if (found.state === 'decided') yield { object: 'payment', id, verdict: found.verdict }
+      }
+      for (const { kind, objectId: id } of due.transfers) {
+        if (kind === 'refund') {
+          const found = await transfers.retrieveRefund(id, '')
+          if (found.state === 'decided') yield { object: kind, id, verdict: found.verdict }
+        } else {
+          const found = await transfers.retrievePayout(id)
+          if (found.state === 'decided') yield { object: kind, id, verdict: found.verdict }
+        }
+      }
+    },
+  }
+}
+
+function processing({ source }: SandboxCharge, decidesAt: Date) {
+  return { status: 'processing' as const, decidesAt: source === 'stuck@upi' ? null : decidesAt }
+}
+
+/**
+ * Each operation is, for the first keys that it comes with. A key that got a 503 gets it again, as a
+ * provider's would: only another one is tried anew.
+ */
+function isDown({ source, failedKeys }: SandboxCharge, key: string): boolean {
+  if (source !== 'down@upi') return false
+  return failedKeys.filter((failed) => operationOf(failed) === operationOf(key)).length < TIMES_DOWN
+}
+
+/** A key is `<object id>:<operation>:<attempt>`. */
+function operationOf(key: string): string {
+  return key.split(':')[1] ?? ''
+}
+
+/** The decision, once its time has come; null before that, and when it was made already. */
+function decided({ status, decidesAt, source, captureMethod, amount }: SandboxCharge, at: Date) {
+  if (status !== 'processing' || !decidesAt || decidesAt > at) return null
+  const failureCode = failures[source]
+  if (failureCode) return { status: 'failed' as const, failureCode }
+  if (captureMethod === 'manual') return { status: 'authorized' as const }
+  return { status: 'succeeded' as const, amountCaptured: amount }
+}
+
+function toCharge(charge: SandboxCharge, at: Date): Charge {
+  const { status, failureCode, decidesAt, amountCaptured } = charge
+  if (status === 'created') return { state: 'unsent' }
+  if (status === 'authorized') return { state: 'authorized' }
+  if (status === 'processing')
+    return { state: 'processing', checkInMs: decidesAt && decidesAt.getTime() - at.getTime() }
+  const captured = status === 'succeeded' && { amountCaptured }
+  return { state: 'decided', verdict: { status, failureCode, ...captured } }
+}
+
+function found(charge: SandboxCharge | null, ref: string): SandboxCharge {
+  if (!charge) throw new Error(`Sandbox: no such charge: ${ref}`)
+  return charge
+}

@@ -1,0 +1,215 @@
+import { randomInt } from 'node:crypto'
+import type { Destination, PayoutFailureCode, PayoutVerdict } from '../../core/lifecycles/payout.ts'
+import type { RefundFailureCode, RefundVerdict } from '../../core/lifecycles/refund.ts'
+import type { SandboxStore, SandboxTransfer, TransferCircumstances } from '../../core/sandbox.ts'
+import {
+  NothingHappened,
+  type Provider,
+  type ProviderPayout,
+  type ProviderRefund,
+} from '../provider.ts'
+
+export type SandboxOptions = {
+  store: SandboxStore
+  delay: { minMs: number; maxMs: number }
+  now: () => Date | Promise<Date>
+}
+
+/** How often each operation finds a provider that is down. */
+export const TIMES_DOWN = 2
+
+type Transfers = Pick<
+  Provider,
+  | 'createRefund'
+  | 'retrieveRefund'
+  | 'createPayout'
+  | 'retrievePayout'
+  | 'cancelPayout'
+  | 'simulatePayout'
+>
+type State = Pick<
+  SandboxTransfer,
+  'status' | 'failureCode' | 'startsAt' | 'decidesAt' | 'returnsAt'
+>
+
+/** Payouts to these fail, and with what. The numbers are those of Stripe's documentation. */
+const payoutFailures: Record<string, PayoutFailureCode> = {
+  'fail@upi': 'declined',
+  '000111111116': 'no_account',
+  '000111111113': 'account_closed',
+}
+/** Refunds of charges from these fail. */
+const refundFailures: Record<string, RefundFailureCode> = {
+  'norefund@upi': 'declined',
+}
+const failures: Record<SandboxTransfer['kind'], Record<string, string>> = {
+  refund: refundFailures,
+  payout: payoutFailures,
+}
+/** What goes there arrives, and comes back later. */
+const returned = new Set(['returned@upi', 'tok_refund_returned'])
+const RETURNED_AFTER_MS = 2_000
+
+/** What the sandbox sends out: it decides by where that goes, after a delay. */
+export function sandboxTransfers({ store, delay, now }: SandboxOptions): Transfers {
+  const delayMs = () => randomInt(delay.minMs, delay.maxMs + 1)
+
+  async function find(objectId: string): Promise<SandboxTransfer | null> {
+    const at = await now()
+    const found = await store.findTransfer(objectId)
+    return found && store.changeTransfer(found.id, (transfer) => advanced(transfer, at))
+  }
+
+  async function retrievePayout(payoutId: string): Promise<ProviderPayout> {
+    return toPayout(await find(payoutId), await now())
+  }
+
+  return {
+    async createRefund({ key, refundId, chargeRef, amount, currency }) {
+      const at = await now()
+      const decidesAt = after(at, delayMs())
+      const request = { key, kind: 'refund' as const, objectId: refundId, chargeId: chargeRef }
+      const sent = await store.createTransfer(
+        { ...request, amount, currency, createdAt: at },
+        (circumstances) => {
+          const state = begin(circumstances, { startsAt: at, decidesAt })
+          if (state.status === 'unavailable') return state
+          const tooMuch = { status: 'failed' as const, failureCode: 'exceeds_charge' }
+          return circumstances.refundable < amount ? { ...state, ...tooMuch } : state
+        },
+      )
+      return toRefund(await answered(sent, () => find(refundId)), at)
+    },
+
+    async retrieveRefund(refundId) {
+      return toRefund(await find(refundId), await now())
+    },
+
+    /** It is never decided within the call, as little as a bank's transfer is. */
+    async createPayout({ key, payoutId, amount, currency, destination }) {
+      const at = await now()
+      const wait = delayMs()
+      const dates = { startsAt: after(at, Math.floor(wait / 2)), decidesAt: after(at, wait) }
+      const target = targetOf(destination)
+      const request = { key, kind: 'payout' as const, objectId: payoutId, chargeId: null, target }
+      const sent = await store.createTransfer(
+        { ...request, amount, currency, createdAt: at },
+        (circumstances) => begin(circumstances, dates),
+      )
+      return toPayout(await answered(sent, async () => started(sent, at)), at)
+    },
+
+    retrievePayout,
+
+    async cancelPayout(payoutId) {
+      const at = await now()
+      const found = await store.findTransfer(payoutId)
+      if (!found) return { state: 'unsent' }
+      await store.changeTransfer(found.id, (transfer) => {
+        const then = { ...transfer, ...advanced(transfer, at) }
+        return then.status === 'accepted' ? { status: 'canceled' } : advanced(transfer, at)
+      })
+      return retrievePayout(payoutId)
+    },
+
+    async simulatePayout(payoutId, { status, failureCode }) {
+      const at = await now()
+      const found = await store.findTransfer(payoutId)
+      if (!found) return { state: 'unsent' }
+      await store.changeTransfer(found.id, (transfer) => {
+        const then = { ...transfer, ...advanced(transfer, at) }
+        const isOpen = then.status === 'accepted' || then.status === 'processing'
+        if (isOpen && status === 'completed') return { status: 'succeeded', decidesAt: at }
+        if (isOpen && status === 'failed') return { status, failureCode, decidesAt: at }
+        if (then.status === 'succeeded' && status === 'failed')
+          return { status, failureCode: 'returned', returnsAt: at }
+        return advanced(transfer, at)
+      })
+      return retrievePayout(payoutId)
+    },
+  }
+}
+
+/** A UPI address is the same in any case. Of an account all that counts is whether it is for tests. */
+function targetOf(destination: Destination): string {
+  if (destination.type === 'vpa') return destination.vpa.toLowerCase()
+  return destination.account_number in payoutFailures ? destination.account_number : 'account'
+}
+
+type Dates = { startsAt: Date; decidesAt: Date }
+
+function begin({ target, earlier }: TransferCircumstances, { startsAt, decidesAt }: Dates): State {
+  const unavailable = earlier.filter(({ status }) => status === 'unavailable')
+  const isDown = target === 'down@upi' && unavailable.length < TIMES_DOWN
+  const comesBack = returned.has(target)
+  return {
+    status: isDown ? 'unavailable' : 'accepted',
+    failureCode: null,
+    startsAt,
+    decidesAt: target === 'stuck@upi' ? null : decidesAt,
+    returnsAt: comesBack ? after(decidesAt, RETURNED_AFTER_MS) : null,
+  }
+}
+
+/** A key that got a 503 gets it again. What loses its answer is sent all the same. */
+async function answered<T>(sent: SandboxTransfer, read: () => Promise<T>): Promise<T> {
+  if (sent.status === 'unavailable')
+    throw new NothingHappened('Sandbox: HTTP 503 Service Unavailable')
+  if (sent.target === 'timeout@upi') throw new Error('Sandbox: the answer was lost')
+  return read()
+}
+
+/** What has become of it by now, where that is something else. */
+function advanced(transfer: SandboxTransfer, at: Date): Partial<State> | null {
+  const now = decided(started(transfer, at), at)
+  const isReturned = now.status === 'succeeded' && isPast(transfer.returnsAt, at)
+  const { status, failureCode } = isReturned ? failed('returned') : now
+  return status === transfer.status ? null : { status, failureCode }
+}
+
+function started(transfer: SandboxTransfer, at: Date): SandboxTransfer {
+  const starts = transfer.status === 'accepted' && isPast(transfer.startsAt, at)
+  return starts ? { ...transfer, status: 'processing' } : transfer
+}
+
+function decided(transfer: SandboxTransfer, at: Date): SandboxTransfer {
+  if (transfer.status !== 'processing' || !isPast(transfer.decidesAt, at)) return transfer
+  const failureCode = failures[transfer.kind][transfer.target]
+  return { ...transfer, ...(failureCode ? failed(failureCode) : { status: 'succeeded' }) }
+}
+
+function failed(failureCode: string) {
+  return { status: 'failed' as const, failureCode }
+}
+
+function isPast(date: Date | null, at: Date): boolean {
+  return date !== null && date <= at
+}
+
+function after(at: Date, ms: number): Date {
+  return new Date(at.getTime() + ms)
+}
+
+function toRefund(transfer: SandboxTransfer | null, at: Date): ProviderRefund {
+  if (!transfer) return { state: 'unsent' }
+  const { id: ref, status, failureCode } = transfer
+  if (status !== 'succeeded' && status !== 'failed')
+    return { state: 'processing', ref, checkInMs: leftUntil(transfer.decidesAt, at) }
+  const verdict = { status, failureCode } as RefundVerdict
+  return { state: 'decided', ref, verdict }
+}
+
+function toPayout(transfer: SandboxTransfer | null, at: Date): ProviderPayout {
+  if (!transfer || transfer.status === 'unavailable') return { state: 'unsent' }
+  const { id: ref, status, failureCode, startsAt, decidesAt } = transfer
+  if (status === 'accepted' || status === 'processing') {
+    const next = status === 'accepted' ? startsAt : decidesAt
+    return { state: status, ref, checkInMs: leftUntil(next, at) }
+  }
+  const verdict = { status: status === 'succeeded' ? 'completed' : status, failureCode }
+  return { state: 'decided', ref, verdict: verdict as PayoutVerdict }
+}
+
+function leftUntil(date: Date | null, at: Date): number | null {
+  return date && Math.max(date.getTime() - at.getTime(), 0)
+}

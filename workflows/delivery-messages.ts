@@ -1,5 +1,0 @@
-import { defineSignal } from '@temporalio/workflow'
-import type { FailedAttempt } from '../core/delivery.ts'
-
-/** Sent by the activity itself: a retry leaves no event in the history, a signal does. */
-export const attemptFailed = defineSignal<[FailedAttempt]>('attemptFailed')

@@ -1,0 +1,18 @@
+import { CancellationScope, proxyActivities, setCurrentDetails } from '@temporalio/workflow'
+import type { Activities } from '../../activities/index.ts'
+import type { InboundEventStatus } from '../../core/lifecycles/invoice.ts'
+import { activityOptions, summarize } from '../shared/lifecycle.ts'
+import { startDeliveries } from '../webhooks/start-deliveries.ts'
+
+const { applyInboundEvent: apply } = proxyActivities<Activities>(activityOptions)
+
+/** Applies what somebody has told us, once, and tells of it. A Cancel from the UI is not heard. */
+export async function applyInboundEvent(id: string): Promise<InboundEventStatus> {
+  return CancellationScope.nonCancellable(async () => {
+    const summary = 'Apply it to its invoice, once'
+    const { status, deliveries } = await apply.executeWithOptions({ summary }, [id])
+    await startDeliveries(deliveries)
+    setCurrentDetails(summarize(`the event is ${status}`, deliveries))
+    return status
+  })
+}

@@ -1,0 +1,19 @@
+import { defineQuery, defineUpdate } from '@temporalio/workflow'
+import type { OrderStatus } from '../../core/lifecycles/order.ts'
+
+/** The merchant's commands: each answers with the order's status once it is done, or came too late. */
+export const fulfill = defineUpdate<OrderStatus>('fulfill')
+export const cancelOrder = defineUpdate<OrderStatus>('cancel')
+
+/** An operator has given back in another way what the provider's refund could not. */
+export const resolveOrder = defineUpdate<OrderStatus>('resolve')
+
+export type OrderStage =
+  | 'awaiting_payment'
+  | 'awaiting_fulfilment'
+  | 'fulfilling'
+  | 'compensating'
+  | 'refund_failed'
+  | 'done'
+type OrderState = { stage: OrderStage; status: OrderStatus }
+export const orderState = defineQuery<OrderState>('state')

@@ -1,0 +1,195 @@
+import { CancellationScope, condition, proxyActivities, sleep } from '@temporalio/workflow'
+import type { Activities } from '../../activities/index.ts'
+import type { OrderFound } from '../../activities/orders.ts'
+import type { OrderCancellationReason, OrderStatus } from '../../core/lifecycles/order.ts'
+import { formatMoney } from '../../core/money/money.ts'
+import type { Delivery } from '../../core/webhooks/delivery.ts'
+import type { OrderRecorded, RefundUnderWay } from '../../db/orders/steps.ts'
+import { refundStart } from '../../temporal/starts.ts'
+import { type Announce, activityOptions, ask, runLifecycle, timeIn } from '../shared/lifecycle.ts'
+import { startAbandoned } from '../webhooks/start-deliveries.ts'
+import { openCompensations } from './compensations.ts'
+import { type OrderInbox, openOrderInbox } from './inbox.ts'
+
+/** Without a limit, each of them: what is to be undone is tried until it is. */
+const activities = proxyActivities<Activities>(activityOptions)
+
+const HOUR_MS = 60 * 60_000
+const REFUND_RETRY_MAX_MS = 24 * HOUR_MS
+
+type Order = { id: string; inbox: OrderInbox; announce: Announce }
+type End = OrderRecorded & { undone: string[] }
+
+/**
+ * Waits until an order is paid, and then until it is fulfilled. One that is canceled, or whose deadline
+ * passes, is compensated: nobody can pay it any more, a payment on its way is canceled, and what was
+ * paid is refunded. `created` are the deliveries of the event that the order was committed with.
+ */
+export async function orderSaga(orderId: string, created: Delivery[]): Promise<OrderStatus> {
+  const inbox = openOrderInbox()
+  inbox.enter('awaiting_payment', '**Looking up** the order.')
+  return runLifecycle(
+    inbox,
+    created,
+    (announce) => untilEnded({ id: orderId, inbox, announce }),
+    describeEnd,
+  )
+}
+
+async function untilEnded(order: Order): Promise<End> {
+  const { id, inbox, announce } = order
+  const compensations = openCompensations((steps) =>
+    inbox.enter('compensating', ['**Compensating**, as it is canceled:', '', ...steps].join('\n')),
+  )
+  // Before anybody can pay it. The last one comes first: what is on its way ends before it is refunded.
+  compensations.register('Refund what was paid', () => refund(order))
+  compensations.register('Cancel a payment that is on its way', () => cancelPayment(order))
+
+  const found = await takeUp(id)
+  const isDecided = found.status === 'fulfilled' || found.status === 'canceled'
+  const end = isDecided ? found : await untilDecided(order, found)
+  inbox.state = { ...inbox.state, status: end.status }
+  announce(end.deliveries)
+  return { ...end, undone: end.isCompensating ? await compensations.run() : [] }
+}
+
+/** Until the merchant has fulfilled or canceled it, or its time is over. */
+function untilDecided({ id, inbox }: Order, found: OrderFound): Promise<OrderRecorded> {
+  inbox.paymentId ??= found.paymentId
+  return CancellationScope.cancellable(async () => {
+    const deadline = timeIn(found.dueInMs)
+    const summary = 'Cancel the order, unless it is fulfilled by then'
+    let isOver = false
+    sleep(found.dueInMs, { summary }).then(
+      () => {
+        isOver = true
+      },
+      () => {}, // it was decided before
+    )
+    try {
+      for (;;) {
+        const { paymentId } = inbox
+        wait(inbox, deadline)
+        await condition(() => inbox.command !== null || isOver || inbox.paymentId !== paymentId)
+        const decided = await decide(id, inbox, isOver)
+        if (decided) return decided
+      }
+    } finally {
+      CancellationScope.current().cancel()
+    }
+  })
+}
+
+function wait(inbox: OrderInbox, deadline: string): void {
+  const { paymentId } = inbox
+  if (paymentId) inbox.state = { ...inbox.state, status: 'paid' }
+  if (paymentId)
+    inbox.enter(
+      'awaiting_fulfilment',
+      `**Paid** by payment \`${paymentId}\`. **Waiting for the merchant to fulfil it**, until ${deadline}: then it is canceled and refunded.`,
+    )
+  else
+    inbox.enter(
+      'awaiting_payment',
+      `**Waiting for the payment**, until ${deadline}: then it is canceled.`,
+    )
+}
+
+/** Null: it is still to be waited for. A command that came in time comes before the end of that. */
+async function decide(
+  id: string,
+  inbox: OrderInbox,
+  isOver: boolean,
+): Promise<OrderRecorded | null> {
+  if (inbox.command === 'fulfill') {
+    inbox.enter('fulfilling', '**Fulfilled**, the merchant says.')
+    const refuse = inbox.take()
+    const order = await fulfill(id)
+    if (order.status === 'fulfilled' || order.status === 'canceled') return order
+    refuse() // it is not paid
+    return null
+  }
+  if (inbox.command === 'cancel') return cancel(id, 'requested')
+  return isOver ? cancel(id, 'deadline_passed') : null
+}
+
+/** Whoever pays has to come to an end first: the provider's last word says if there is money. */
+async function cancelPayment({ id, inbox }: Order): Promise<string> {
+  for (;;) {
+    inbox.rearm()
+    if (await ask(inbox.waiting, () => awaitPaymentEnd(id))) return 'no payment is on its way'
+  }
+}
+
+/**
+ * Until all of it has gone back. A refund that fails is made anew, an hour later and then less and less
+ * often, until it succeeds or an operator says that the payer has the money.
+ */
+async function refund({ id, inbox, announce }: Order): Promise<string> {
+  const given: string[] = []
+  for (let failures = 0; ; ) {
+    const made = await giveBack(id)
+    if (!made) return given.join(', ') || 'nothing is left to refund'
+    const { deliveries, ...start } = made
+    await startAbandoned(refundStart(start, deliveries))
+    inbox.enter('compensating', `**Compensating**: ${describeRefund(made)} is on its way.`)
+    if ((await awaitRefundEnd(made)) === 'succeeded') {
+      given.push(describeRefund(made))
+      continue
+    }
+    await retryLater(inbox, made, failures++)
+    if (!inbox.isResolved) continue
+    announce(await recordManualRefund(id))
+    inbox.isResolved = false
+    given.push('an operator has given back the rest')
+  }
+}
+
+async function retryLater(inbox: OrderInbox, made: RefundUnderWay, failures: number) {
+  const waitMs = Math.min(HOUR_MS * 2 ** Math.min(failures, 10), REFUND_RETRY_MAX_MS)
+  inbox.enter(
+    'refund_failed',
+    `**Compensating**: ${describeRefund(made)} failed. It is made anew at ${timeIn(waitMs)}. An operator who has seen to it in another way sends the update \`resolve\`.`,
+  )
+  inbox.rearm()
+  await ask(inbox.waiting, () => sleep(waitMs, { summary: 'Make the refund anew' }))
+  // Whoever resolves it while the next one is being made would have the money go back twice.
+  if (!inbox.isResolved)
+    inbox.enter('compensating', '**Compensating**: the refund that failed is made anew.')
+}
+
+function describeRefund({ id, amount, currency }: RefundUnderWay): string {
+  return `refund of ${formatMoney(amount, currency)} in workflow \`${id}\``
+}
+
+const reasons: Record<OrderCancellationReason, string> = {
+  requested: 'canceled, as the merchant asked',
+  deadline_passed: 'canceled, as it was not fulfilled in time',
+}
+
+function describeEnd({ status, paymentId, cancellationReason, undone }: End): string {
+  if (status === 'fulfilled') return `fulfilled, and paid by payment \`${paymentId}\``
+  const how = cancellationReason ? reasons[cancellationReason] : status
+  return undone.length > 0 ? `${how}: ${undone.join('; ')}` : how
+}
+
+const takeUp = (id: string) =>
+  activities.takeUpOrder.executeWithOptions({ summary: 'Look up the order' }, [id])
+const fulfill = (id: string) =>
+  activities.fulfillOrder.executeWithOptions({ summary: 'Record: fulfilled' }, [id])
+const cancel = (id: string, reason: OrderCancellationReason) =>
+  activities.cancelOrder.executeWithOptions({ summary: `Record: ${reasons[reason]}` }, [id, reason])
+const awaitPaymentEnd = (id: string) =>
+  activities.awaitPaymentEnd.executeWithOptions(
+    { summary: 'Undo: cancel a payment that is on its way, and wait for its end' },
+    [id, true],
+  )
+const giveBack = (id: string) =>
+  activities.refundOrder.executeWithOptions({ summary: 'Undo: refund what was paid' }, [id])
+const awaitRefundEnd = ({ id }: RefundUnderWay) =>
+  activities.awaitRefundEnd.executeWithOptions({ summary: `Wait until ${id} has ended` }, [id])
+const recordManualRefund = (id: string) =>
+  activities.recordManualRefund.executeWithOptions(
+    { summary: 'Record: an operator has given the rest back' },
+    [id],
+  )

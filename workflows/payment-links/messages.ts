@@ -1,0 +1,9 @@
+import { defineQuery, defineUpdate } from '@temporalio/workflow'
+import type { PaymentLinkStatus } from '../../core/lifecycles/payment-link.ts'
+
+/** The merchant cancels it: answers with the link's status, which is `paid` where that came first. */
+export const closePaymentLink = defineUpdate<PaymentLinkStatus>('close')
+
+export type PaymentLinkStage = 'active' | 'closing' | 'awaiting_payment_end' | 'done'
+type PaymentLinkState = { stage: PaymentLinkStage; status: PaymentLinkStatus }
+export const paymentLinkState = defineQuery<PaymentLinkState>('state')
