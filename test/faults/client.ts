@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import type { Merchant } from '../db.ts'
+import type { Merchant } from '../support/db.ts'
 
 export type Body = { id: string; object: string; status: string } & Record<string, unknown>
 

@@ -1,4 +1,4 @@
-import { testEndpoint } from '../endpoint.ts'
+import { testEndpoint } from '../support/endpoint.ts'
 import { testClocks } from './clocks.ts'
 import { sharedPostgres } from './database.ts'
 import { expectAllWell } from './invariants.ts'

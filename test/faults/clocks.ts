@@ -2,7 +2,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { pause } from '../stack.ts'
+import { pause } from '../support/stack.ts'
 
 type Name = 'api' | 'worker'
 

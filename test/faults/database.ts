@@ -5,7 +5,7 @@ import { type Db, openDb } from '../../db/client.ts'
 import { migrateDb } from '../../db/migrate.ts'
 import { startPostgres } from '../../scripts/postgres.ts'
 import { tryPort } from '../../scripts/processes.ts'
-import { testDb } from '../db.ts'
+import { testDb } from '../support/db.ts'
 
 const STATEMENT_TIMEOUT_MS = 20_000
 

@@ -1,5 +1,5 @@
-import { testEndpoint } from '../endpoint.ts'
-import { pause } from '../stack.ts'
+import { testEndpoint } from '../support/endpoint.ts'
+import { pause } from '../support/stack.ts'
 import { sharedPostgres } from './database.ts'
 import { expectAllWell } from './invariants.ts'
 import { mixed } from './load.ts'

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { until } from '../stack.ts'
+import { until } from '../support/stack.ts'
 import { bill } from './billing.ts'
 import type { ShopClient } from './client.ts'
 import { sell, share } from './selling.ts'

@@ -1,7 +1,7 @@
 import { eq, inArray } from 'drizzle-orm'
 import { balanceTransactions } from '../../db/ledger/schema.ts'
 import { sandboxCharges } from '../../db/sandbox-schema.ts'
-import { expectLawful } from '../ledger-laws.ts'
+import { expectLawful } from '../ledger/ledger-laws.ts'
 import { isCommand } from './client.ts'
 import { type Command, type Payment, type Payout, type Rows, sum, transfersOf } from './rows.ts'
 import type { Shop } from './shop.ts'

@@ -13,8 +13,8 @@ import { tryPort, waitUntilReady } from '../../scripts/processes.ts'
 import { type Program, startProgram } from '../../scripts/programs.ts'
 import { startDevServer } from '../../scripts/temporal.ts'
 import { createTemporalClient } from '../../temporal/client.ts'
-import { testKey } from '../cipher.ts'
-import { pause } from '../stack.ts'
+import { testKey } from '../support/cipher.ts'
+import { pause } from '../support/stack.ts'
 
 type Name = Parameters<typeof startProgram>[0]
 type Options = {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { testEndpoint } from '../endpoint.ts'
-import { pause } from '../stack.ts'
+import { testEndpoint } from '../support/endpoint.ts'
+import { pause } from '../support/stack.ts'
 
 const STAND_MAX_MS = 25_000 // an activity has 30 s: then its order would go on without a kill
 const LOOK_EVERY_MS = 100

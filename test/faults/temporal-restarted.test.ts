@@ -1,6 +1,6 @@
 import { ensureSchedules } from '../../worker/setup.ts'
-import { testEndpoint } from '../endpoint.ts'
-import { pause } from '../stack.ts'
+import { testEndpoint } from '../support/endpoint.ts'
+import { pause } from '../support/stack.ts'
 import { sharedPostgres } from './database.ts'
 import { expectAllWell } from './invariants.ts'
 import { mixed } from './load.ts'

@@ -1,0 +1,108 @@
+import { eq } from 'drizzle-orm'
+import { authorizePayment } from '../../db/payments/steps.ts'
+import { orders } from '../../db/schema.ts'
+import { testDb } from '../support/db.ts'
+import { contents, expectRefusal, fail, succeed, testShop, upi } from '../support/http.ts'
+
+const db = testDb()
+
+describe('a payment for an order', () => {
+  async function shopWithOrder() {
+    const shop = await testShop(db)
+    const order = { amount: 50_000, currency: 'inr', reference: 'ORDER_1' }
+    const { body } = await shop.call('POST', '/api/v1/orders', order)
+    const pay = (change: object = {}) =>
+      shop.call('POST', '/api/v1/payments', { ...upi, order_id: 'ORDER_1', ...change })
+    return { ...shop, pay, orderId: body.id as string }
+  }
+
+  test.each(['id', 'reference'])('names it by its %s, and shows its id', async (by) => {
+    const { pay, orderId } = await shopWithOrder()
+    const made = await pay({ order_id: by === 'id' ? orderId : 'ORDER_1' })
+    expect([made.status, made.body.order_id]).toEqual([201, orderId])
+  })
+
+  test.each([
+    ['amount', 50_001],
+    ['amount', 49_999],
+    ['currency', 'USD'],
+  ])('must match its %s: %s does not', async (param, value) => {
+    const { pay } = await shopWithOrder()
+    const before = await contents(db)
+    expectRefusal(await pay({ [param]: value }), 422, 'order_mismatch', param)
+    expect(await contents(db)).toEqual(before)
+  })
+
+  test.each(['ORDER_404', 'ord_01jzxd4f7ve7q9w4d4pmx6k5hr'])(
+    'can not name %s',
+    async (order_id) => {
+      const { pay } = await shopWithOrder()
+      expectRefusal(await pay({ order_id }), 404, 'order_not_found', 'order_id')
+    },
+  )
+
+  test('is refused while another one is in progress', async () => {
+    const { pay, orderId } = await shopWithOrder()
+    await pay()
+    const second = await pay({ order_id: orderId })
+    expectRefusal(second, 409, 'order_payment_in_progress', 'order_id')
+  })
+
+  test('is refused once another one has succeeded', async () => {
+    const { pay, call, orderId } = await shopWithOrder()
+    const { body } = await pay()
+    await succeed(db, body.id)
+    expectRefusal(await pay(), 409, 'order_already_paid', 'order_id')
+    expect((await call('GET', `/api/v1/orders/${orderId}`)).body.status).toBe('paid')
+  })
+
+  test('may follow one that failed', async () => {
+    const { pay, call } = await shopWithOrder()
+    const first = await pay()
+    await fail(db, first.body.id)
+    const shown = (await call('GET', `/api/v1/payments/${first.body.id}`)).body
+    expect(shown).toMatchObject({
+      status: 'failed',
+      failure_code: 'upi_declined',
+      failure_message: 'The payer declined the UPI request.',
+    })
+    const second = await pay()
+    expect(second.status).toBe(201)
+    expect(second.body.id).not.toBe(first.body.id)
+  })
+
+  test.each(['its deadline has passed', 'its merchant has asked to cancel it'])(
+    'is refused when %s, though nobody has recorded that yet',
+    async (why) => {
+      const { pay, call, orderId } = await shopWithOrder()
+      const passed = { fulfilBy: new Date(Date.now() - 1) }
+      if (why.startsWith('its deadline'))
+        await db.update(orders).set(passed).where(eq(orders.id, orderId))
+      else expect((await call('POST', `/api/v1/orders/${orderId}/cancel`)).status).toBe(202)
+      const before = await contents(db)
+      expectRefusal(await pay(), 409, 'conflict', 'order_id')
+      expect(await contents(db)).toEqual(before)
+    },
+  )
+
+  test('is captured as a whole or not at all', async () => {
+    const { pay, call } = await shopWithOrder()
+    const { body } = await pay({ capture_method: 'manual' })
+    await authorizePayment(db, body.id, new Date())
+    const capture = (input: object) => call('POST', `/api/v1/payments/${body.id}/capture`, input)
+    const before = await contents(db)
+    expectRefusal(await capture({ amount: 49_999 }), 422, 'order_mismatch', 'amount')
+    expect(await contents(db)).toEqual(before)
+    expect((await capture({ amount: 50_000 })).status).toBe(202)
+  })
+
+  test('is made once when ten are asked for at the same time', async () => {
+    const { pay, started } = await shopWithOrder()
+    const answers = await Promise.all(Array.from({ length: 10 }, () => pay()))
+    const made = answers.filter(({ status }) => status === 201)
+    expect(made).toHaveLength(1)
+    for (const answer of answers)
+      if (answer !== made[0]) expectRefusal(answer, 409, 'order_payment_in_progress', 'order_id')
+    expect(started.filter((start) => start.workflowType === 'processPayment')).toHaveLength(1)
+  })
+})

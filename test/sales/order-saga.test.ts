@@ -1,0 +1,237 @@
+import { eq } from 'drizzle-orm'
+import { openOrderCommand } from '../../db/orders/orders.ts'
+import type { RefundRow } from '../../db/refunds/refunds.ts'
+import { sandboxTransfers } from '../../db/sandbox-schema.ts'
+import { until } from '../support/stack.ts'
+import { timeSkippingEnv } from '../support/temporal.ts'
+import { balancesOf } from '../transfers/transferring.ts'
+import { expectAgreed, saleOf, toldOf } from './sale-laws.ts'
+import { byVpa, testSelling, WEEK_MS } from './selling.ts'
+
+const shop = testSelling(timeSkippingEnv)
+const { db, order, pay, post, handleOf, orderOf, untilStage } = shop
+
+/** What a provider takes, in some tests: long enough to be waited for. */
+const LONG_MS = 10 * 60_000
+
+/** That has its money. */
+async function paidOrder(source?: object): Promise<{ id: string; paymentId: string }> {
+  const id = await order()
+  const paymentId = await pay(id, source)
+  await untilStage(id, 'awaiting_fulfilment')
+  return { id, paymentId }
+}
+
+const balances = () => balancesOf(db, shop.merchantId())
+
+test('An order that is paid and then fulfilled ends so', async () => {
+  const { id, paymentId } = await paidOrder()
+  expect((await post(`orders/${id}/fulfill`)).body).toMatchObject({ status: 'fulfilled' })
+  expect(await handleOf(id).result()).toBe('fulfilled')
+  expect(await orderOf(id)).toMatchObject({ paymentId, nextSweepAt: null })
+  expect(await toldOf(db, id)).toEqual(['created', 'fulfilled', 'paid'])
+  await expectAgreed(db, id)
+})
+
+test('An order that nobody pays is canceled at its deadline', async () => {
+  const id = await order()
+  expect(await handleOf(id).result()).toBe('canceled')
+  const { fulfilBy, updatedAt, cancellationReason } = await orderOf(id)
+  expect(cancellationReason).toBe('deadline_passed')
+  expect(updatedAt.getTime() - fulfilBy.getTime()).toBeGreaterThanOrEqual(0)
+  expect(updatedAt.getTime() - fulfilBy.getTime()).toBeLessThan(60_000)
+  expect((await saleOf(db, id)).refunds).toEqual([])
+  expect(await toldOf(db, id)).toEqual(['canceled', 'created'])
+  await expectAgreed(db, id)
+})
+
+test('An order that is paid and not fulfilled for seven days is refunded and canceled', async () => {
+  const { id, paymentId } = await paidOrder()
+  expect(await handleOf(id).result()).toBe('canceled')
+  const { row, refunds } = await saleOf(db, id)
+  expect(row).toMatchObject({ cancellationReason: 'deadline_passed', paymentId })
+  expect(row.updatedAt.getTime() - row.createdAt.getTime()).toBeGreaterThanOrEqual(WEEK_MS)
+  expect(refunds).toMatchObject([{ status: 'succeeded', amount: 50_000, paymentId }])
+  expect(await toldOf(db, id)).toEqual(['canceled', 'created', 'paid'])
+  expect(await balances()).toMatchObject({ available: 0, held: 0, owed: 0 })
+  await expectAgreed(db, id)
+})
+
+test('An order that nobody has paid can be canceled, and is paid by nobody then', async () => {
+  const id = await order()
+  const { status, body } = await post(`orders/${id}/cancel`)
+  expect([status, body.status, body.cancellation_reason]).toEqual([200, 'canceled', 'requested'])
+  expect(await handleOf(id).result()).toBe('canceled')
+  await expect(pay(id)).rejects.toThrow('The order is canceled')
+  expect((await saleOf(db, id)).payments).toEqual([])
+  expect(await toldOf(db, id)).toEqual(['canceled', 'created'])
+  await expectAgreed(db, id)
+})
+
+test('An order that is canceled after it was paid is refunded, and not fulfilled any more', async () => {
+  const { id, paymentId } = await paidOrder()
+  const { status, body } = await post(`orders/${id}/cancel`)
+  expect([status, body.status, body.cancellation_reason]).toEqual([200, 'canceled', 'requested'])
+  expect((await post(`orders/${id}/fulfill`)).status).toBe(409)
+  expect(await handleOf(id).result()).toBe('canceled')
+  const { refunds, commands } = await saleOf(db, id)
+  expect(refunds).toMatchObject([{ status: 'succeeded', amount: 50_000, paymentId }])
+  expect(commands).toMatchObject([{ kind: 'cancel', status: 'done' }])
+  expect(await toldOf(db, id)).toEqual(['canceled', 'created', 'paid'])
+  await expectAgreed(db, id)
+})
+
+/** How much each refund was of, and what became of it. */
+async function refundsOf(id: string): Promise<[number, RefundRow['status']][]> {
+  const { refunds } = await saleOf(db, id)
+  const inOrder = refunds.sort((one, other) => (one.id < other.id ? -1 : 1))
+  return inOrder.map(({ amount, status }) => [amount, status])
+}
+
+test('What the merchant has refunded before does not go back again', async () => {
+  const { id, paymentId } = await paidOrder()
+  const { body } = await post(`payments/${paymentId}/refunds`, { amount: 20_000 })
+  await untilStage(body.id, 'done')
+  await post(`orders/${id}/cancel`)
+  expect(await handleOf(id).result()).toBe('canceled')
+  expect(await refundsOf(id)).toEqual([
+    [20_000, 'succeeded'],
+    [30_000, 'succeeded'],
+  ])
+  await expectAgreed(db, id)
+})
+
+test('Nothing is left to refund of what the merchant has refunded in full', async () => {
+  const { id, paymentId } = await paidOrder()
+  const { body } = await post(`payments/${paymentId}/refunds`, { amount: 50_000 })
+  await untilStage(body.id, 'done')
+  expect(await handleOf(id).result()).toBe('canceled')
+  expect(await refundsOf(id)).toEqual([[50_000, 'succeeded']])
+  await expectAgreed(db, id)
+})
+
+test("The merchant's own refund on its way is waited for", async () => {
+  const { id, paymentId } = await paidOrder()
+  shop.use({ delayMs: LONG_MS })
+  const { body } = await post(`payments/${paymentId}/refunds`, { amount: 20_000 })
+  await untilStage(body.id, 'waiting')
+  shop.use({})
+  await post(`orders/${id}/cancel`)
+  expect(await orderOf(id)).toMatchObject({ status: 'canceled', isCompensating: true })
+  expect(await handleOf(id).result()).toBe('canceled')
+  expect(await refundsOf(id)).toEqual([
+    [20_000, 'succeeded'],
+    [30_000, 'succeeded'],
+  ])
+  await expectAgreed(db, id)
+})
+
+/** The provider will decline it, after all. */
+function decline(refundId: string) {
+  const { objectId } = sandboxTransfers
+  return db.update(sandboxTransfers).set({ target: 'norefund@upi' }).where(eq(objectId, refundId))
+}
+
+test("The merchant's own refund that fails is made anew by the saga, an hour later", async () => {
+  const { id, paymentId } = await paidOrder()
+  shop.use({ delayMs: LONG_MS })
+  const { body } = await post(`payments/${paymentId}/refunds`, { amount: 20_000 })
+  await untilStage(body.id, 'waiting')
+  await decline(body.id)
+  shop.use({})
+  await post(`orders/${id}/cancel`)
+  expect(await handleOf(id).result()).toBe('canceled')
+  expect(await refundsOf(id)).toEqual([
+    [20_000, 'failed'],
+    [30_000, 'succeeded'],
+    [20_000, 'succeeded'],
+  ])
+  const { payments } = await saleOf(db, id)
+  expect(payments).toMatchObject([{ amountRefunded: 50_000, needsAttention: true }])
+  await expectAgreed(db, id)
+})
+
+test('What the balance does not cover when the deadline passes the merchant owes', async () => {
+  const { id } = await paidOrder()
+  const destination = { type: 'vpa', vpa: 'test@upi' }
+  const { body } = await post('payouts', { amount: 40_000, currency: 'INR', destination })
+  await untilStage(body.id, 'done')
+  expect((await post(`orders/${id}/cancel`)).body.error.code).toBe('insufficient_balance')
+  expect(await handleOf(id).result()).toBe('canceled')
+  expect(await orderOf(id)).toMatchObject({ cancellationReason: 'deadline_passed' })
+  expect(await balances()).toMatchObject({ available: 0, held: 0, owed: 40_000 })
+  await expectAgreed(db, id)
+})
+
+test('A payment that fails leaves the order to be paid by another', async () => {
+  const id = await order()
+  const failed = await pay(id, byVpa('fail@upi'))
+  await untilStage(failed, 'done')
+  const paymentId = await pay(id)
+  await untilStage(id, 'awaiting_fulfilment')
+  await post(`orders/${id}/fulfill`)
+  expect(await handleOf(id).result()).toBe('fulfilled')
+  expect(await orderOf(id)).toMatchObject({ paymentId })
+  await expectAgreed(db, id)
+})
+
+/** A command whose update got lost on its way. */
+function askInVain(id: string, kind: 'fulfill' | 'cancel') {
+  return db.transaction((tx) => openOrderCommand(tx, shop.merchantId(), id, { kind }, new Date()))
+}
+
+test('A command that was given in time counts, although the deadline passes first', async () => {
+  const [{ id: fulfilled }, { id: canceled }] = [await paidOrder(), await paidOrder()]
+  await askInVain(fulfilled, 'fulfill')
+  await askInVain(canceled, 'cancel')
+  expect(await handleOf(fulfilled).result()).toBe('fulfilled')
+  expect(await handleOf(canceled).result()).toBe('canceled')
+  expect(await orderOf(canceled)).toMatchObject({ cancellationReason: 'requested' })
+  for (const id of [fulfilled, canceled]) {
+    expect((await saleOf(db, id)).commands).toMatchObject([{ status: 'done' }])
+    await expectAgreed(db, id)
+  }
+})
+
+test("A merchant's refund of a fulfilled order that fails is no matter of the saga's", async () => {
+  const { id, paymentId } = await paidOrder(byVpa('norefund@upi'))
+  await post(`orders/${id}/fulfill`)
+  expect(await handleOf(id).result()).toBe('fulfilled')
+  const { body } = await post(`payments/${paymentId}/refunds`, { amount: 20_000 })
+  await untilStage(body.id, 'done')
+  expect(await refundsOf(id)).toEqual([[20_000, 'failed']])
+  expect(await orderOf(id)).toMatchObject({ isCompensating: false, nextSweepAt: null })
+  expect((await saleOf(db, id)).payments).toMatchObject([{ needsAttention: false }])
+  await expectAgreed(db, id)
+})
+
+test('Its state and its details say where it is', async () => {
+  const stateOf = (id: string) => handleOf(id).query('state')
+  const id = await order()
+  await untilStage(id, 'awaiting_payment')
+  expect(await stateOf(id)).toEqual({ stage: 'awaiting_payment', status: 'created' })
+  const deadline = (await orderOf(id)).fulfilBy.toISOString().slice(0, 10)
+  expect(await shop.detailsOf(id)).toContain(`Waiting for the payment**, until ${deadline}`)
+  const paymentId = await pay(id)
+  await untilStage(id, 'awaiting_fulfilment')
+  expect(await stateOf(id)).toEqual({ stage: 'awaiting_fulfilment', status: 'paid' })
+  expect(await shop.detailsOf(id)).toContain(`**Paid** by payment \`${paymentId}\``)
+  expect(await shop.detailsOf(id)).toContain(`until ${deadline}`)
+
+  shop.use({ delayMs: LONG_MS })
+  await post(`orders/${id}/cancel`)
+  const [refund] = await until(async () => {
+    const { refunds } = await saleOf(db, id)
+    return refunds.length > 0 && refunds
+  })
+  await untilDetails(id, `refund of ₹500.00 in workflow \`${refund?.id}\` is on its way`)
+  expect(await stateOf(id)).toEqual({ stage: 'compensating', status: 'canceled' })
+  await handleOf(id).result()
+  const end = await shop.detailsOf(id)
+  expect(end).toContain('**Done**: canceled, as the merchant asked')
+  expect(end).toContain(`refund of ₹500.00 in workflow \`${refund?.id}\``)
+  expect(await stateOf(id)).toEqual({ stage: 'done', status: 'canceled' })
+})
+
+const untilDetails = (id: string, text: string) =>
+  until(async () => (await shop.detailsOf(id)).includes(text), `${id} to say: ${text}`)

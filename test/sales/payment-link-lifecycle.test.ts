@@ -1,0 +1,121 @@
+import { openLinkCommand } from '../../db/payment-links/payment-links.ts'
+import { timeSkippingEnv } from '../support/temporal.ts'
+import { expectAgreed, saleOf, toldOf } from './sale-laws.ts'
+import { byVpa, HOUR_MS, testSelling } from './selling.ts'
+
+const shop = testSelling(timeSkippingEnv)
+const { db, link, pay, post, handleOf, linkOf, untilStage } = shop
+
+const stateOf = (id: string) => handleOf(id).query('state')
+
+test('A link that nobody pays expires at its time', async () => {
+  const id = await link()
+  await untilStage(id, 'active')
+  expect(await handleOf(id).result()).toBe('expired')
+  const { expiresAt, updatedAt, paymentId } = await linkOf(id)
+  const lateMs = updatedAt.getTime() - (expiresAt?.getTime() ?? 0)
+  expect(lateMs).toBeGreaterThanOrEqual(0)
+  expect(lateMs).toBeLessThan(60_000)
+  expect(paymentId).toBeNull()
+  expect(await toldOf(db, id)).toEqual(['created', 'expired'])
+  await expect(pay(id)).rejects.toThrow('The payment link is expired')
+  await expectAgreed(db, id)
+})
+
+test('A link that is paid ends so, before its time', async () => {
+  const id = await link()
+  const paymentId = await pay(id)
+  expect(await handleOf(id).result()).toBe('paid')
+  const { status, createdAt, updatedAt, ...row } = await linkOf(id)
+  expect([status, row.paymentId, row.nextSweepAt]).toEqual(['paid', paymentId, null])
+  expect(Math.abs(updatedAt.getTime() - createdAt.getTime())).toBeLessThan(HOUR_MS)
+  expect(await toldOf(db, id)).toEqual(['created', 'paid'])
+  await expect(pay(id)).rejects.toThrow('The payment link is paid')
+  expect(await shop.detailsOf(id)).toContain(`**Done**: paid by payment \`${paymentId}\``)
+  await expectAgreed(db, id)
+})
+
+test('A payment that fails leaves it active, to be paid by another', async () => {
+  const id = await link()
+  const failed = await pay(id, byVpa('fail@upi'))
+  await untilStage(failed, 'done')
+  expect(await linkOf(id)).toMatchObject({ status: 'active', paymentId: null })
+  const paymentId = await pay(id)
+  expect(await handleOf(id).result()).toBe('paid')
+  expect(await linkOf(id)).toMatchObject({ paymentId })
+  expect(await toldOf(db, id)).toEqual(['created', 'paid'])
+  await expectAgreed(db, id)
+})
+
+test('A link without an end waits for years, and is paid', async () => {
+  const id = await link({ inMs: null })
+  await untilStage(id, 'active')
+  expect(await shop.detailsOf(id)).toContain('it can be paid for ever')
+  await shop.temporal.sleep(3 * 365 * 24 * HOUR_MS)
+  expect(await stateOf(id)).toEqual({ stage: 'active', status: 'active' })
+  await pay(id)
+  expect(await handleOf(id).result()).toBe('paid')
+  await expectAgreed(db, id)
+})
+
+test('A link that is canceled can be paid by nobody', async () => {
+  const id = await link()
+  const { status, body } = await post(`payment_links/${id}/cancel`)
+  expect([status, body.status]).toEqual([200, 'canceled'])
+  expect(await handleOf(id).result()).toBe('canceled')
+  await expect(pay(id)).rejects.toThrow('The payment link is canceled')
+  expect(await toldOf(db, id)).toEqual(['canceled', 'created'])
+  expect((await saleOf(db, id)).commands).toMatchObject([{ kind: 'close', status: 'done' }])
+  await expectAgreed(db, id)
+})
+
+test('A cancel that was asked for in time counts, although the link expires first', async () => {
+  const id = await link()
+  await db.transaction((tx) =>
+    openLinkCommand(tx, shop.merchantId(), id, { kind: 'close' }, new Date()),
+  )
+  expect(await handleOf(id).result()).toBe('canceled')
+  expect((await saleOf(db, id)).commands).toMatchObject([{ kind: 'close', status: 'done' }])
+  await expectAgreed(db, id)
+})
+
+describe('A payment that is on its way when a link expires decides:', () => {
+  /** It was begun in time, and takes longer than that. */
+  async function expiring(vpa: string) {
+    shop.use({ delayMs: 2 * HOUR_MS })
+    const id = await link({ inMs: HOUR_MS })
+    const paymentId = await pay(id, byVpa(vpa))
+    await untilStage(paymentId, 'waiting')
+    const passing = shop.temporal.sleep(HOUR_MS + 60_000)
+    await untilStage(id, 'awaiting_payment_end')
+    expect(await stateOf(id)).toEqual({ stage: 'awaiting_payment_end', status: 'active' })
+    expect(await shop.detailsOf(id)).toContain(`payment \`${paymentId}\` was begun in time`)
+    await passing
+    return { id, paymentId }
+  }
+
+  test('it succeeds, and the link is paid', async () => {
+    const { id, paymentId } = await expiring('test@upi')
+    expect(await handleOf(id).result()).toBe('paid')
+    expect(await linkOf(id)).toMatchObject({ status: 'paid', paymentId })
+    expect(await toldOf(db, id)).toEqual(['created', 'paid'])
+    await expectAgreed(db, id)
+  })
+
+  test('it fails, and the link is expired', async () => {
+    const { id } = await expiring('fail@upi')
+    await expect(pay(id)).rejects.toThrow()
+    expect(await handleOf(id).result()).toBe('expired')
+    expect(await toldOf(db, id)).toEqual(['created', 'expired'])
+    await expectAgreed(db, id)
+  })
+
+  test('it is canceled with the link, when the merchant does not want to wait', async () => {
+    const { id } = await expiring('test@upi')
+    const { status, body } = await post(`payment_links/${id}/cancel`)
+    expect([status, body.status]).toEqual([200, 'canceled'])
+    expect(await handleOf(id).result()).toBe('canceled')
+    expect((await saleOf(db, id)).payments).toMatchObject([{ status: 'canceled' }])
+    await expectAgreed(db, id)
+  })
+})

@@ -1,0 +1,80 @@
+import type { Client, WorkflowHandle } from '@temporalio/client'
+import { createActivities } from '../../activities/index.ts'
+import type { WebhookDeps } from '../../activities/webhooks/post-webhook.ts'
+import type { TryStart } from '../../api/http/try-start.ts'
+import type { Db } from '../../db/client.ts'
+import type { Providers } from '../../providers/index.ts'
+import { webhookDeps } from '../webhooks/delivery.ts'
+import { testProviders } from './app.ts'
+import { silent } from './log.ts'
+
+type Overrides = Partial<WebhookDeps> & { providers?: Providers }
+
+/** Every activity, over a real database and, unless told, the sandbox that decides at once. */
+export function testActivities(db: Db, { providers, ...overrides }: Overrides = {}) {
+  const deps = webhookDeps(db, overrides)
+  return createActivities({
+    ...deps,
+    log: silent,
+    providers: providers ?? testProviders(db, deps.now),
+    feeBps: 0,
+    eventRetentionDays: 90,
+  })
+}
+
+/** Starts what the API asks for, however long that takes on a busy machine. */
+export function patientStart(client: Client): TryStart {
+  return async ({ workflowType, ...options }) => {
+    await client.workflow.start(workflowType, options)
+  }
+}
+
+const POLL_MS = 50
+
+/** Asks until the answer is there, for at most 60 s. */
+export async function until<T>(
+  ask: () => Promise<T | null | undefined | false>,
+  what = 'what was waited for',
+): Promise<T> {
+  const deadline = Date.now() + 60_000
+  while (Date.now() < deadline) {
+    const answer = await ask()
+    if (answer) return answer
+    await pause(POLL_MS)
+  }
+  throw new Error(`Gave up waiting for ${what}`)
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** The activity of a delivery that has failed at least `failed` times and waits for its next try. */
+export function waitingActivity(delivery: WorkflowHandle, failed = 1) {
+  return until(async () => {
+    const { raw } = await delivery.describe()
+    const activity = raw.pendingActivities?.[0]
+    return activity?.lastFailure && Number(activity.attempt) > failed ? activity : null
+  }, `attempt ${failed} of ${delivery.workflowId} to fail`)
+}
+
+/** A workflow's history and state as text, payloads decoded: what an operator could find in it. */
+export async function everythingOf(handle: WorkflowHandle): Promise<string> {
+  const { raw } = await handle.describe()
+  return JSON.stringify([await handle.fetchHistory(), raw], (name, value) =>
+    name === 'data' && typeof value === 'string' ? Buffer.from(value, 'base64').toString() : value,
+  )
+}
+
+/** What the Reset button of a workflow does: runs it again from its first workflow task. */
+export async function resetWorkflow(client: Client, workflowId: string): Promise<void> {
+  const { events } = await client.workflow.getHandle(workflowId).fetchHistory()
+  const first = events?.find((event) => event.workflowTaskCompletedEventAttributes)
+  await client.workflowService.resetWorkflowExecution({
+    namespace: 'default',
+    workflowExecution: { workflowId },
+    reason: 'test',
+    requestId: crypto.randomUUID(),
+    workflowTaskFinishEventId: first?.eventId ?? null,
+  })
+}

@@ -1,0 +1,143 @@
+import { eq } from 'drizzle-orm'
+import { sendOnce } from '../../activities/provider/provider-calls.ts'
+import { IN_FLIGHT_MS } from '../../activities/provider/send-transfer.ts'
+import { insertCommand } from '../../db/requests/commands.ts'
+import { refunds } from '../../db/transfer-schema.ts'
+import { NothingHappened, type Provider } from '../../providers/provider.ts'
+import { expectKept, expectRefunded, testTransfers } from './transferring.ts'
+
+const { db, temporal, addRefund, addPayout, activitiesOf, refundOf, payoutOf } = testTransfers()
+const steady = activitiesOf({})
+const unsent = { state: 'unsent' } as const
+
+/** A provider whose first call ends like this, and the keys that it was called with. */
+function failing(error: Error) {
+  const keys: string[] = []
+  const call = <T>(key: string, send: () => Promise<T>): Promise<T> => {
+    keys.push(key.slice(key.indexOf(':')))
+    return keys.length === 1 ? Promise.reject(error) : send()
+  }
+  const wrap = (real: Provider): Partial<Provider> => ({
+    createRefund: (request) => call(request.key, () => real.createRefund(request)),
+  })
+  return { keys, activities: activitiesOf({ wrap }) }
+}
+
+test('what may still be on its way is not sent again before that is over', async () => {
+  const { id } = await addRefund()
+  const { keys, activities } = failing(new Error('ECONNRESET'))
+  await expect(activities.sendRefund(id)).rejects.toThrow('ECONNRESET')
+  await expect(activities.sendRefund(id)).rejects.toMatchObject({ type: 'NotKnownYet' })
+  expect(keys).toEqual([':refund:1'])
+  await temporal.sleep(IN_FLIGHT_MS)
+  await activities.sendRefund(id)
+  expect(keys).toEqual([':refund:1', ':refund:2'])
+  expectRefunded({ outcome: 'succeeded', ...(await refundOf(id)) })
+})
+
+test('what the provider says did nothing is sent again at once, under another key', async () => {
+  const { id } = await addRefund()
+  const { keys, activities } = failing(new NothingHappened('HTTP 503'))
+  await expect(activities.sendRefund(id)).rejects.toThrow('HTTP 503')
+  await activities.sendRefund(id)
+  expect(keys).toEqual([':refund:1', ':refund:2'])
+})
+
+test('who was held up after noting an attempt does not make it', async () => {
+  let now = 0
+  const send = jest.fn(async () => 'sent')
+  const attempt = (heldUpMs: number) =>
+    sendOnce({
+      sent: { attempt: 0, at: null },
+      windowMs: 0,
+      lookUp: async () => null,
+      mark: async () => {
+        now += heldUpMs
+      },
+      send,
+      now: async () => new Date(now),
+    })
+  await expect(attempt(5_001)).rejects.toThrow('held up')
+  expect(send).not.toHaveBeenCalled()
+  expect(await attempt(5_000)).toBe('sent')
+})
+
+test('what the provider has accepted and no longer finds is neither sent again nor canceled', async () => {
+  const { id } = await addPayout()
+  await activitiesOf({ delayMs: 86_400_000 }).sendPayout(id)
+  const createPayout = jest.fn()
+  const forgetting = activitiesOf({
+    wrap: () => ({
+      createPayout,
+      retrievePayout: async () => unsent,
+      cancelPayout: async () => unsent,
+    }),
+  })
+  await temporal.sleep(IN_FLIGHT_MS)
+  await expect(forgetting.sendPayout(id)).rejects.toThrow('no longer finds')
+  await expect(forgetting.cancelPayout(id)).rejects.toThrow('no longer finds')
+  expect(createPayout).not.toHaveBeenCalled()
+  expect((await payoutOf(id)).row.status).toBe('pending')
+})
+
+describe("An operator's word", () => {
+  const failed = { status: 'failed', failureCode: 'processing_error' } as const
+
+  test("does not count against the provider's own", async () => {
+    const [refund, payout] = [await addRefund('timeout@upi'), await addPayout('timeout@upi')]
+    await expect(steady.sendRefund(refund.id)).rejects.toThrow('the answer was lost')
+    await expect(steady.sendPayout(payout.id)).rejects.toThrow('the answer was lost')
+    await steady.settleRefund(refund.id, failed)
+    await steady.settlePayout(payout.id, failed)
+    expectRefunded({ outcome: 'succeeded', ...(await refundOf(refund.id)) })
+    expect((await payoutOf(payout.id)).row.status).toBe('completed')
+  })
+
+  test('counts where that can not be asked', async () => {
+    const { id } = await addPayout('stuck@upi')
+    const away = async (): Promise<never> => {
+      throw new Error('ECONNREFUSED')
+    }
+    await steady.sendPayout(id)
+    const { status } = await activitiesOf({ wrap: () => ({ retrievePayout: away }) }).settlePayout(
+      id,
+      failed,
+    )
+    expect(status).toBe('failed')
+  })
+})
+
+test('a payout that was canceled before its workflow came up is never sent', async () => {
+  const { id, merchantId } = await addPayout()
+  const command = { merchantId, resourceId: id, kind: 'cancel', amount: null } as const
+  await db.transaction((tx) => insertCommand(tx, command, new Date()))
+  await steady.sendPayout(id)
+  const { transfers, commands, ...paid } = await payoutOf(id)
+  expectKept({ outcome: 'canceled', transfers, commands, ...paid }, 'canceled')
+  expect([transfers, commands]).toEqual([[], ['cancel done']])
+})
+
+test('a payout that is canceled on its way has failed', async () => {
+  const { id } = await addPayout('stuck@upi')
+  expect((await steady.sendPayout(id)).status).toBe('processing')
+  const verdict = { status: 'canceled' as const, failureCode: null }
+  const canceled = async () => ({ state: 'decided' as const, ref: 'ref', verdict })
+  await activitiesOf({ wrap: () => ({ retrievePayout: canceled }) }).sendPayout(id)
+  const { row, held, available } = await payoutOf(id)
+  expect(row).toMatchObject({ status: 'failed', failureCode: 'processing_error' })
+  expect([held, available]).toEqual([0, 50_000])
+})
+
+test('news stay in the sweep until they have been heard', async () => {
+  const { id } = await addRefund()
+  await steady.sendRefund(id)
+  await db.update(refunds).set({ nextSweepAt: new Date() }).where(eq(refunds.id, id))
+  const away = async (): Promise<never> => {
+    throw new Error('ECONNREFUSED')
+  }
+  const deaf = activitiesOf({ wrap: () => ({ retrieveRefund: away }) })
+  await expect(deaf.sendRefund(id)).rejects.toThrow('ECONNREFUSED')
+  expect((await refundOf(id)).row.nextSweepAt).not.toBeNull()
+  await steady.sendRefund(id)
+  expect((await refundOf(id)).row.nextSweepAt).toBeNull()
+})

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import type { WorkflowHandle, WorkflowHandleWithStartDetails } from '@temporalio/client'
+import { workflowMetadataQuery } from '@temporalio/workflow'
+import { and, asc, eq } from 'drizzle-orm'
+import { type WebhookDeps, webhookActivities } from '../../activities/webhooks/post-webhook.ts'
+import type { Delivery, FailedAttempt } from '../../core/webhooks/delivery.ts'
+import { newId } from '../../db/ids.ts'
+import { insertEvent } from '../../db/webhooks/events.ts'
+import { attempts, deliveries, events } from '../../db/webhooks/schema.ts'
+import { deliveryStart } from '../../temporal/starts.ts'
+import type { deliverWebhook } from '../../workflows/index.ts'
+import { testDb } from '../support/db.ts'
+import { testEndpoint } from '../support/endpoint.ts'
+import { fileWorkers } from '../support/file-workers.ts'
+import { type TestTemporal, timeSkippingEnv } from '../support/temporal.ts'
+import { addDelivery, webhookDeps } from './delivery.ts'
+
+type DeliveryHandle = WorkflowHandleWithStartDetails<typeof deliverWebhook>
+
+type Endpoint = ReturnType<typeof testEndpoint>
+type Reply = Awaited<ReturnType<Endpoint['answer']>> & { meanwhile?: () => unknown }
+type Options = {
+  to?: Partial<Parameters<typeof addDelivery>[1]>
+  deps?: Partial<WebhookDeps>
+  before?: (delivery: Delivery) => Promise<unknown>
+  use?: (handle: DeliveryHandle, delivery: Delivery) => Promise<unknown>
+}
+
+/** A file's database, its merchant's server, and unless told a clock that skips the waits. */
+export function testDelivering(createEnv: () => TestTemporal = timeSkippingEnv) {
+  const workers = fileWorkers()
+  const db = testDb()
+  const temporal = createEnv()
+  const endpoint = testEndpoint()
+  const now = async () => new Date(await temporal.now())
+  let activities = webhookActivities(webhookDeps(db, { now }))
+  workers.serve(temporal, ['postWebhook', 'failDelivery'], () => activities)
+
+  /** Delivers one event, and says what `use` returned and what the database then holds. */
+  async function deliver({ to, deps, before, use = ended }: Options = {}) {
+    endpoint.requests = []
+    const { secret, ...delivery } = await addDelivery(db, { url: endpoint.url, ...to })
+    await before?.(delivery)
+    activities = webhookActivities(webhookDeps(db, { now, ...deps }))
+    const outcome = await use(await start(delivery), delivery)
+    return { ...delivery, secret, outcome, ...(await recorded(delivery.id)) }
+  }
+
+  /** Another event of the same merchant; the delivery of it that no workflow has been started for. */
+  async function addEvent(merchantId: string) {
+    const object = { id: newId('payment'), object: 'payment' }
+    const event = { type: 'payment.failed' as const, merchantId, object }
+    const [delivery] = (await db.transaction((tx) => insertEvent(tx, event, new Date()))).deliveries
+    assert(delivery)
+    return delivery
+  }
+
+  async function start(delivery: Delivery): Promise<DeliveryHandle> {
+    const { workflowType, ...options } = deliveryStart(delivery)
+    return temporal.client().workflow.start<typeof deliverWebhook>(workflowType, {
+      ...options,
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    })
+  }
+
+  async function recorded(id: string) {
+    const made = await db
+      .select()
+      .from(attempts)
+      .where(eq(attempts.deliveryId, id))
+      .orderBy(asc(attempts.createdAt), asc(attempts.id))
+    const [row] = await db
+      .select({ delivery: deliveries, event: events })
+      .from(deliveries)
+      .innerJoin(events, eq(events.id, deliveries.eventId))
+      .where(eq(deliveries.id, id))
+    assert(row)
+    return { row: row.delivery, event: row.event, attempts: made }
+  }
+
+  /**
+   * Answers with these, one after the other and then with 200, and returns the seconds at which it
+   * was asked. Each wait is rounded down: the clock runs between its skips, so a wait comes out some
+   * milliseconds long, never short. `meanwhile` happens before the answer.
+   */
+  function answerWith(...replies: Reply[]) {
+    const askedAt: number[] = []
+    let previous: number | undefined
+    endpoint.answer = async () => {
+      const asked = await temporal.now()
+      const wait = Math.floor((asked - (previous ?? asked)) / 1000)
+      previous = asked
+      askedAt.push((askedAt.at(-1) ?? 0) + wait)
+      const { meanwhile, ...reply } = replies[askedAt.length - 1] ?? { status: 200 }
+      await meanwhile?.()
+      return reply
+    }
+    return askedAt
+  }
+
+  /** Without skipping any wait: until the delivery of the request under way has failed `times`. */
+  async function untilFailed(handle: DeliveryHandle, times = 1) {
+    const failed = and(eq(attempts.deliveryId, handle.workflowId), eq(attempts.state, 'failed'))
+    while ((await db.$count(attempts, failed)) < times) await sleepReally(20)
+    while ((await signalsOf(handle)).length < times) await sleepReally(20)
+  }
+
+  return {
+    db,
+    temporal,
+    endpoint,
+    now,
+    deliver,
+    start,
+    addEvent,
+    answerWith,
+    recorded,
+    untilFailed,
+  }
+}
+
+/** What a delivery's workflow returned, or the error that it ended with. */
+export async function ended(handle: DeliveryHandle): Promise<unknown> {
+  return handle.result().catch((error: unknown) => error)
+}
+
+export function sleepReally(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** What the history shows of the attempts: the `attemptFailed` signals, oldest first. */
+export async function signalsOf(handle: DeliveryHandle): Promise<FailedAttempt[]> {
+  const { events: history } = await handle.fetchHistory()
+  return (history ?? []).flatMap(({ workflowExecutionSignaledEventAttributes: signal }) => {
+    const data = signal?.signalName === 'attemptFailed' && signal.input?.payloads?.[0]?.data
+    return data ? [JSON.parse(Buffer.from(data).toString()) as FailedAttempt] : []
+  })
+}
+
+/** What the UI shows above a workflow's history. */
+export async function detailsOf(handle: Pick<WorkflowHandle, 'query'>): Promise<string> {
+  return (await handle.query(workflowMetadataQuery)).currentDetails ?? ''
+}

@@ -1,0 +1,149 @@
+import { WorkflowClient } from '@temporalio/client'
+import { eq } from 'drizzle-orm'
+import type { FaultPoint, WebhookDeps } from '../../activities/webhooks/post-webhook.ts'
+import { defaultRetrySchedule } from '../../core/webhooks/retry-schedule.ts'
+import { takeUpDelivery } from '../../db/webhooks/attempts.ts'
+import { attempts } from '../../db/webhooks/schema.ts'
+import { ended, signalsOf, testDelivering } from './delivering.ts'
+import { testPost } from './delivery.ts'
+
+const { db, temporal, endpoint, deliver } = testDelivering()
+
+const points: FaultPoint[] = ['entered', 'taken up', 'recorded', 'sent', 'completed', 'signaled']
+const scheduleMs = defaultRetrySchedule.map((seconds) => seconds * 1000)
+const LONGEST_DELAY_MS = 20_000 // that a crash may add: the fifth retry comes after 16 s
+
+const down = () => 503
+const upAtSecond = (post: number) => (post === 1 ? 503 : 200)
+
+/** The worker dies when it comes to this point for the nth time, and only then. */
+function crashAt(point: FaultPoint, nth: number) {
+  let times = 0
+  return jest.fn((reached: FaultPoint) => {
+    if (reached === point && ++times === nth) throw new Error('killed')
+  })
+}
+
+function timesThrown({ mock }: { mock: { results: { type: string }[] } }): number {
+  return mock.results.filter(({ type }) => type === 'throw').length
+}
+
+type Case = { status: (post: number) => number; meanwhile?: (post: number) => unknown }
+
+/** Delivers to a server that answers so, and checks what has to be true whatever happens. */
+async function deliverThrough({ status, meanwhile }: Case, deps: Partial<WebhookDeps>) {
+  const askedAt: number[] = []
+  endpoint.answer = async () => {
+    askedAt.push(await temporal.now())
+    meanwhile?.(askedAt.length)
+    return { status: status(askedAt.length) }
+  }
+  const {
+    attempts: made,
+    row,
+    outcome,
+    id,
+  } = await deliver({
+    deps,
+    use: async (handle) => ({ result: await ended(handle), signals: await signalsOf(handle) }),
+  })
+  const { result, signals } = outcome as { result: unknown; signals: { id: string }[] }
+
+  const counted = made.filter(({ state }) => state !== 'interrupted')
+  expect(counted.map(({ attempt }) => attempt)).toEqual(counted.map((_, i) => i + 1))
+  expect(made.map(({ state }) => state)).not.toContain('sending')
+  const failed = counted.filter(({ state }) => state === 'failed')
+  expect([...new Set(signals.map((signal) => signal.id))]).toEqual(failed.map((one) => one.id))
+  expect(row).toMatchObject({ id, nextAttemptAt: null, nextSweepAt: null })
+  return { attempts: made, counted, row, result, askedAt, signals }
+}
+
+type Ran = Awaited<ReturnType<typeof deliverThrough>>
+
+/** `posted`: the rows of the attempts that reached the server, one for each POST. */
+function expectFullWaits(posted: Ran['attempts'], askedAt: number[]) {
+  expect(posted).toHaveLength(askedAt.length)
+  const waits = askedAt.slice(1).map((at, i) => at - (askedAt[i] ?? 0))
+  for (const [i, wait] of waits.entries()) {
+    const { state, attempt } = posted[i] as Ran['attempts'][number]
+    const least = state === 'failed' ? (scheduleMs[attempt - 1] ?? 0) : 1_000
+    expect(wait).toBeGreaterThanOrEqual(least)
+    expect(wait).toBeLessThan(least + LONGEST_DELAY_MS)
+  }
+}
+
+/** A crash after the row and before the POST leaves a row of an attempt that nobody received. */
+function whatWasPosted({ attempts }: Ran, point: FaultPoint) {
+  return point === 'recorded' ? attempts.filter(({ state }) => state !== 'interrupted') : attempts
+}
+
+const everyPoint = points.flatMap((point) =>
+  ['first', 'second', 'last'].map((which, i) => ({ point, which, nth: [1, 2, 5][i] ?? 0 })),
+)
+
+describe('A crash during a delivery that fails costs the merchant no attempt and no wait', () => {
+  test.each(everyPoint)('$point, at the $which attempt', async ({ point, nth }) => {
+    const fault = crashAt(point, nth)
+    const ran = await deliverThrough({ status: down }, { fault })
+    expect(timesThrown(fault)).toBe(1)
+    expectFullWaits(whatWasPosted(ran, point), ran.askedAt)
+    expect(ran.counted).toHaveLength(5)
+    expect(ran.askedAt).toHaveLength(point === 'sent' ? 6 : 5)
+    const interrupted = ran.attempts.filter(({ state }) => state === 'interrupted')
+    expect(interrupted.map(({ attempt }) => attempt)).toEqual(
+      point === 'sent' || point === 'recorded' ? [nth] : [],
+    )
+    expect(ran.row.status).toBe('failed')
+    expect(ran.result).toMatchObject({ cause: { cause: { type: 'WebhookAttemptFailed' } } })
+  })
+})
+
+describe('A crash during the attempt that succeeds', () => {
+  test.each(points.slice(0, -1))('%s', async (point) => {
+    const fault = crashAt(point, 2)
+    const ran = await deliverThrough({ status: upAtSecond }, { fault })
+    expect(timesThrown(fault)).toBe(1)
+    expectFullWaits(whatWasPosted(ran, point), ran.askedAt)
+    // Only where the answer was lost is it sent again: at least once is what was promised.
+    expect(ran.askedAt).toHaveLength(point === 'sent' ? 3 : 2)
+    expect(ran.counted.map(({ state }) => state)).toEqual(['failed', 'succeeded'])
+    expect(ran.row.status).toBe('delivered')
+    expect(ran.result).toMatchObject({ status: 'delivered' })
+  })
+})
+
+describe('A signal that is lost is sent again, and the schedule stays as it was', () => {
+  test.each([1, 2, 5])('of attempt %i', async (nth) => {
+    const signal = jest.fn().mockRejectedValue(new Error('Temporal is away'))
+    const getHandle = jest.spyOn(WorkflowClient.prototype, 'getHandle')
+    const lose = () => getHandle.mockReturnValueOnce({ signal } as never)
+    const meanwhile = (post: number) => post === nth && lose()
+    const ran = await deliverThrough({ status: down, meanwhile }, {})
+    getHandle.mockRestore()
+    expect(signal).toHaveBeenCalledTimes(1)
+    expectFullWaits(ran.attempts, ran.askedAt)
+    expect(ran.askedAt).toHaveLength(5)
+    expect(ran.row.status).toBe('failed')
+  })
+})
+
+test('a worker that was thought dead, and comes late with its answer, changes nothing', async () => {
+  let late = true
+  const post: WebhookDeps['post'] = Object.assign(
+    async (...args: Parameters<WebhookDeps['post']>) => {
+      const answer = await testPost(...args)
+      const isSending = eq(attempts.state, 'sending')
+      const sending = late && (await db.query.attempts.findFirst({ where: isSending }))
+      late = false
+      if (sending) await takeUpDelivery(db, sending.deliveryId, sending.runId) // another worker
+      return answer
+    },
+    { close: testPost.close },
+  )
+  const ran = await deliverThrough({ status: upAtSecond }, { post })
+  expect(ran.attempts.map(({ state, attempt }) => [state, attempt])).toEqual([
+    ['interrupted', 1],
+    ['succeeded', 1],
+  ])
+  expect(ran.row.status).toBe('delivered')
+})
