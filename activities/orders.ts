@@ -16,6 +16,8 @@ import { refunds } from '../db/transfer-schema.ts'
 import type { Now } from './now.ts'
 import { untilEnded } from './provider/provider-calls.ts'
 
+export type { OrderRecorded, RefundUnderWay }
+
 /** An order as its saga finds it. `dueInMs`: until its deadline, 0 when that has passed. */
 export type OrderFound = OrderRecorded & { dueInMs: number }
 

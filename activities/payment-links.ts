@@ -4,6 +4,8 @@ import { closeLink, type LinkRecorded } from '../db/payment-links/steps.ts'
 import { paymentLinks } from '../db/schema.ts'
 import type { Now } from './now.ts'
 
+export type { LinkRecorded }
+
 /** A link as its workflow finds it. `expiresInMs` is null when it never does. */
 export type LinkFound = LinkRecorded & { expiresInMs: number | null }
 

@@ -27,6 +27,8 @@ import type { Charge } from '../providers/provider.ts'
 import type { Now } from './now.ts'
 import { sendOnce, stillDeciding, untilAnswered } from './provider/provider-calls.ts'
 
+export type { LateRefund, Payable }
+
 type Deps = { db: Db; providers: Providers; feeBps: number; now: Now }
 
 /**

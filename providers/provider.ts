@@ -1,3 +1,4 @@
+import type { News } from '../core/lifecycles/news.ts'
 import type { CaptureMethod, Verdict } from '../core/lifecycles/payment.ts'
 import type { Destination, PayoutVerdict } from '../core/lifecycles/payout.ts'
 import type { RefundVerdict } from '../core/lifecycles/refund.ts'
@@ -61,12 +62,6 @@ export type ProviderPayout =
 export class NothingHappened extends Error {
   override readonly name = 'NothingHappened'
 }
-
-/** What the provider has decided, by our own ids. */
-export type News =
-  | { object: 'payment'; id: string; verdict: Verdict }
-  | { object: 'refund'; id: string; verdict: RefundVerdict }
-  | { object: 'payout'; id: string; verdict: PayoutVerdict }
 
 /**
  * A decline is a verdict and is returned. Whatever a provider throws is an accident: the outcome is

@@ -9,6 +9,8 @@ import {
 } from '../../db/recovery/prune.ts'
 import type { Now } from '../now.ts'
 
+export type { EventCursor }
+
 /** A transaction takes one batch, so that it holds nobody up; an activity takes some of them. */
 const BATCH = 500
 const MAX_BATCHES = 10

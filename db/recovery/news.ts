@@ -1,7 +1,7 @@
 import { eq, inArray, type SQL, sql } from 'drizzle-orm'
 import type { AnyPgColumn } from 'drizzle-orm/pg-core'
+import type { News } from '../../core/lifecycles/news.ts'
 import type { BalanceTransactionType } from '../../core/money/ledger.ts'
-import type { News } from '../../providers/provider.ts'
 import type { Db } from '../client.ts'
 import { balanceTransactions } from '../ledger/schema.ts'
 import { payments } from '../schema.ts'

@@ -21,7 +21,8 @@ const PORT = 4242 // the quickstart's, replaced here by a free one
 
 type Fence = { page: string; language: string; code: string }
 
-const pages = ['README.md', ...readdirSync('docs').map((name) => `docs/${name}`)]
+const docs = readdirSync('docs', { recursive: true, encoding: 'utf8' })
+const pages = ['README.md', ...docs.map((name) => `docs/${name}`)]
 const fences = pages.filter((page) => page.endsWith('.md')).flatMap(fencesOf)
 
 function fencesOf(page: string): Fence[] {

@@ -6,10 +6,9 @@ import {
   sleep,
 } from '@temporalio/workflow'
 import type { Activities } from '../../activities/index.ts'
-import type { LinkFound } from '../../activities/payment-links.ts'
+import type { LinkFound, LinkRecorded } from '../../activities/payment-links.ts'
 import type { PaymentLinkStatus } from '../../core/lifecycles/payment-link.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
-import type { LinkRecorded } from '../../db/payment-links/steps.ts'
 import { openInbox } from '../shared/inbox.ts'
 import { activityOptions, ask, runLifecycle, timeIn } from '../shared/lifecycle.ts'
 import { paymentEnded } from '../shared/payable-messages.ts'

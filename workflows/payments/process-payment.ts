@@ -6,10 +6,9 @@ import {
   sleep,
 } from '@temporalio/workflow'
 import type { Activities } from '../../activities/index.ts'
-import type { Authorized, Settled } from '../../activities/payments.ts'
+import type { Authorized, LateRefund, Payable, Settled } from '../../activities/payments.ts'
 import type { PaymentStatus, Verdict } from '../../core/lifecycles/payment.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
-import type { LateRefund, Payable } from '../../db/payments/steps.ts'
 import { refundStart } from '../../temporal/starts.ts'
 import {
   type Announce,

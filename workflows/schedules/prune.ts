@@ -1,6 +1,6 @@
 import { proxyActivities, setCurrentDetails } from '@temporalio/workflow'
 import type { Activities } from '../../activities/index.ts'
-import type { EventCursor } from '../../db/recovery/prune.ts'
+import type { EventCursor } from '../../activities/schedules/prune.ts'
 
 const { pruneKeys, pruneEvents } = proxyActivities<Activities>({
   startToCloseTimeout: '10 minutes',
