@@ -40,7 +40,10 @@ const Config = z
     HOST: z.string().default('127.0.0.1'),
     PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
     PUBLIC_URL: z
-      .url({ protocol: /^https?$/ })
+      .url({
+        protocol: /^https?$/,
+        error: 'The value must be a URL that begins with http:// or https://.',
+      })
       .refine(
         (url) => !/[?#]/.test(url),
         'The URL must not have a query or a fragment: paths are added at its end.',

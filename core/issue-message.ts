@@ -38,8 +38,8 @@ export function issueMessage(issue: Issue): string {
 const types: Record<string, string> = {
   string: 'a string',
   int: 'an integer, without a fraction',
-  number: 'a number, without quotes',
-  boolean: 'true or false, without quotes',
+  number: 'a number',
+  boolean: 'true or false',
   object: 'an object',
   record: 'an object',
   array: 'a list',

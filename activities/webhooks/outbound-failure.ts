@@ -20,6 +20,7 @@ const CERTIFICATE = /CERT|SELF_SIGNED|ISSUER|LEAF_SIGNATURE|INVALID_CA|INVALID_P
 
 export const INVALID_STATUS =
   'The response status is not valid: it must be a number from 100 to 999'
+export const IDLE_TIMEOUT = 'The server closed an idle connection (HTTP 408)'
 export const PROTOCOL_SWITCHED =
   'The server switched to another protocol (HTTP 101), which the request did not ask for'
 const CLOSED = 'Connection closed before an answer'

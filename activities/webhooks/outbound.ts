@@ -6,6 +6,7 @@ import { type Agents, type ConnectOptions, createAgents, refuseTarget } from './
 import {
   describeFailure,
   describeTimeout,
+  IDLE_TIMEOUT,
   INVALID_STATUS,
   OutboundRefusal,
   PROTOCOL_SWITCHED,
@@ -139,6 +140,9 @@ function request(agents: Agents, { url, body, headers, signal }: Message): Promi
       path: url.pathname + url.search,
       headers: { ...headers, 'accept-encoding': 'identity' },
       maxHeaderSize: HEADERS_MAX_BYTES,
+      // The strict parser refuses a final answer behind a 1xx that says `Connection: close`. What the
+      // lenient one lets through concerns nobody but the server that sent it.
+      insecureHTTPParser: true,
     })
     let bytesBefore = 0
     outgoing.on('socket', (socket) => {
@@ -147,6 +151,11 @@ function request(agents: Agents, { url, body, headers, signal }: Message): Promi
     outgoing.on('response', (response) => {
       response.on('error', () => {}) // `readAnswer` meets the same error while it reads the body.
       const reason = refuseStatus(response.statusCode ?? 0)
+      // A server may send 408 to an idle connection and close it (RFC 9110, 15.5.9).
+      if (response.statusCode === 408 && outgoing.reusedSocket) {
+        response.destroy()
+        return fail(new OutboundRefusal(IDLE_TIMEOUT), true)
+      }
       if (!reason) return resolve({ response })
       response.destroy()
       fail(new OutboundRefusal(reason))

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import type { StatusCode } from 'hono/utils/http-status'
 import { Webhook } from 'standardwebhooks'
 import { equalsInConstantTime } from '../../core/secrets.ts'
 import { newRouter } from '../http/router.ts'
@@ -36,9 +37,8 @@ export function receiverRoutes(secret: string) {
       const verified = receive(c.req.raw.headers, Buffer.from(await c.req.arrayBuffer()))
       return c.json({ verified }, verified ? 200 : 400)
     })
-    .post(
-      '/:status{[2-5][0-9][0-9]}',
-      (c) => new Response(null, { status: Number(c.req.param('status')) }),
+    .post('/:status{[2-5][0-9][0-9]}', (c) =>
+      c.body(null, Number(c.req.param('status')) as StatusCode),
     )
 }
 

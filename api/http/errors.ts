@@ -54,9 +54,9 @@ function toAppError(error: Error): AppError {
 /** Blames the first field that is wrong, by its name in the request. */
 function fromZod(error: z.ZodError): AppError {
   const [first] = error.issues
-  // Of several limits that one value exceeds, the schema's own comes after those of zod.
+  // A number above 2^53 exceeds zod's own limit first, and then the schema's, which the caller must know.
   const issue = error.issues.findLast(
-    ({ code, path }) => code === first?.code && `${path}` === `${first.path}`,
+    (each) => each === first || (each.code === 'too_big' && `${each.path}` === `${first?.path}`),
   )
   if (!issue) return new AppError('invalid_request', 'The request is invalid.')
   const unknown = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []

@@ -53,7 +53,7 @@ export const OwnName = z
   .string()
   .min(1)
   .max(255)
-  .refine((text) => !/^[\s\p{Cc}\p{Cf}]|[\s\p{Cc}\p{Cf}]$/u.test(text), {
+  .refine((text) => !/^[\s\p{Cc}\p{Cf}\p{DI}\u2800]|[\s\p{Cc}\p{Cf}\p{DI}\u2800]$/u.test(text), {
     error:
       'The text must not begin or end with white space or with a character that is not visible.',
   })

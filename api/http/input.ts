@@ -31,6 +31,8 @@ export const limitBody = createMiddleware<Env>(async (c, next) => {
  */
 export const checkInput = createMiddleware<Env>(async (c, next) => {
   if (/%00/.test(c.req.url)) throw refusal('NUL characters are not allowed in a URL', 'url')
+  for (const [name, values] of Object.entries(c.req.queries()))
+    if (values.length > 1) throw refusal('Send the parameter once', name)
   const bytes = c.req.method === 'GET' ? null : await arrival(c.req.arrayBuffer())
   if (!bytes?.byteLength) {
     c.req.raw.headers.delete('content-type') // nothing is nothing, whatever type it has
@@ -57,6 +59,10 @@ function checkHeaders(headers: Record<string, string>): void {
   if (!isJson(headers['content-type'] ?? '')) {
     const message = 'Send the body as Content-Type: application/json, in UTF-8.'
     throw new AppError('unsupported_media_type', message, { param: 'Content-Type' })
+  }
+  if (!/^chunked$/i.test(headers['transfer-encoding'] ?? 'chunked')) {
+    const message = 'Send the body as it is, or in chunks: no other Transfer-Encoding is read.'
+    throw new AppError('unsupported_media_type', message, { param: 'Transfer-Encoding' })
   }
   if (!/^identity$/i.test(headers['content-encoding'] ?? 'identity')) {
     const message = 'Send the body as it is, without a Content-Encoding.'

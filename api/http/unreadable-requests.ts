@@ -15,7 +15,7 @@ type Listener = (request: IncomingMessage, response: ServerResponse) => unknown
  */
 export function answerUnreadable(server: Server, log: Log): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (error.code === 'ECONNRESET' || !socket.writable || hasAnswered(socket)) socket.destroy()
+    if (error.code === 'ECONNRESET') socket.destroy()
     else writeTo(socket, toRefusal(error.code ?? ''), log)
   })
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
@@ -65,20 +65,26 @@ function toRefusal(code: string): AppError {
   return new AppError('invalid_request', 'The request is not valid HTTP/1.1.')
 }
 
-/**
- * `_httpMessage` is the response that Node is sending on the socket. After its head, a second answer
- * would be read as part of its body.
- */
-function hasAnswered(socket: Duplex & { _httpMessage?: ServerResponse | null }): boolean {
-  return socket._httpMessage?.headersSent ?? false
-}
+/** `_httpMessage` is the response that Node owes to a request on the socket. */
+type HttpSocket = Duplex & { _httpMessage?: (ServerResponse & { req: IncomingMessage }) | null }
 
 function respond(response: ServerResponse, refusal: AppError, log: Log): void {
   const { status, headers, text } = toAnswer(refusal, log)
   response.writeHead(status, headers).end(text)
 }
 
-function writeTo(socket: Duplex, refusal: AppError, log: Log): void {
+/**
+ * Answers on a connection. A request that arrived whole before the unreadable bytes gets its own
+ * answer first (RFC 9112, 9.3.2): otherwise its caller would be told that a payment was refused which
+ * was made.
+ */
+function writeTo(socket: HttpSocket, refusal: AppError, log: Log): void {
+  const owed = socket._httpMessage
+  if (!socket.writable || (owed?.headersSent && !owed.req.complete)) return void socket.destroy()
+  if (owed?.req.complete) {
+    owed.once('close', () => setImmediate(writeTo, socket, refusal, log))
+    return
+  }
   const { status, headers, text } = toAnswer(refusal, log)
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
   const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', text]
@@ -97,6 +103,7 @@ function toAnswer(refusal: AppError, log: Log) {
     'Content-Type': 'application/json',
     'Content-Length': String(Buffer.byteLength(text)),
     'Request-Id': requestId,
+    Date: new Date().toUTCString(),
     Connection: 'close',
   }
   return { status, headers: { ...headers, ...always }, text }

@@ -129,7 +129,7 @@ const retrievePayment = retrieveRoute('/payments/{id}', 'retrievePayment', Payme
 
 const listPaymentsRoute = listRoute('/payments', 'listPayments', Payment, {
   status: z.enum(paymentStatuses).optional(),
-  order_id: Id.optional(),
+  order_id: OwnName.optional(),
   payment_link_id: Id.optional(),
 })
 

@@ -3,6 +3,7 @@ import { payoutFailureCodes, payoutStatuses } from '../../core/lifecycles/payout
 import {
   findAccountNumberProblem,
   findBankCodeProblem,
+  withoutIbanLabel,
   withoutSeparators,
 } from '../../core/money/bank-account.ts'
 import {
@@ -85,7 +86,7 @@ const Destination = z.discriminatedUnion('type', [
         (number) => /^[A-Za-z0-9]{6,34}$/.test(number),
         'Send an account number or IBAN of 6 to 34 letters and digits. Spaces and hyphens are ignored.',
       )
-      .transform((number) => number.toUpperCase())
+      .transform((number) => withoutIbanLabel(number.toUpperCase()))
       .superRefine((number, context) => {
         const problem = findAccountNumberProblem(number)
         if (problem) context.addIssue(problem)
@@ -108,6 +109,7 @@ const Destination = z.discriminatedUnion('type', [
     holder_name: z
       .string()
       .trim()
+      .normalize('NFC')
       .min(1)
       .max(140)
       .regex(/^\P{Cc}*$/u, 'The name must not have control characters.')

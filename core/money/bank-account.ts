@@ -1,3 +1,4 @@
+import { countries } from './countries.ts'
 import { ibanLengths } from './iban-lengths.ts'
 
 /** Removes the spaces and hyphens that people write between groups of digits. */
@@ -5,14 +6,21 @@ export function withoutSeparators(text: string): string {
   return text.replace(/[ -]/g, '')
 }
 
+/** An IBAN on paper may begin with the word IBAN. */
+export function withoutIbanLabel(accountNumber: string): string {
+  return accountNumber.replace(/^IBAN(?=[A-Z]{2})/, '')
+}
+
 /**
  * Says in sentences what is wrong with an account number, or returns null. The number is in capitals,
- * without separators. Only an IBAN (ISO 13616) is checked: a registered country and two digits mark it.
+ * without separators. Only an IBAN (ISO 13616) is checked: a registered country marks it, with two
+ * digits or with the length of that country's IBANs.
  */
 export function findAccountNumberProblem(accountNumber: string): string | null {
-  const country = accountNumber.match(/^([A-Z]{2})\d\d/)?.[1] ?? ''
+  const country = accountNumber.slice(0, 2)
   const length = ibanLengths.get(country)
-  if (length === undefined) return null
+  const hasDigits = /^\d\d/.test(accountNumber.slice(2))
+  if (length === undefined || !(hasDigits || accountNumber.length === length)) return null
   if (accountNumber.length !== length)
     return `An IBAN that begins with ${country} has ${length} characters, and this one has ${accountNumber.length}. Check the IBAN for missing or extra characters.`
   if (accountNumber.slice(2, 4) === ibanCheckDigits(accountNumber)) return null
@@ -42,8 +50,14 @@ export function findBankCodeProblem(bankCode: string, currency: string): string 
 
 /** ISO 9362. */
 function findBicProblem(bankCode: string): string | null {
-  if (bankCode.length === 8 || bankCode.length === 11) return null
+  if (bankCode.length === 8 || bankCode.length === 11) return findBicCountryProblem(bankCode)
   return `A BIC has 8 or 11 characters, and this one has ${bankCode.length}. Check the BIC for missing or extra characters.`
+}
+
+function findBicCountryProblem(bankCode: string): string | null {
+  const country = bankCode.slice(4, 6)
+  if (countries.has(country)) return null
+  return `The fifth and sixth characters of a BIC are the code of a country, and ${country} is none. Check the BIC for a typing error.`
 }
 
 /** Reserve Bank of India: four letters for the bank, a zero, six characters for the branch. */
@@ -56,10 +70,15 @@ function findIfscProblem(bankCode: string): string | null {
 
 /**
  * Currencies whose banks have nine-digit codes with other check digits or none. BDT: Bangladesh Bank's
- * routing numbers. CAD: Payments Canada's 0, institution and transit number. RUB: the Bank of Russia's
- * BIK.
+ * routing numbers. CAD: Payments Canada's 0, institution and transit number. RUB, TJS and TMT: the BIK.
  */
-const currenciesWithOtherNineDigitCodes: ReadonlySet<string> = new Set(['BDT', 'CAD', 'RUB'])
+const currenciesWithOtherNineDigitCodes: ReadonlySet<string> = new Set([
+  'BDT',
+  'CAD',
+  'RUB',
+  'TJS',
+  'TMT',
+])
 
 /** American Bankers Association: the sum of the digits, weighted 3, 7 and 1, is a multiple of 10. */
 function findRoutingNumberProblem(bankCode: string): string | null {

@@ -15,8 +15,8 @@ const GLOBAL_V6 = ipaddr.IPv6.parseCIDR('2000::/3')
 /** Azure answers every virtual machine's platform requests at this otherwise public address. */
 const AZURE_PLATFORM = '168.63.129.16'
 
-/** Names that never leave a machine or its network: RFC 6761, 6762, 8375 and ICANN's .internal. */
-const PRIVATE_NAME = /(^|\.)(localhost|localdomain|local|internal|home\.arpa)$/
+/** Names that never leave a machine or its network: RFC 6761, 6762, 7686, 8375, 9476 and ICANN's .internal. */
+const PRIVATE_NAME = /(^|\.)(localhost|localdomain|local|internal|home\.arpa|onion|invalid|alt)$/
 
 /**
  * Whether the whole internet may reach this address. It takes addresses as a resolver writes them;
@@ -40,13 +40,17 @@ export function isPublicAddress(ip: string): boolean {
 export function checkWebhookUrl(url: string, policy: OutboundPolicy): string | null {
   if (url.length > MAX_URL_CHARS) return 'The URL must not be longer than 2,048 characters.'
   // The URL parser drops or trims these, so the text we would store is not the URL we would call.
-  if (/[\s\p{Cc}]/u.test(url)) return 'The URL must not contain spaces or control characters.'
+  if (/[\s\p{Cc}\p{Cf}\p{DI}]/u.test(url))
+    return 'The URL must not contain spaces, control characters or invisible characters.'
   if (!URL.canParse(url)) return 'The URL is not valid.'
   const { protocol, username, password, hostname, port } = new URL(url)
   if (protocol !== 'https:' && !(protocol === 'http:' && policy.allowHttp)) {
     return `The URL must start with https://${policy.allowHttp ? ' or http://' : ''}.`
   }
-  if (username || password) return 'The URL must not contain a user name or password.'
+  if (!/^https?:\/\/[^/\\?#%]+(?:[/?#]|$)/i.test(url))
+    return 'The URL must have two slashes and a plain host name after its scheme, as in https://shop.example/webhooks.'
+  if (username || password || /^https?:\/\/[^/?#]*@/i.test(url))
+    return 'The URL must not contain a user name or password.'
   if (url.includes('#')) return 'The URL must not contain a fragment (#).'
   if (port === '0') return "The URL's port must be from 1 to 65535."
   return checkHost(hostname, policy)

@@ -130,6 +130,21 @@ test.each<Unreadable>([
   expect(await exchange(bytes())).toMatchObject({ status, code })
 })
 
+const whole = () =>
+  `POST /api/v1/payments HTTP/1.1\r\n${host}${auth()}content-type: application/json\r\n${ofLength}\r\n\r\n${body}`
+
+test.each([
+  ['bytes that are no request', 'xx yy\r\n\r\n', 400],
+  ['one byte too many', '}\r\n', 400],
+  ['a request with headers above 16 KiB', get('/x', `${host}x: ${'x'.repeat(17_000)}\r\n`), 431],
+  ['a CONNECT', get('x:443').replace('GET', 'CONNECT'), 405],
+])('a whole request gets its own answer before %s get theirs', async (_, after, status) => {
+  const socket = connect(server.port, '127.0.0.1').on('error', () => {})
+  socket.write(whole() + after)
+  const answers = (await text(socket)).split(/(?=HTTP\/1\.1 )/)
+  expect(answers.map((answer) => Number(answer.split(' ')[1]))).toEqual([201, status])
+})
+
 test.each([
   ['no Host in HTTP/1.0', 'GET /health HTTP/1.0\r\n\r\n'],
   ['an empty Host', get('/health', 'host:\r\n')],

@@ -20,7 +20,7 @@ const messages: [route: string, body: unknown, message: string][] = [
   [payments, 7, 'The value must be an object.'],
   [payments, {}, 'Missing field: amount.'],
   [payments, { ...upi, method: undefined }, 'Missing field: method.'],
-  [payments, { ...upi, amount: '7' }, 'amount: The value must be a number, without quotes.'],
+  [payments, { ...upi, amount: '7' }, 'amount: The value must be a number.'],
   [payments, { ...upi, amount: 1.5 }, 'amount: The value must be an integer, without a fraction.'],
   [payments, { ...upi, amount: -7 }, 'amount: The number must be more than 0.'],
   [payments, { ...upi, amount: 1e13 }, 'amount: The number must be at most 999999999999.'],

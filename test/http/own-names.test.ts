@@ -18,7 +18,19 @@ const named = {
     (event_id: string) => ({ event_id, invoice_id: 1, amount: 5 }),
   ],
 } as const
-const edges = [' ', '\t', '\n', '\u00a0', '\u2003', '\u200b', '\ufeff', '\u202e', '\u0007']
+const edges = [
+  ' ',
+  '\t',
+  '\n',
+  '\u00a0',
+  '\u2003',
+  '\u200b',
+  '\ufeff',
+  '\u202e',
+  '\u0007',
+  '\u3164',
+  '\u2800',
+]
 
 test.each(Object.entries(named))(
   'a %s with white space or an invisible character at an end is refused and stores nothing',
@@ -47,8 +59,10 @@ test('two references that Unicode writes differently are one order', async () =>
     )
   const filter = `/api/v1/orders?reference=${encodeURIComponent(decomposed)}`
   expect((await call('GET', filter)).body.data).toMatchObject([{ id: made.body.id }])
+  const ofOrder = `/api/v1/payments?order_id=${encodeURIComponent(decomposed)}`
   const paid = await call('POST', '/api/v1/payments', { ...upi, order_id: decomposed })
   expect(paid.body.order_id).toBe(made.body.id)
+  expect((await call('GET', ofOrder)).body.data).toMatchObject([{ id: paid.body.id }])
   const again = await call('POST', '/api/v1/payments', { ...upi, order_id: composed })
   expectRefusal(again, 409, 'order_payment_in_progress')
 })

@@ -39,6 +39,8 @@ const ranges: Range[] = [
   ['56', '58', 'maestro', 'mastercard', 'unknown'],
   ['6304', '6304', 'maestro', 'unknown', 'unknown'],
   ['6759', '6759', 'maestro', 'unknown', 'unknown'],
+  ['676770', '676770', 'maestro', 'unknown', 'unknown'],
+  ['676774', '676774', 'maestro', 'unknown', 'unknown'],
   ['6761', '6763', 'maestro', 'unknown', 'unknown'],
 ]
 

@@ -49,6 +49,8 @@ test.each([
   ['an IFSC with a 1 for its zero', 'HDFC1000123', /fifth character of an IFSC is the digit 0/],
   ['an IFSC with the letter O', 'HDFCO000123', /fifth character of an IFSC is the digit 0/],
   ['an IFSC with separators', 'sbin-1-234567', /fifth character of an IFSC is the digit 0/],
+  ['a BIC without a country', 'DEUTZZFF', /are the code of a country, and ZZ is none/],
+  ['an IFSC with two letters O', 'HDFCOO00123', /are the code of a country, and OO is none/],
   ['a BIC of 6', 'DEUTDE', /BIC has 8 or 11 characters, and this one has 6/],
   ['a BIC of 7', 'DEUTDEF', /BIC has 8 or 11 characters, and this one has 7/],
   ['a BIC of 9', 'DEUTDEFF5', /BIC has 8 or 11 characters, and this one has 9/],
@@ -77,7 +79,7 @@ test('an IFSC that lacks a digit is refused in INR; elsewhere it may be a nation
 test('a routing number is checked in every currency whose banks have no other nine-digit codes', () => {
   const isChecked = (currency: string) => findBankCodeProblem('123456789', currency) !== null
   expect(['USD', 'INR', 'EUR', 'PHP', 'NGN'].map(isChecked)).toEqual(Array(5).fill(true))
-  expect(['CAD', 'RUB', 'BDT'].map(isChecked)).toEqual([false, false, false])
+  expect(['CAD', 'RUB', 'BDT', 'TJS', 'TMT'].map(isChecked)).toEqual(Array(5).fill(false))
 })
 
 /** Examples of the IBAN registry. */
@@ -101,12 +103,22 @@ test.each(ibans)('the IBAN %s is stored without separators', async (account_numb
   expect(await openedDestination(body.id)).toStrictEqual({ ...toBank, account_number: kept })
 })
 
+test('the word IBAN before an IBAN is not part of the number', async () => {
+  const { status, body } = await pay({ account_number: 'IBAN GB29 NWBK 6016 1331 9268 19' })
+  expect(status).toBe(201)
+  expect(await openedDestination(body.id)).toMatchObject({
+    account_number: 'GB29NWBK60161331926819',
+  })
+})
+
 test.each([
   ['a wrong check digit', 'DE88 3704 0044 0532 0130 00', /check digits of this IBAN/],
   ['swapped digits', 'GB29 NWBK 6016 1331 9286 19', /check digits of this IBAN/],
   ['the check digits 00', 'XK00 1212 0123 4567 8906', /check digits of this IBAN/],
   ['a missing digit', 'DE89-3704-0044-0532-0130-0', /DE has 22 characters, and this one has 21/],
   ['an extra digit', 'NO93 8601 1117 9470', /NO has 15 characters, and this one has 16/],
+  ['letters for check digits', 'GBXX NWBK 6016 1331 9268 19', /check digits of this IBAN/],
+  ['its label', 'IBAN GB28 NWBK 6016 1331 9268 19', /check digits of this IBAN/],
   ['a few digits', 'FR1420', /FR has 27 characters, and this one has 6/],
 ])('an IBAN with %s, %j, is refused with a reason', async (_, account_number, reason) => {
   const before = await contents(db)

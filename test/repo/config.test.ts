@@ -46,11 +46,16 @@ test.each([
 })
 
 test.each([
-  ['PORT', 'abc', 'The value must be a number, without quotes.'],
+  ['PORT', 'abc', 'The value must be a number.'],
   ['PORT', '70000', 'The number must be at most 65535.'],
   ['NODE_ENV', 'prod', 'The value must be one of "development", "test", "production".'],
   ['DATABASE_URL', 'nonsense', 'The value must be a URL.'],
   ['PUBLIC_URL', 'https://a.example?x', 'The URL must not have a query'],
+  [
+    'PUBLIC_URL',
+    'ftp://a.example',
+    'The value must be a URL that begins with http:// or https://.',
+  ],
   ['SANDBOX_DELAY_MS', 'soon', 'The value must be a number of milliseconds, or a range'],
 ])('loadConfig refuses %s=%s with a sentence that says the rule', (name, value, rule) => {
   const load = () => loadConfig({ ...env, [name]: value })

@@ -52,6 +52,15 @@ test('a final answer counts after an interim one that arrives byte by byte', asy
 })
 
 test.each([
+  ['HTTP/1.1 100 Continue', 'connection: close'],
+  ['HTTP/1.0 100 Continue', 'x: y'],
+])('a final answer counts after %s with the header %s', async (statusLine, header) => {
+  const interim = `${statusLine}\r\n${header}\r\n\r\n`
+  const server = await listen((socket) => socket.write(interim + emptyAnswer('410 Gone')))
+  expect(await post(server.url, '{}', {})).toMatchObject({ httpStatus: 410, error: null })
+})
+
+test.each([
   ['without a protocol', 'HTTP/1.1 101 Switching Protocols\r\n\r\n'],
   ['to a protocol', 'HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'],
   ['after a 100', `${CONTINUE}HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n`],

@@ -16,6 +16,9 @@ test.each(['', 'shop.example', '8.8', '134744072', '010.8.8.8', '0x8.8.8.8', '8.
   (ip) => expect(isPublicAddress(ip)).toBe(false),
 )
 
+const NO_HOST =
+  'The URL must have two slashes and a plain host name after its scheme, as in https://shop.example/webhooks.'
+
 test.each([
   ['https://shop.example/hook?x=1', null],
   ['https://shop.example:8443/', null],
@@ -27,11 +30,17 @@ test.each([
   ['https://', 'The URL is not valid.'],
   ['https://a:b@shop.example/', 'The URL must not contain a user name or password.'],
   ['https://shop.example/#', 'The URL must not contain a fragment (#).'],
-  ['https://shop.example/\0', 'The URL must not contain spaces or control characters.'],
+  [
+    'https://shop.example/\0',
+    'The URL must not contain spaces, control characters or invisible characters.',
+  ],
   [
     `https://shop.example/${'x'.repeat(2_048)}`,
     'The URL must not be longer than 2,048 characters.',
   ],
+  ['https://@shop.example/', 'The URL must not contain a user name or password.'],
+  ['https://shop\u200b.example/', /or invisible characters/],
+  ['https://shop.onion/', "The URL's host shop.onion is not a public name."],
   ['https://intranet/', "The URL's host intranet is not a public name."],
   ['https://db.localhost./', "The URL's host db.localhost is not a public name."],
   ['https://metadata.google.internal/', /metadata.google.internal is not a public name/],
@@ -40,6 +49,14 @@ test.each([
 ])('the API says of %j: %s', (url, sentence) => {
   const said = checkWebhookUrl(url, { allowHttp: false, allowPrivateNetworks: false })
   sentence instanceof RegExp ? expect(said).toMatch(sentence) : expect(said).toBe(sentence)
+})
+
+test.each([
+  ...['https:shop.example', 'https:/shop.example', 'https:///shop.example'],
+  ...['https:\\\\shop.example', 'https://shop.example\\x', 'https://shop.example%2e/'],
+])('the webhook URL %j is refused because it has no plain host name', (url) => {
+  const policy = { allowHttp: false, allowPrivateNetworks: false }
+  expect(checkWebhookUrl(url, policy)).toBe(NO_HOST)
 })
 
 const name253 = `${'a.'.repeat(123)}example`
@@ -56,7 +73,7 @@ describe.each([
 ])('The API says of a host %s', (_, policy) => {
   test.each([
     ...['localhost..', 'shop.example..', '.shop.example', 'a..example'].map((h) => [h, EMPTY]),
-    ...['.', '..', 'a%2e%2eexample', 'a。。example', '8.8.8.8..'].map((h) => [h, EMPTY]),
+    ...['.', '..', 'a。。example', '8.8.8.8..'].map((h) => [h, EMPTY]),
     [`${'a'.repeat(63)}.example`, null],
     [`${'a'.repeat(64)}.example`, LONG_LABEL],
     [`${'é'.repeat(63)}.example`, LONG_LABEL],

@@ -66,7 +66,7 @@ const samples = fences.filter(({ language }) => language === 'js')
 test('every sample in README.md and docs is run by a test', () => {
   expect(samples.map(({ page }) => page)).toEqual(runs.map(({ page }) => page))
   const languages = new Set(fences.map(({ language }) => language))
-  expect([...languages].sort()).toEqual(['', 'js', 'json', 'sh'])
+  expect([...languages].sort()).toEqual(['', 'js', 'json', 'sh', 'ts']) // ts: test/repo/change-a-workflow.test.ts runs the files
 })
 
 describe.each(runs.map((run, index) => [run.name, run, samples[index]?.code ?? ''] as const))(

@@ -53,6 +53,16 @@ test('the second try of a post uses no pooled connection, because all may be sta
   expect(server).toMatchObject({ connections: 6, bodies: Array(7).fill('{}') })
 })
 
+test('a 408 that a server sends to an idle connection is not taken for an answer', async () => {
+  const server = await listen((socket, nth) => {
+    if (nth === 1) socket.write(OK)
+    if (server.connections === 1)
+      setImmediate(() => socket.end(emptyAnswer('408 Request Timeout', 'connection: close')))
+  })
+  await post(server.url, '{"n":1}', {})
+  expect(await post(server.url, '{"n":2}', {})).toMatchObject({ httpStatus: 200, error: null })
+})
+
 test('a post is never sent a third time', async () => {
   const server = await listen((socket) =>
     server.bodies.length === 1 ? socket.write(OK) : socket.destroy(),
