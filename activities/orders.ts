@@ -11,8 +11,8 @@ import {
   recordManualRefund,
   refundOrder,
 } from '../db/orders/steps.ts'
-import { orders } from '../db/schema.ts'
-import { refunds } from '../db/transfer-schema.ts'
+import { orders } from '../db/payments/schema.ts'
+import { refunds } from '../db/refunds/schema.ts'
 import type { Now } from './now.ts'
 import { untilEnded } from './provider/provider-calls.ts'
 

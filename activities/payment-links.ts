@@ -1,7 +1,7 @@
 import type { Db } from '../db/client.ts'
 import { takeUpPayable } from '../db/lifecycle-steps.ts'
 import { closeLink, type LinkRecorded } from '../db/payment-links/steps.ts'
-import { paymentLinks } from '../db/schema.ts'
+import { paymentLinks } from '../db/payments/schema.ts'
 import type { Now } from './now.ts'
 
 export type { LinkRecorded }

@@ -12,6 +12,7 @@ import {
   takeUp,
 } from '../db/lifecycle-steps.ts'
 import type { PaymentRow } from '../db/payments/payments.ts'
+import { payments } from '../db/payments/schema.ts'
 import {
   authorizePayment,
   type LateRefund,
@@ -21,7 +22,6 @@ import {
   type Recorded,
   settlePayment,
 } from '../db/payments/steps.ts'
-import { payments } from '../db/schema.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { Charge } from '../providers/provider.ts'
 import type { Now } from './now.ts'

@@ -13,6 +13,7 @@ import {
   takeUp,
 } from '../db/lifecycle-steps.ts'
 import { openDestination, type PayoutRow } from '../db/payouts/payouts.ts'
+import { payouts } from '../db/payouts/schema.ts'
 import {
   type PayoutRecorded,
   recordedPayout,
@@ -20,7 +21,6 @@ import {
   startPayout,
 } from '../db/payouts/steps.ts'
 import { findOpenCommand, refuseCommand } from '../db/requests/commands.ts'
-import { payouts } from '../db/transfer-schema.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { ProviderPayout } from '../providers/provider.ts'
 import type { Now } from './now.ts'

@@ -8,10 +8,10 @@ import {
   setProviderRef,
   takeUp,
 } from '../db/lifecycle-steps.ts'
+import { payments } from '../db/payments/schema.ts'
 import type { RefundRow } from '../db/refunds/refunds.ts'
+import { refunds } from '../db/refunds/schema.ts'
 import { recordedRefund, settleRefund } from '../db/refunds/steps.ts'
-import { payments } from '../db/schema.ts'
-import { refunds } from '../db/transfer-schema.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
 import type { ProviderRefund } from '../providers/provider.ts'
 import type { Now } from './now.ts'

@@ -4,15 +4,23 @@ import { sha256 } from '../core/secrets.ts'
 import type { Log } from '../log.ts'
 import * as invoices from './invoices/schema.ts'
 import * as ledger from './ledger/schema.ts'
+import * as merchants from './merchants/schema.ts'
+import * as payments from './payments/schema.ts'
+import * as payouts from './payouts/schema.ts'
+import * as recovery from './recovery/schema.ts'
+import * as refunds from './refunds/schema.ts'
+import * as requests from './requests/schema.ts'
 import * as sandbox from './sandbox-schema.ts'
-import * as core from './schema.ts'
-import * as transfers from './transfer-schema.ts'
 import * as webhooks from './webhooks/schema.ts'
 
 /** Every table, by its name in the code. */
 export const schema = {
-  ...core,
-  ...transfers,
+  ...merchants,
+  ...requests,
+  ...payments,
+  ...refunds,
+  ...payouts,
+  ...recovery,
   ...invoices,
   ...webhooks,
   ...ledger,

@@ -5,7 +5,9 @@ import {
   char,
   type ExtraConfigColumn,
   index,
+  integer,
   jsonb,
+  text,
   timestamp,
 } from 'drizzle-orm/pg-core'
 
@@ -40,3 +42,11 @@ export function oneOf(column: AnyPgColumn, values: readonly string[]): SQL {
 export function isUpper(column: AnyPgColumn): SQL {
   return sql`${column} = upper(${column})`
 }
+
+/** How far a transfer has got at its provider. */
+export const atProvider = () => ({
+  provider: text().notNull(),
+  providerRef: text(), // the provider's own id
+  sendAttempt: integer().notNull().default(0), // part of the idempotency key
+  sentAt: time(), // of this attempt, stored before it is sent
+})

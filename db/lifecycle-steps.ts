@@ -2,8 +2,9 @@ import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { AppError } from '../core/errors.ts'
 import { type Moves, statusesBefore } from '../core/lifecycles/transitions.ts'
 import type { Db, Tx } from './client.ts'
-import type { orders, paymentLinks, payments } from './schema.ts'
-import type { payouts, refunds } from './transfer-schema.ts'
+import type { orders, paymentLinks, payments } from './payments/schema.ts'
+import type { payouts } from './payouts/schema.ts'
+import type { refunds } from './refunds/schema.ts'
 
 // The steps that the workflows of several tables take. Each knows its row, and so whose it is.
 

@@ -4,8 +4,10 @@ import { AppError } from '../core/errors.ts'
 import type { Db } from './client.ts'
 import type { invoices } from './invoices/schema.ts'
 import type { balanceTransactions } from './ledger/schema.ts'
-import type { apiKeys, orders, paymentLinks, payments } from './schema.ts'
-import type { payouts, refunds } from './transfer-schema.ts'
+import type { apiKeys } from './merchants/schema.ts'
+import type { orders, paymentLinks, payments } from './payments/schema.ts'
+import type { payouts } from './payouts/schema.ts'
+import type { refunds } from './refunds/schema.ts'
 import type { deliveries, endpoints, events } from './webhooks/schema.ts'
 
 export type Page = {

@@ -1,6 +1,7 @@
 import type { Db } from '../../db/client.ts'
 import { markSent, unmarkSent } from '../../db/lifecycle-steps.ts'
-import type { payouts, refunds } from '../../db/transfer-schema.ts'
+import type { payouts } from '../../db/payouts/schema.ts'
+import type { refunds } from '../../db/refunds/schema.ts'
 import { NothingHappened, type Provider } from '../../providers/provider.ts'
 import type { Now } from '../now.ts'
 import { sendOnce } from './provider-calls.ts'

@@ -13,7 +13,7 @@ import {
   sweepIndex,
   time,
 } from '../columns.ts'
-import { merchantId } from '../schema.ts'
+import { merchantId } from '../merchants/schema.ts'
 
 export const invoices = pgTable(
   'invoices',

@@ -7,7 +7,7 @@ import {
   platformAccounts,
 } from '../../core/money/ledger.ts'
 import { createdAt, currency, money, newestFirst, oneOf } from '../columns.ts'
-import { merchantId } from '../schema.ts'
+import { merchantId } from '../merchants/schema.ts'
 
 /** Merchant accounts alone have a balance: one hot row of the platform's would slow every payment. */
 export const ledgerAccounts = pgTable(

@@ -4,8 +4,8 @@ import { sha256 } from '../../core/secrets.ts'
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
 import { listRows, type Page } from '../lists.ts'
-import { apiKeys } from '../schema.ts'
 import { type KeyPair, lockMerchant } from './merchants.ts'
+import { apiKeys } from './schema.ts'
 
 export const apiKeyStatuses = ['active', 'revoked'] as const
 type Status = (typeof apiKeyStatuses)[number]

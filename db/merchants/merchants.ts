@@ -5,8 +5,8 @@ import { AppError } from '../../core/errors.ts'
 import { equalsInConstantTime, sha256 } from '../../core/secrets.ts'
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
-import { apiKeys, merchants } from '../schema.ts'
 import { insertEvent } from '../webhooks/events.ts'
+import { apiKeys, merchants } from './schema.ts'
 
 const MINUTE_MS = 60_000
 

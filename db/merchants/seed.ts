@@ -3,10 +3,11 @@ import { timesOfNew } from '../../core/lifecycles/sweep.ts'
 import { createCipher, parseKeys } from '../../core/secrets.ts'
 import { openDb, type Tx } from '../client.ts'
 import { newId } from '../ids.ts'
-import { apiKeys, orders, payments } from '../schema.ts'
+import { orders, payments } from '../payments/schema.ts'
 import { insertEndpoint, secretContext } from '../webhooks/endpoints.ts'
 import { endpoints } from '../webhooks/schema.ts'
 import { insertMerchant } from './merchants.ts'
+import { apiKeys } from './schema.ts'
 
 /** Development only: anybody can read these secrets. */
 const demoShop = { name: 'Demo Shop', key: 'key_test_abc123', secret: 'secret_test_xyz789' }

@@ -8,8 +8,8 @@ import { newId } from '../ids.ts'
 import { ledgerAccounts } from '../ledger/schema.ts'
 import { lockToCommand } from '../lifecycle-steps.ts'
 import { equals, listRows, type Page } from '../lists.ts'
+import { orders, payments } from '../payments/schema.ts'
 import { type CommandRow, insertCommand } from '../requests/commands.ts'
-import { orders, payments } from '../schema.ts'
 import { insertEvent } from '../webhooks/events.ts'
 
 export type OrderRow = typeof orders.$inferSelect

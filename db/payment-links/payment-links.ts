@@ -7,8 +7,9 @@ import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
 import { lockToCommand } from '../lifecycle-steps.ts'
 import { equals, type List, listRows, type Page } from '../lists.ts'
+import { merchants } from '../merchants/schema.ts'
+import { paymentLinks } from '../payments/schema.ts'
 import { type CommandRow, findOpenCommand, insertCommand } from '../requests/commands.ts'
-import { merchants, paymentLinks } from '../schema.ts'
 import { insertEvent } from '../webhooks/events.ts'
 
 export type PaymentLinkRow = typeof paymentLinks.$inferSelect

@@ -11,8 +11,8 @@ import { equals, type List, listRows, type Page } from '../lists.ts'
 import { findOrder, lockOrder } from '../orders/orders.ts'
 import { lockLinkToPay } from '../payment-links/payment-links.ts'
 import { type CommandRow, findOpenCommand, insertCommand } from '../requests/commands.ts'
-import { payments } from '../schema.ts'
 import { insertEvent } from '../webhooks/events.ts'
+import { payments } from './schema.ts'
 
 export type PaymentRow = typeof payments.$inferSelect
 export type NewPayment = Pick<

@@ -12,9 +12,9 @@ import { compensateAgain, markOrderPaid } from '../orders/steps.ts'
 import { markLinkPaid } from '../payment-links/steps.ts'
 import { insertLateRefund, type RefundRow } from '../refunds/refunds.ts'
 import { answerCommand } from '../requests/commands.ts'
-import { orders, paymentLinks, payments } from '../schema.ts'
 import { findEventDeliveries, insertEvent } from '../webhooks/events.ts'
 import { type PaymentRow, toPayment } from './payments.ts'
+import { orders, paymentLinks, payments } from './schema.ts'
 
 /**
  * Stores that attempt `number` of the charge is about to be sent, so that whoever comes after a

@@ -16,8 +16,8 @@ import { postTransaction } from '../ledger/ledger.ts'
 import { lockToCommand } from '../lifecycle-steps.ts'
 import { equals, type List, listRows, type Page } from '../lists.ts'
 import { type CommandRow, insertCommand } from '../requests/commands.ts'
-import { payouts } from '../transfer-schema.ts'
 import { insertEvent } from '../webhooks/events.ts'
+import { payouts } from './schema.ts'
 
 export type PayoutRow = typeof payouts.$inferSelect
 type NewPayout = Pick<

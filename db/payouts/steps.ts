@@ -6,9 +6,9 @@ import type { Db, Tx } from '../client.ts'
 import { isPosted, postTransaction } from '../ledger/ledger.ts'
 import { findRow, firstRef, markNeedsAttention, moveStatus } from '../lifecycle-steps.ts'
 import { answerCommand, refuseCommand } from '../requests/commands.ts'
-import { payouts } from '../transfer-schema.ts'
 import { findEventDeliveries, insertEvent } from '../webhooks/events.ts'
 import { type PayoutRow, toPayout } from './payouts.ts'
+import { payouts } from './schema.ts'
 
 /** What a payout has become, and the deliveries of the event that told of it. */
 export type PayoutRecorded = Pick<PayoutRow, 'status' | 'failureCode'> & { deliveries: Delivery[] }

@@ -4,8 +4,10 @@ import type { News } from '../../core/lifecycles/news.ts'
 import type { BalanceTransactionType } from '../../core/money/ledger.ts'
 import type { Db } from '../client.ts'
 import { balanceTransactions } from '../ledger/schema.ts'
-import { payments } from '../schema.ts'
-import { payouts, providerNews, refunds } from '../transfer-schema.ts'
+import { payments } from '../payments/schema.ts'
+import { payouts } from '../payouts/schema.ts'
+import { refunds } from '../refunds/schema.ts'
+import { providerNews } from './schema.ts'
 
 type Table = typeof payments | typeof refunds | typeof payouts
 

@@ -2,7 +2,7 @@ import { inArray, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Db, Tx } from '../client.ts'
 import { LIFETIME_MS } from '../requests/idempotency.ts'
-import { idempotencyKeys } from '../schema.ts'
+import { idempotencyKeys } from '../requests/schema.ts'
 import { attempts, deliveries, events } from '../webhooks/schema.ts'
 
 /**

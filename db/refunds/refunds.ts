@@ -8,9 +8,9 @@ import { newId } from '../ids.ts'
 import { postTransaction } from '../ledger/ledger.ts'
 import { equals, type List, listRows, type Page } from '../lists.ts'
 import type { PaymentRow } from '../payments/payments.ts'
-import { payments } from '../schema.ts'
-import { refunds } from '../transfer-schema.ts'
+import { payments } from '../payments/schema.ts'
 import { insertEvent } from '../webhooks/events.ts'
+import { refunds } from './schema.ts'
 
 export type RefundRow = typeof refunds.$inferSelect
 type NewRefund = Pick<RefundRow, 'merchantId' | 'paymentId' | 'amount' | 'reason' | 'metadata'>

@@ -7,10 +7,10 @@ import { isPosted, postTransaction } from '../ledger/ledger.ts'
 import { balanceTransactions } from '../ledger/schema.ts'
 import { findRow, firstRef, markNeedsAttention, moveStatus } from '../lifecycle-steps.ts'
 import { compensateAgain } from '../orders/steps.ts'
-import { payments } from '../schema.ts'
-import { refunds } from '../transfer-schema.ts'
+import { payments } from '../payments/schema.ts'
 import { findEventDeliveries, insertEvent } from '../webhooks/events.ts'
 import { type RefundRow, toRefund } from './refunds.ts'
+import { refunds } from './schema.ts'
 
 /** What a refund has become, and the deliveries of the event that told of it. */
 type RefundRecorded = Pick<RefundRow, 'status' | 'failureCode'> & { deliveries: Delivery[] }

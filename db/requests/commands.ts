@@ -4,7 +4,7 @@ import type { CommandKind } from '../../core/lifecycles/command.ts'
 import { timesOfNew } from '../../core/lifecycles/sweep.ts'
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
-import { commands } from '../schema.ts'
+import { commands } from './schema.ts'
 
 export type CommandRow = typeof commands.$inferSelect
 type NewCommand = Pick<CommandRow, 'merchantId' | 'resourceId' | 'kind' | 'amount'>

@@ -2,7 +2,7 @@ import { and, eq, isNull, sql } from 'drizzle-orm'
 import { AppError } from '../../core/errors.ts'
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
-import { idempotencyKeys } from '../schema.ts'
+import { idempotencyKeys } from './schema.ts'
 
 export const LIFETIME_MS = 24 * 60 * 60_000
 /** Above what the work under a lease can take. A process that is killed keeps its key this long. */

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
 import { isNotNull } from 'drizzle-orm'
 import { openDb } from '../../db/client.ts'
-import { payments } from '../../db/schema.ts'
+import { payments } from '../../db/payments/schema.ts'
 import { deliveries } from '../../db/webhooks/schema.ts'
 
 const DRAIN_LIMIT_MS = 240_000 // above what the deliveries of a payment take that was left to the sweep

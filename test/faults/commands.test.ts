@@ -1,5 +1,5 @@
 import { and, eq, sql } from 'drizzle-orm'
-import { commands } from '../../db/schema.ts'
+import { commands } from '../../db/requests/schema.ts'
 import { deliveries } from '../../db/webhooks/schema.ts'
 import { ensureSchedules } from '../../worker/setup.ts'
 import { testEndpoint } from '../support/endpoint.ts'

@@ -1,8 +1,10 @@
 import { eq, inArray } from 'drizzle-orm'
 import { inboundEvents, invoices } from '../../db/invoices/schema.ts'
+import { orders, paymentLinks, payments } from '../../db/payments/schema.ts'
+import { payouts } from '../../db/payouts/schema.ts'
+import { refunds } from '../../db/refunds/schema.ts'
+import { commands } from '../../db/requests/schema.ts'
 import { sandboxTransfers } from '../../db/sandbox-schema.ts'
-import { commands, orders, paymentLinks, payments } from '../../db/schema.ts'
-import { payouts, refunds } from '../../db/transfer-schema.ts'
 import { deliveries, events } from '../../db/webhooks/schema.ts'
 import type { Shop } from './shop.ts'
 

@@ -1,7 +1,8 @@
 import { eq, sql } from 'drizzle-orm'
+import { payments } from '../../db/payments/schema.ts'
 import { authorizePayment, settlePayment } from '../../db/payments/steps.ts'
 import { takeStranded } from '../../db/recovery/sweep.ts'
-import { commands, idempotencyKeys, payments } from '../../db/schema.ts'
+import { commands, idempotencyKeys } from '../../db/requests/schema.ts'
 import { testDb } from '../support/db.ts'
 import { expectRefusal, fail, succeed, testShop, upi } from '../support/http.ts'
 

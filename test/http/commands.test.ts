@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm'
+import { payments } from '../../db/payments/schema.ts'
+import { commands, idempotencyKeys } from '../../db/requests/schema.ts'
 import { sandboxCharges } from '../../db/sandbox-schema.ts'
-import { commands, idempotencyKeys, payments } from '../../db/schema.ts'
 import { events } from '../../db/webhooks/schema.ts'
 import { callAs, testApp } from '../support/app.ts'
 import { addMerchant, balanceOf, type Merchant, testDb } from '../support/db.ts'

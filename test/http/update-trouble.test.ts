@@ -1,6 +1,6 @@
 import net from 'node:net'
 import { createUpdater } from '../../api/http/try-update.ts'
-import { commands } from '../../db/schema.ts'
+import { commands } from '../../db/requests/schema.ts'
 import type { Log } from '../../log.ts'
 import { tryPort } from '../../scripts/processes.ts'
 import { createTemporalClient } from '../../temporal/client.ts'

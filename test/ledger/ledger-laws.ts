@@ -2,8 +2,9 @@ import { eq } from 'drizzle-orm'
 import { balanceSign, type MerchantAccount } from '../../core/money/ledger.ts'
 import type { Db } from '../../db/client.ts'
 import { balanceTransactions, ledgerAccounts, ledgerPostings } from '../../db/ledger/schema.ts'
-import { orders, payments } from '../../db/schema.ts'
-import { payouts, refunds } from '../../db/transfer-schema.ts'
+import { orders, payments } from '../../db/payments/schema.ts'
+import { payouts } from '../../db/payouts/schema.ts'
+import { refunds } from '../../db/refunds/schema.ts'
 
 type Object = { id: string; currency: string; amount: number; status: string }
 

@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { CAPTURE_WINDOW_MS } from '../../core/lifecycles/payment.ts'
+import { payments } from '../../db/payments/schema.ts'
 import { insertCommand } from '../../db/requests/commands.ts'
-import { payments } from '../../db/schema.ts'
 import { cancel, capture, chargeSettled, resolve } from '../../workflows/index.ts'
 import { testCommanding } from '../support/commanding.ts'
 import { expectRefusal } from '../support/http.ts'

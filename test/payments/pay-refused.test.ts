@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
 import { closeLink } from '../../db/payment-links/steps.ts'
-import { paymentLinks, payments } from '../../db/schema.ts'
+import { paymentLinks, payments } from '../../db/payments/schema.ts'
 import { testDb } from '../support/db.ts'
 import { contents, expectRefusal, fail, succeed } from '../support/http.ts'
 import { cardSource, countingExchange, link, linkPath, shopWithLink, source } from './payers.ts'

@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
 import type { Db } from '../../db/client.ts'
-import { payments } from '../../db/schema.ts'
+import { payments } from '../../db/payments/schema.ts'
 import { providerFor } from '../../providers/index.ts'
 import type { Provider } from '../../providers/provider.ts'
 import { callAs, type testApp, testProviders } from '../support/app.ts'

@@ -1,6 +1,7 @@
 import { newId } from '../../db/ids.ts'
-import { payments } from '../../db/schema.ts'
-import { payouts, refunds } from '../../db/transfer-schema.ts'
+import { payments } from '../../db/payments/schema.ts'
+import { payouts } from '../../db/payouts/schema.ts'
+import { refunds } from '../../db/refunds/schema.ts'
 import { addMerchant, testDb } from '../support/db.ts'
 
 const db = testDb()

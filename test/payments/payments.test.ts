@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import { payments } from '../../db/schema.ts'
+import { payments } from '../../db/payments/schema.ts'
 import { deliveries, events } from '../../db/webhooks/schema.ts'
 import { providerFor } from '../../providers/index.ts'
 import type { Provider } from '../../providers/provider.ts'

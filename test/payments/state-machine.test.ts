@@ -7,8 +7,8 @@ import {
   paymentVerdicts,
 } from '../../core/lifecycles/payment.ts'
 import { statusesBefore } from '../../core/lifecycles/transitions.ts'
+import { payments } from '../../db/payments/schema.ts'
 import { settlePayment } from '../../db/payments/steps.ts'
-import { payments } from '../../db/schema.ts'
 import { events } from '../../db/webhooks/schema.ts'
 import { testDb } from '../support/db.ts'
 import { contents, testShop, upi } from '../support/http.ts'

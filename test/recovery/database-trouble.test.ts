@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { openDb } from '../../db/client.ts'
-import { merchants } from '../../db/schema.ts'
+import { merchants } from '../../db/merchants/schema.ts'
 import { testDb } from '../support/db.ts'
 import { testShop, upi } from '../support/http.ts'
 import { pause } from '../support/stack.ts'

@@ -1,7 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client'
 import { eq } from 'drizzle-orm'
+import { payments } from '../../db/payments/schema.ts'
 import { sandboxCharges } from '../../db/sandbox-schema.ts'
-import { payments } from '../../db/schema.ts'
 import { attempts, deliveries, endpoints, events } from '../../db/webhooks/schema.ts'
 import type { Provider } from '../../providers/provider.ts'
 import { callAs, testApp, testProviders } from '../support/app.ts'

@@ -1,6 +1,6 @@
 import { ApplicationFailure, WorkflowFailedError } from '@temporalio/client'
 import { eq, sql } from 'drizzle-orm'
-import { idempotencyKeys } from '../../db/schema.ts'
+import { idempotencyKeys } from '../../db/requests/schema.ts'
 import { attempts, deliveries, events } from '../../db/webhooks/schema.ts'
 import { setUpNamespace } from '../../worker/setup.ts'
 import { callAs, testApp } from '../support/app.ts'

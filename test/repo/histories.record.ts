@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { eq } from 'drizzle-orm'
+import { payments } from '../../db/payments/schema.ts'
 import { sandboxCharges } from '../../db/sandbox-schema.ts'
-import { payments } from '../../db/schema.ts'
 import { deliveries } from '../../db/webhooks/schema.ts'
 import { paymentStart } from '../../temporal/starts.ts'
 import { cancel, capture, chargeSettled } from '../../workflows/index.ts'

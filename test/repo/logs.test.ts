@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { payments } from '../../db/schema.ts'
+import { payments } from '../../db/payments/schema.ts'
 import { addMerchant, testDb } from '../support/db.ts'
 import { testEndpoint } from '../support/endpoint.ts'
 import { byCard, card, cardNumber, upi } from '../support/http.ts'

@@ -8,8 +8,8 @@ import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import { type Db, openDb } from '../../db/client.ts'
 import { migrateDb } from '../../db/migrate.ts'
+import { orders } from '../../db/payments/schema.ts'
 import { takeStranded } from '../../db/recovery/sweep.ts'
-import { orders } from '../../db/schema.ts'
 
 const base = process.env.DATABASE_URL
 assert(base, 'set by test/global-setup.ts')

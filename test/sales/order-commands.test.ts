@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import type { OrderStatus } from '../../core/lifecycles/order.ts'
 import { cancelOrder, fulfillOrder } from '../../db/orders/steps.ts'
-import { commands } from '../../db/schema.ts'
+import { commands } from '../../db/requests/schema.ts'
 import { testDb } from '../support/db.ts'
 import { contents, expectRefusal, succeed, upi } from '../support/http.ts'
 import { testTill } from '../transfers/till.ts'

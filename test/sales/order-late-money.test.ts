@@ -1,7 +1,7 @@
 import { findRow } from '../../db/lifecycle-steps.ts'
 import { cancelOrder, refundOrder } from '../../db/orders/steps.ts'
+import { orders } from '../../db/payments/schema.ts'
 import { settlePayment } from '../../db/payments/steps.ts'
-import { orders } from '../../db/schema.ts'
 import { testDb } from '../support/db.ts'
 import { succeed, upi } from '../support/http.ts'
 import { settleRefundAs, testTill } from '../transfers/till.ts'

@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm'
+import { orders } from '../../db/payments/schema.ts'
+import { commands } from '../../db/requests/schema.ts'
 import { sandboxCharges } from '../../db/sandbox-schema.ts'
-import { commands, orders } from '../../db/schema.ts'
 import { NothingHappened } from '../../providers/provider.ts'
 import { testEndpoint } from '../support/endpoint.ts'
 import { until } from '../support/stack.ts'

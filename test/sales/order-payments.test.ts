@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
+import { orders } from '../../db/payments/schema.ts'
 import { authorizePayment } from '../../db/payments/steps.ts'
-import { orders } from '../../db/schema.ts'
 import { testDb } from '../support/db.ts'
 import { contents, expectRefusal, fail, succeed, testShop, upi } from '../support/http.ts'
 

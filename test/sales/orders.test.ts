@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { newId } from '../../db/ids.ts'
 import { cancelOrder } from '../../db/orders/steps.ts'
-import { orders } from '../../db/schema.ts'
+import { orders } from '../../db/payments/schema.ts'
 import { deliveries, events } from '../../db/webhooks/schema.ts'
 import { testDb } from '../support/db.ts'
 import { contents, expectRefusal, fail, succeed, testShop, upi } from '../support/http.ts'

@@ -1,5 +1,6 @@
 import { eq } from 'drizzle-orm'
-import { commands, paymentLinks } from '../../db/schema.ts'
+import { paymentLinks } from '../../db/payments/schema.ts'
+import { commands } from '../../db/requests/schema.ts'
 import { closePaymentLink } from '../../workflows/index.ts'
 import { testEndpoint } from '../support/endpoint.ts'
 import { gate } from '../support/gate.ts'

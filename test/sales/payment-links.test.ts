@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { closeLink } from '../../db/payment-links/steps.ts'
-import { commands, paymentLinks } from '../../db/schema.ts'
+import { paymentLinks } from '../../db/payments/schema.ts'
+import { commands } from '../../db/requests/schema.ts'
 import { deliveries, events } from '../../db/webhooks/schema.ts'
 import { testDb } from '../support/db.ts'
 import { contents, expectRefusal, fail, succeed, testShop } from '../support/http.ts'

@@ -1,5 +1,6 @@
 import { newId } from '../../db/ids.ts'
-import { commands, orders, paymentLinks, payments } from '../../db/schema.ts'
+import { orders, paymentLinks, payments } from '../../db/payments/schema.ts'
+import { commands } from '../../db/requests/schema.ts'
 import { addMerchant, testDb } from '../support/db.ts'
 
 const db = testDb()

@@ -1,8 +1,9 @@
 import { eq, inArray } from 'drizzle-orm'
 import type { Db } from '../../db/client.ts'
+import { orders, paymentLinks, payments } from '../../db/payments/schema.ts'
+import { refunds } from '../../db/refunds/schema.ts'
+import { commands } from '../../db/requests/schema.ts'
 import { sandboxCharges, sandboxTransfers } from '../../db/sandbox-schema.ts'
-import { commands, orders, paymentLinks, payments } from '../../db/schema.ts'
-import { refunds } from '../../db/transfer-schema.ts'
 import { events } from '../../db/webhooks/schema.ts'
 import { expectLawful } from '../ledger/ledger-laws.ts'
 

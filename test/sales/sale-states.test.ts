@@ -8,7 +8,7 @@ import {
 import { statusesBefore } from '../../core/lifecycles/transitions.ts'
 import { cancelOrder, fulfillOrder, markOrderPaid, refundOrder } from '../../db/orders/steps.ts'
 import { closeLink, markLinkPaid } from '../../db/payment-links/steps.ts'
-import { orders, paymentLinks } from '../../db/schema.ts'
+import { orders, paymentLinks } from '../../db/payments/schema.ts'
 import { events } from '../../db/webhooks/schema.ts'
 import { testDb } from '../support/db.ts'
 import { contents, fail, succeed, testShop, upi } from '../support/http.ts'

@@ -1,5 +1,6 @@
 import { eq } from 'drizzle-orm'
-import { payouts, refunds } from '../../db/transfer-schema.ts'
+import { payouts } from '../../db/payouts/schema.ts'
+import { refunds } from '../../db/refunds/schema.ts'
 import { resetWorkflow } from '../support/stack.ts'
 import { testMoving } from './moving.ts'
 

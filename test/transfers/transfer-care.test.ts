@@ -1,8 +1,8 @@
 import { eq } from 'drizzle-orm'
 import { sendOnce } from '../../activities/provider/provider-calls.ts'
 import { IN_FLIGHT_MS } from '../../activities/provider/send-transfer.ts'
+import { refunds } from '../../db/refunds/schema.ts'
 import { insertCommand } from '../../db/requests/commands.ts'
-import { refunds } from '../../db/transfer-schema.ts'
 import { NothingHappened, type Provider } from '../../providers/provider.ts'
 import { expectKept, expectRefunded, testTransfers } from './transferring.ts'
 

@@ -7,20 +7,18 @@ import {
   index,
   integer,
   pgTable,
-  primaryKey,
   text,
   unique,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
-import { commandKinds, commandStatuses } from '../core/lifecycles/command.ts'
-import { orderCancellationReasons, orderStatuses } from '../core/lifecycles/order.ts'
+import { orderCancellationReasons, orderStatuses } from '../../core/lifecycles/order.ts'
 import {
   captureMethods,
   type FailureCode,
   paymentMethods,
   paymentStatuses,
-} from '../core/lifecycles/payment.ts'
-import { paymentLinkStatuses } from '../core/lifecycles/payment-link.ts'
+} from '../../core/lifecycles/payment.ts'
+import { paymentLinkStatuses } from '../../core/lifecycles/payment-link.ts'
 import {
   createdAt,
   currency,
@@ -33,39 +31,10 @@ import {
   openIndex,
   sweepIndex,
   time,
-} from './columns.ts'
+} from '../columns.ts'
+import { merchantId } from '../merchants/schema.ts'
 
-export const merchantId = () =>
-  text()
-    .notNull()
-    .references(() => merchants.id)
-
-export const merchants = pgTable('merchants', {
-  id: text().primaryKey(), // mer_…
-  name: text().notNull(),
-  metadata: metadata(),
-  createdAt: createdAt(),
-  updatedAt: createdAt(),
-})
-
-export const apiKeys = pgTable(
-  'api_keys',
-  {
-    id: text().primaryKey(), // ak_…
-    merchantId: merchantId(),
-    key: text().notNull(), // publishable
-    secretHash: text().notNull(), // SHA-256; the secret is random, so no salt is needed
-    name: text(),
-    lastUsedAt: time(), // to the minute
-    revokedAt: time(),
-    createdAt: createdAt(),
-  },
-  (t) => [
-    unique('api_keys_key_key').on(t.key),
-    unique('api_keys_secret_hash_key').on(t.secretHash),
-    index('api_keys_list_idx').on(t.merchantId, ...newestFirst(t)),
-  ],
-)
+// Orders and payment links stand here too: they and payments refer to each other.
 
 export const orders = pgTable(
   'orders',
@@ -201,59 +170,5 @@ export const payments = pgTable(
     check('payments_method_upi', sql`(${t.method} = 'upi') = (${t.vpa} is not null)`),
     check('payments_method_card', sql`(${t.method} = 'card') = (${t.cardToken} is not null)`),
     check('payments_failure', sql`(${t.status} = 'failed') = (${t.failureCode} is not null)`),
-  ],
-)
-
-/** What a merchant asked of a resource. It is open until the resource's workflow has answered it. */
-export const commands = pgTable(
-  'commands',
-  {
-    id: text().primaryKey(), // cmd_…, and the id of its update
-    merchantId: merchantId(),
-    resourceId: text().notNull(),
-    kind: text({ enum: commandKinds }).notNull(), // the name of its update
-    amount: money(), // of a capture; null: all
-    status: text({ enum: commandStatuses }).notNull().default('open'),
-    nextSweepAt: nextSweepAt(), // until it is answered: its update can get lost on the way
-    createdAt: createdAt(),
-    updatedAt: createdAt(),
-  },
-  (t) => [
-    uniqueIndex('commands_open_key').on(t.resourceId).where(sql`${t.status} = 'open'`),
-    sweepIndex('commands_sweep_idx', t.nextSweepAt),
-    check('commands_status_known', oneOf(t.status, commandStatuses)),
-    check('commands_kind_known', oneOf(t.kind, commandKinds)),
-    check('commands_swept', sql`(${t.status} = 'open') = (${t.nextSweepAt} is not null)`),
-  ],
-)
-
-/** What a key stands for: an answer, or a command whose answer is to come, or work under way. */
-export const idempotencyKeys = pgTable(
-  'idempotency_keys',
-  {
-    merchantId: merchantId(),
-    method: text().notNull(),
-    path: text().notNull(),
-    key: text().notNull(),
-    fingerprint: text().notNull(), // an HMAC of the request: a hash of a card could be guessed
-    responseStatus: integer(),
-    responseBody: text(), // encrypted
-    commandId: text().references(() => commands.id),
-    leaseId: text(), // who is at work on it, outside of any transaction
-    leasedUntil: time(),
-    createdAt: createdAt(),
-  },
-  (t) => [
-    primaryKey({ columns: [t.merchantId, t.method, t.path, t.key] }),
-    index('idempotency_keys_created_idx').on(t.createdAt),
-    check(
-      'idempotency_keys_response',
-      sql`(${t.responseStatus} is null) = (${t.responseBody} is null)`,
-    ),
-    check('idempotency_keys_lease', sql`(${t.leaseId} is null) = (${t.leasedUntil} is null)`),
-    check(
-      'idempotency_keys_stands_for',
-      sql`num_nonnulls(${t.responseStatus}, ${t.commandId}, ${t.leaseId}) > 0`,
-    ),
   ],
 )
