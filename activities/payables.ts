@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity'
 import type { Db } from '../db/client.ts'
-import { askToCancel, findPaymentOf } from '../db/payments/payments.ts'
+import { askToCancel } from '../db/payments/commands.ts'
+import { findPaymentOf } from '../db/payments/payments.ts'
 import { commandUpdate, paymentStart } from '../temporal/starts.ts'
 import { sendUpdate } from '../temporal/update.ts'
 import type { Now } from './now.ts'

@@ -4,14 +4,10 @@ import { createMiddleware } from 'hono/factory'
 import { AppError, type ErrorCode } from '../../core/errors.ts'
 import { paymentStatuses } from '../../core/lifecycles/payment.ts'
 import { paymentLinkStatuses } from '../../core/lifecycles/payment-link.ts'
+import { findLastPaymentOf, insertLinkPayment } from '../../db/payment-links/pay.ts'
 import { checkActive, getPublicLink, isExpired } from '../../db/payment-links/payment-links.ts'
-import {
-  askToCancel,
-  findLastPaymentOf,
-  findPaymentOf,
-  insertLinkPayment,
-  toPayment,
-} from '../../db/payments/payments.ts'
+import { askToCancel } from '../../db/payments/commands.ts'
+import { findPaymentOf, toPayment } from '../../db/payments/payments.ts'
 import { commandUpdate, paymentStart } from '../../temporal/starts.ts'
 import { errorResponses, responseHeaders } from '../http/error-responses.ts'
 import { Amount, Timestamp } from '../http/fields.ts'

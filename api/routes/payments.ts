@@ -5,13 +5,9 @@ import {
   paymentMethods,
   paymentStatuses,
 } from '../../core/lifecycles/payment.ts'
-import {
-  getPayment,
-  insertPayment,
-  listPayments,
-  openPaymentCommand,
-  toPayment,
-} from '../../db/payments/payments.ts'
+import { insertOrderPayment } from '../../db/orders/pay.ts'
+import { openPaymentCommand } from '../../db/payments/commands.ts'
+import { getPayment, insertPayment, listPayments, toPayment } from '../../db/payments/payments.ts'
 import { paymentStart } from '../../temporal/starts.ts'
 import { commandRoute, commandsOf } from '../http/commands.ts'
 import {
@@ -35,6 +31,7 @@ import {
   newRouter,
   retrieveRoute,
 } from '../http/router.ts'
+import { findOrderId } from './orders.ts'
 import { checkLink } from './payment-links.ts'
 import { checkSource, exchangeCard, sourceFields, toSource } from './payment-source.ts'
 
@@ -152,20 +149,20 @@ export function paymentRoutes(deps: Deps) {
         {
           prepare: card && (() => exchangeCard(providers, card)),
           write: async (tx, token) => {
-            const made = await insertPayment(
-              tx,
-              {
-                merchantId,
-                ...toSource(input, token),
-                amount: input.amount,
-                currency: input.currency,
-                captureMethod: input.capture_method,
-                orderId: input.order_id ?? null,
-                description: input.description ?? null,
-                metadata: input.metadata,
-              },
-              new Date(),
-            )
+            const now = new Date()
+            const { order_id: orderId = null } = input
+            const values = {
+              merchantId,
+              ...toSource(input, token),
+              amount: input.amount,
+              currency: input.currency,
+              captureMethod: input.capture_method,
+              description: input.description ?? null,
+              metadata: input.metadata,
+            }
+            const made = orderId
+              ? await insertOrderPayment(tx, { ...values, orderId }, now)
+              : await insertPayment(tx, { ...values, orderId }, now)
             return {
               body: toPayment(made.payment),
               start: paymentStart(made.payment, made.deliveries),
@@ -192,10 +189,11 @@ export function paymentRoutes(deps: Deps) {
       const { merchantId } = c.var.caller
       const {
         status,
-        order_id: orderId,
+        order_id: named,
         payment_link_id: paymentLinkId,
         ...query
       } = c.req.valid('query')
+      const orderId = named && (await findOrderId(db, merchantId, named))
       if (paymentLinkId) await checkLink(db, merchantId, paymentLinkId)
       const filter = { ...toPage(query), status, orderId, paymentLinkId }
       const list = await listPayments(db, merchantId, filter)

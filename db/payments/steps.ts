@@ -8,13 +8,12 @@ import type { Delivery } from '../../core/webhooks/delivery.ts'
 import type { Db, Tx } from '../client.ts'
 import { postTransaction } from '../ledger/ledger.ts'
 import { findRow, markNeedsAttention } from '../lifecycle-steps.ts'
-import { compensateAgain, markOrderPaid } from '../orders/steps.ts'
-import { markLinkPaid } from '../payment-links/steps.ts'
 import { insertLateRefund, type RefundRow } from '../refunds/refunds.ts'
 import { answerCommand } from '../requests/commands.ts'
 import { findEventDeliveries, insertEvent } from '../webhooks/events.ts'
+import { payableOf } from './payables.ts'
 import { type PaymentRow, toPayment } from './payments.ts'
-import { orders, paymentLinks, payments } from './schema.ts'
+import { payments } from './schema.ts'
 
 /**
  * Stores that attempt `number` of the charge is about to be sent, so that whoever comes after a
@@ -156,26 +155,24 @@ export async function settlePayment(
       status,
       failureCode,
       deliveries: [...deliveries, ...(paid ?? [])],
-      ...payableOf(payment, paid !== null),
+      ...toPaid(payment, paid !== null),
     }
   })
 }
 
 /** The deliveries of what tells that its order or link is paid; null when it has paid neither. */
 async function markPaid(tx: Tx, payment: PaymentRow, now: Date): Promise<Delivery[] | null> {
-  const { id, orderId, paymentLinkId } = payment
-  if (!orderId && !paymentLinkId) return null
-  const paid = orderId
-    ? await markOrderPaid(tx, orderId, id, now)
-    : await markLinkPaid(tx, paymentLinkId ?? '', id, now)
-  const goesBack = !paid && orderId && (await compensateAgain(tx, orderId, now))
-  if (!paid && !goesBack) await markNeedsAttention(tx, payments, id, now) // nothing wants this money
+  const payable = payableOf(payment)
+  if (!payable) return null
+  const paid = await payable.markPaid(tx, payable.id, payment.id, now)
+  const goesBack = !paid && (await payable.giveBack(tx, payable.id, now))
+  if (!paid && !goesBack) await markNeedsAttention(tx, payments, payment.id, now) // nothing wants this money
   return paid
 }
 
-function payableOf({ orderId, paymentLinkId }: PaymentRow, isPaid: boolean) {
-  const id = orderId ?? paymentLinkId
-  return id === null ? {} : { payable: { id, isPaid } }
+function toPaid(payment: PaymentRow, isPaid: boolean) {
+  const payable = payableOf(payment)
+  return payable ? { payable: { id: payable.id, isPaid } } : {}
 }
 
 async function bookPayment(tx: Tx, payment: PaymentRow, feeBps: number, now: Date) {
@@ -217,26 +214,23 @@ async function refundLate(tx: Tx, id: string, { amountCaptured }: Verdict, now: 
 /** Nothing moved: either this is our own retry, or it was recorded another way. */
 async function recordedBefore(tx: Tx, id: string) {
   const payment = await findRow(tx, payments, id)
-  const { status, failureCode, orderId, paymentLinkId, authorizedAt, amount } = payment
+  const { status, failureCode, authorizedAt, amount } = payment
   if (status === 'pending') throw new Error(`Payment ${id} should have moved`)
   const deliveries = (await findEventDeliveries(tx, `payment.${status}`, id)) ?? []
-  const payableId = orderId ?? paymentLinkId ?? ''
   const paid = status === 'succeeded' ? await paidBefore(tx, payment) : null
-  const told = paid && (await findEventDeliveries(tx, paid, payableId))
+  const told = paid && (await findEventDeliveries(tx, paid.paidEvent, paid.id))
   return {
     status,
     failureCode,
     authorizedAt,
     amount,
     deliveries: [...deliveries, ...(told ?? [])],
-    ...payableOf(payment, paid !== null),
+    ...toPaid(payment, paid !== null),
   }
 }
 
-/** The event that told that this payment has paid its order or link. */
-async function paidBefore(tx: Tx, { id, orderId, paymentLinkId }: PaymentRow) {
-  if (orderId && (await findRow(tx, orders, orderId)).paymentId === id) return 'order.paid'
-  if (paymentLinkId && (await findRow(tx, paymentLinks, paymentLinkId)).paymentId === id)
-    return 'payment_link.paid'
-  return null
+/** What this payment has paid, if it has. */
+async function paidBefore(tx: Tx, payment: PaymentRow) {
+  const payable = payableOf(payment)
+  return payable && (await payable.isPaidBy(tx, payable.id, payment.id)) ? payable : null
 }

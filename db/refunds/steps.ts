@@ -6,7 +6,7 @@ import type { Db, Tx } from '../client.ts'
 import { isPosted, postTransaction } from '../ledger/ledger.ts'
 import { balanceTransactions } from '../ledger/schema.ts'
 import { findRow, firstRef, markNeedsAttention, moveStatus } from '../lifecycle-steps.ts'
-import { compensateAgain } from '../orders/steps.ts'
+import { payableOf } from '../payments/payables.ts'
 import { payments } from '../payments/schema.ts'
 import { findEventDeliveries, insertEvent } from '../webhooks/events.ts'
 import { type RefundRow, toRefund } from './refunds.ts'
@@ -49,8 +49,8 @@ export async function settleRefund(
  * is to look: it may well come back again.
  */
 async function giveBackAgain(tx: Tx, paymentId: string, now: Date): Promise<void> {
-  const { orderId } = await countRefunded(tx, paymentId, now)
-  if (orderId && (await compensateAgain(tx, orderId, now)))
+  const payable = payableOf(await countRefunded(tx, paymentId, now))
+  if (payable && (await payable.giveBack(tx, payable.id, now)))
     await markNeedsAttention(tx, payments, paymentId, now)
 }
 
@@ -69,7 +69,7 @@ async function countRefunded(tx: Tx, paymentId: string, now: Date) {
     .update(payments)
     .set({ amountRefunded: sql`least(${payments.amountCaptured}, ${counted})`, updatedAt: now })
     .where(thePayment)
-    .returning({ orderId: payments.orderId })
+    .returning({ orderId: payments.orderId, paymentLinkId: payments.paymentLinkId })
   if (!payment) throw new Error(`No such payment: ${paymentId}`)
   return payment
 }

@@ -6,6 +6,7 @@ import { insertTopup } from '../../db/ledger/balance.ts'
 import { balanceTransactions, ledgerPostings } from '../../db/ledger/schema.ts'
 import { findRow } from '../../db/lifecycle-steps.ts'
 import { insertOrder, openOrderCommand } from '../../db/orders/orders.ts'
+import { insertOrderPayment } from '../../db/orders/pay.ts'
 import {
   cancelOrder,
   fulfillOrder,
@@ -124,7 +125,7 @@ export async function ledgerWorld(db: Db, bps: number) {
         const order = await findRow(db, orders, idOf(op.order))
         const { id: orderId, merchantId, amount, currency } = order
         const values = { ...paymentDetails, orderId, merchantId, amount, currency }
-        return make(op.name, async (tx) => (await insertPayment(tx, values, now)).payment)
+        return make(op.name, async (tx) => (await insertOrderPayment(tx, values, now)).payment)
       }
       case 'fulfill':
         return (await fulfillOrder(db, idOf(op.name), now)).status

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Tx } from '../../db/client.ts'
-import { findLastPaymentOf, findPaymentOf } from '../../db/payments/payments.ts'
+import { findLastPaymentOf } from '../../db/payment-links/pay.ts'
+import { findPaymentOf } from '../../db/payments/payments.ts'
 import { dropEvents, dropKeys, oldestEvent } from '../../db/recovery/prune.ts'
 import { findTakenUp, sweptKinds, takeStranded } from '../../db/recovery/sweep.ts'
 import { answerCommand } from '../../db/requests/commands.ts'

@@ -1,0 +1,59 @@
+import { AppError } from '../../core/errors.ts'
+import type { PaymentCommand } from '../../core/lifecycles/command.ts'
+import type { PaymentStatus } from '../../core/lifecycles/payment.ts'
+import type { Db, Tx } from '../client.ts'
+import { lockToCommand } from '../lifecycle-steps.ts'
+import { type CommandRow, findOpenCommand, insertCommand } from '../requests/commands.ts'
+import { payableOf } from './payables.ts'
+import type { PaymentRow } from './payments.ts'
+import { payments } from './schema.ts'
+
+const commandable = {
+  capture: { from: ['authorized'], done: 'captured' },
+  cancel: { from: ['pending', 'authorized'], done: 'canceled' },
+} as const satisfies Record<PaymentCommand['kind'], { from: PaymentStatus[]; done: string }>
+
+/**
+ * Inserts a command on a payment that can take it. Throws AppError when the payment is in another
+ * status, when the amount is more than it is of, or when it has an open command already.
+ */
+export async function openPaymentCommand(
+  tx: Tx,
+  merchantId: string,
+  id: string,
+  command: PaymentCommand,
+  now: Date,
+): Promise<CommandRow> {
+  const asked = { merchantId, id, noun: 'payment' }
+  const payment = await lockToCommand(tx, payments, asked, commandable[command.kind])
+  const amount = command.kind === 'capture' ? command.amount : null
+  const payable = payableOf(payment)
+  if (amount !== null && amount < payment.amount && payable) {
+    const message = `The payment is for ${payable.noun}: all of it is captured, or nothing.`
+    throw new AppError('order_mismatch', message, { param: 'amount' })
+  }
+  if (amount !== null && amount > payment.amount) {
+    const message = `Only ${payment.amount} is authorized.`
+    throw new AppError('capture_exceeds_authorized', message, { param: 'amount' })
+  }
+  return insertCommand(tx, { merchantId, resourceId: id, kind: command.kind, amount }, now)
+}
+
+/**
+ * The command to cancel a payment, as its merchant would give it: a new one, or the one that is there.
+ * Null where it can't be canceled any more, or is told something else just now.
+ */
+export async function askToCancel(
+  db: Db,
+  { id, merchantId }: PaymentRow,
+  now: Date,
+): Promise<CommandRow | null> {
+  try {
+    return await db.transaction((tx) =>
+      openPaymentCommand(tx, merchantId, id, { kind: 'cancel' }, now),
+    )
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'conflict')) throw error
+    return findOpenCommand(db, id, 'cancel')
+  }
+}
