@@ -1,13 +1,12 @@
 import type { Client } from '@temporalio/client'
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
-import { withinLimit } from '../core/limit.ts'
 import type { Start } from './starts.ts'
 
 const DEADLINE_MS = 5_000
 
 /**
- * Starts a workflow. False when its id has had its run, or has it now. Throws when there is no answer
- * within `deadlineMs`.
+ * Starts a workflow. False when its id has had its run, or has it now. Each call to Temporal has until
+ * `deadlineMs`; a lazy connection, and the waits between tries, may take longer.
  */
 export function startOnce(client: Client, start: Start, deadlineMs = DEADLINE_MS) {
   return startAs(client, start, 'REJECT_DUPLICATE', deadlineMs)
@@ -31,11 +30,9 @@ async function startAs(
   deadlineMs: number,
 ): Promise<boolean> {
   try {
-    // The client's deadline covers neither the connecting nor its waits between tries.
-    const starting = client.withDeadline(Date.now() + deadlineMs, () =>
+    await client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.start(workflowType, { ...options, workflowIdReusePolicy }),
     )
-    await withinLimit(deadlineMs, starting)
     return true
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return false

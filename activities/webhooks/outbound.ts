@@ -152,7 +152,8 @@ function request(agents: Agents, { url, body, headers, signal }: Message): Promi
       response.on('error', () => {}) // `readAnswer` meets the same error while it reads the body.
       const reason = refuseStatus(response.statusCode ?? 0)
       // A server may send 408 to an idle connection and close it (RFC 9110, 15.5.9).
-      if (response.statusCode === 408 && outgoing.reusedSocket) {
+      const isClosing = /close/i.test(response.headers.connection ?? '')
+      if (response.statusCode === 408 && isClosing && outgoing.reusedSocket) {
         response.destroy()
         return fail(new OutboundRefusal(IDLE_TIMEOUT), true)
       }

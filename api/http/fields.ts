@@ -45,6 +45,11 @@ export const Vpa = z
 export const Text = z.string().min(1).max(500)
 export const Timestamp = z.iso.datetime().openapi({ example: '2026-01-31T09:30:00.000Z' })
 
+/** White space, control and format characters, and what Unicode says to ignore. */
+const INVISIBLE_END = /^[\s\p{Cc}\p{Cf}\p{DI}\u2800]|[\s\p{Cc}\p{Cf}\p{DI}\u2800]$/u
+/** The selector that makes an emoji of the character before it: ❤ with it is ❤️. */
+const EMOJI_STYLE = /(\p{Extended_Pictographic})[\ufe0e\ufe0f]$/u
+
 /**
  * A merchant's own name for an object, such as an order's reference. Names are compared in Unicode
  * NFC, and must not begin or end with a character that a reader cannot see.
@@ -53,7 +58,7 @@ export const OwnName = z
   .string()
   .min(1)
   .max(255)
-  .refine((text) => !/^[\s\p{Cc}\p{Cf}\p{DI}\u2800]|[\s\p{Cc}\p{Cf}\p{DI}\u2800]$/u.test(text), {
+  .refine((text) => !INVISIBLE_END.test(text.replace(EMOJI_STYLE, '$1')), {
     error:
       'The text must not begin or end with white space or with a character that is not visible.',
   })
@@ -62,6 +67,13 @@ export const OwnName = z
 
 /** A filter by an id or a name. An empty one is a slip, and would list everything. */
 export const Id = z.string().min(1).max(255)
+
+/** A filter by a name that a merchant gave, which is kept in NFC. */
+export const NameFilter = Id.transform((text) => text.normalize('NFC')).openapi({
+  type: 'string',
+  minLength: 1,
+  maxLength: 255,
+})
 
 /** A time that Postgres can hold, whatever its offset. */
 function timeOf(text: z.ZodISODateTime) {

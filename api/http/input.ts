@@ -6,6 +6,7 @@ import type { Env } from './router.ts'
 
 const BODY_MAX_BYTES = 1024 * 1024
 const DEPTH_MAX = 32
+const NAME_MAX_CHARS = 200
 
 const limit = bodyLimit({
   maxSize: BODY_MAX_BYTES,
@@ -32,7 +33,7 @@ export const limitBody = createMiddleware<Env>(async (c, next) => {
 export const checkInput = createMiddleware<Env>(async (c, next) => {
   if (/%00/.test(c.req.url)) throw refusal('NUL characters are not allowed in a URL', 'url')
   for (const [name, values] of Object.entries(c.req.queries()))
-    if (values.length > 1) throw refusal('Send the parameter once', name)
+    if (values.length > 1) throw refusal('Send the parameter once', name.slice(0, NAME_MAX_CHARS))
   const bytes = c.req.method === 'GET' ? null : await arrival(c.req.arrayBuffer())
   if (!bytes?.byteLength) {
     c.req.raw.headers.delete('content-type') // nothing is nothing, whatever type it has

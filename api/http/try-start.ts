@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client'
+import { withinLimit } from '../../core/limit.ts'
 import type { Log } from '../../log.ts'
 import { startOnce } from '../../temporal/start.ts'
 import type { Start } from '../../temporal/starts.ts'
@@ -20,7 +21,7 @@ export function createStarter(temporal: Client, log: Log, now = () => performanc
   return async (start) => {
     if (now() < closedAgainAt) return
     try {
-      await startOnce(temporal, start, DEADLINE_MS)
+      await withinLimit(DEADLINE_MS, startOnce(temporal, start, DEADLINE_MS))
       failures = 0
     } catch (error) {
       failures++

@@ -8,15 +8,39 @@ import { newRequestId } from './request-log.ts'
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => unknown
 
+/** `_httpMessage` is the response that Node owes to a request on the socket. */
+type HttpSocket = Duplex & { _httpMessage?: (ServerResponse & { req: IncomingMessage }) | null }
+
+const LINGER_MS = 1_000 // for a caller that still sends: a reset could overtake the answer
+
 /**
  * Answers what never becomes a request of the app, and what Node would otherwise answer by itself
  * without a body: headers that are too large, a head that is not HTTP, a request that stalls. Every
  * answer has the API's own shape and a Request-Id, and ends its connection.
  */
 export function answerUnreadable(server: Server, log: Log): void {
+  const refused = new WeakSet<HttpSocket>()
+
+  /** The parser reports every later byte as well: a connection is refused once. */
+  function refuse(socket: HttpSocket, refusal: AppError): void {
+    if (refused.has(socket)) {
+      if (socket.writableEnded) socket.destroy()
+      return
+    }
+    refused.add(socket)
+    socket.on('error', () => {}) // The caller may be gone, and after CONNECT nobody else listens.
+    const isLate = refusal.code === 'request_timeout'
+    const isOwed = socket._httpMessage?.req.complete
+    afterOwedAnswers(socket, () => {
+      if (isLate && isOwed)
+        socket.end() // the time was over between two requests
+      else writeTo(socket, refusal, isLate ? 0 : LINGER_MS, log)
+    })
+  }
+
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     if (error.code === 'ECONNRESET') socket.destroy()
-    else writeTo(socket, toRefusal(error.code ?? ''), log)
+    else refuse(socket, toRefusal(error.code ?? ''))
   })
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
     const message = 'Remove the header Expect, or send "100-continue" as its value.'
@@ -24,7 +48,7 @@ export function answerUnreadable(server: Server, log: Log): void {
   })
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     const message = 'This server is not a proxy. Send the request without CONNECT.'
-    writeTo(socket, new AppError('method_not_allowed', message, { headers: { Allow: '' } }), log)
+    refuse(socket, new AppError('method_not_allowed', message, { headers: { Allow: '' } }))
   })
 }
 
@@ -65,31 +89,29 @@ function toRefusal(code: string): AppError {
   return new AppError('invalid_request', 'The request is not valid HTTP/1.1.')
 }
 
-/** `_httpMessage` is the response that Node owes to a request on the socket. */
-type HttpSocket = Duplex & { _httpMessage?: (ServerResponse & { req: IncomingMessage }) | null }
-
 function respond(response: ServerResponse, refusal: AppError, log: Log): void {
   const { status, headers, text } = toAnswer(refusal, log)
   response.writeHead(status, headers).end(text)
 }
 
 /**
- * Answers on a connection. A request that arrived whole before the unreadable bytes gets its own
- * answer first (RFC 9112, 9.3.2): otherwise its caller would be told that a payment was refused which
- * was made.
+ * Calls `next` when every request that arrived whole has its answer (RFC 9112, 9.3.2): otherwise a
+ * caller would be told that a payment was refused which was made.
  */
-function writeTo(socket: HttpSocket, refusal: AppError, log: Log): void {
+function afterOwedAnswers(socket: HttpSocket, next: () => void): void {
   const owed = socket._httpMessage
-  if (!socket.writable || (owed?.headersSent && !owed.req.complete)) return void socket.destroy()
-  if (owed?.req.complete) {
-    owed.once('close', () => setImmediate(writeTo, socket, refusal, log))
-    return
-  }
+  if (!socket.writable || (owed?.headersSent && !owed.req.complete)) socket.destroy()
+  else if (owed?.req.complete)
+    owed.once('close', () => setImmediate(afterOwedAnswers, socket, next))
+  else next()
+}
+
+function writeTo(socket: Duplex, refusal: AppError, lingerMs: number, log: Log): void {
   const { status, headers, text } = toAnswer(refusal, log)
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
   const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', text]
-  socket.on('error', () => {}) // the caller may be gone
-  socket.end(head.join('\r\n'))
+  const destroy = () => socket.destroy()
+  socket.end(head.join('\r\n'), () => setTimeout(destroy, lingerMs).unref())
 }
 
 function toAnswer(refusal: AppError, log: Log) {

@@ -21,6 +21,7 @@ import {
   Currency,
   FutureTime,
   Metadata,
+  NameFilter,
   OwnName,
   Timestamp,
   toFuture,
@@ -120,7 +121,7 @@ const retrieveOrder = retrieveRoute('/orders/{id}', 'retrieveOrder', Order)
 
 const listOrdersRoute = listRoute('/orders', 'listOrders', Order, {
   status: z.enum(orderStatuses).optional(),
-  reference: OwnName.optional(),
+  reference: NameFilter.optional(),
 })
 
 export function orderRoutes(deps: Deps) {

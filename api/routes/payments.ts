@@ -15,6 +15,7 @@ import {
   Currency,
   Id,
   Metadata,
+  NameFilter,
   OwnName,
   Text,
   Timestamp,
@@ -126,7 +127,7 @@ const retrievePayment = retrieveRoute('/payments/{id}', 'retrievePayment', Payme
 
 const listPaymentsRoute = listRoute('/payments', 'listPayments', Payment, {
   status: z.enum(paymentStatuses).optional(),
-  order_id: OwnName.optional(),
+  order_id: NameFilter.optional(),
   payment_link_id: Id.optional(),
 })
 

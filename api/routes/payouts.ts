@@ -81,17 +81,17 @@ const Destination = z.discriminatedUnion('type', [
     type: z.literal('bank_account'),
     account_number: z
       .string()
-      .transform(withoutSeparators)
+      .transform((number) => withoutIbanLabel(withoutSeparators(number)))
       .refine(
         (number) => /^[A-Za-z0-9]{6,34}$/.test(number),
         'Send an account number or IBAN of 6 to 34 letters and digits. Spaces and hyphens are ignored.',
       )
-      .transform((number) => withoutIbanLabel(number.toUpperCase()))
+      .transform((number) => number.toUpperCase())
       .superRefine((number, context) => {
         const problem = findAccountNumberProblem(number)
         if (problem) context.addIssue(problem)
       })
-      .openapi({ type: 'string', pattern: patternOf('{6,34}'), example: '000123456789' }),
+      .openapi({ type: 'string', pattern: patternOf('{6,38}'), example: '000123456789' }),
     bank_code: z
       .string()
       .transform(withoutSeparators)

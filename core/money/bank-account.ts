@@ -8,7 +8,7 @@ export function withoutSeparators(text: string): string {
 
 /** An IBAN on paper may begin with the word IBAN. */
 export function withoutIbanLabel(accountNumber: string): string {
-  return accountNumber.replace(/^IBAN(?=[A-Z]{2})/, '')
+  return accountNumber.replace(/^IBAN(?=[A-Z]{2})/i, '')
 }
 
 /**

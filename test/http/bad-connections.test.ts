@@ -145,6 +145,35 @@ test.each([
   expect(answers.map((answer) => Number(answer.split(' ')[1]))).toEqual([201, status])
 })
 
+/** A server whose answers wait until the test opens the gate. */
+let openGate = () => {}
+const slow = testServer({
+  fetch: async () => {
+    await new Promise<void>((open) => {
+      openGate = open
+    })
+    return new Response('late')
+  },
+})
+
+test.each([
+  ['a CONNECT', get('x:443').replace('GET', 'CONNECT')],
+  ['bytes that are no request', 'xx yy\r\n\r\nzz\r\n'],
+])('a reset after %s, while an answer is owed, harms nobody else', async (_, after) => {
+  const socket = connect(slow.port, '127.0.0.1').on('error', () => {})
+  socket.write(`GET /slow HTTP/1.1\r\n${host}\r\n${after}`)
+  await until(async () => slow.underWay() === 1, 'the request')
+  socket.write('and more\r\n')
+  socket.resetAndDestroy()
+  await once(socket, 'close')
+  openGate()
+  await until(async () => slow.underWay() === 0, 'its end')
+  const next = fetch(slow.url)
+  await until(async () => slow.underWay() === 1, 'the next request')
+  openGate()
+  expect(await (await next).text()).toBe('late')
+})
+
 test.each([
   ['no Host in HTTP/1.0', 'GET /health HTTP/1.0\r\n\r\n'],
   ['an empty Host', get('/health', 'host:\r\n')],

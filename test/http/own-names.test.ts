@@ -78,7 +78,7 @@ test('two event ids that Unicode writes differently are one event', async () => 
 
 test('white space and other scripts may stand within a reference', async () => {
   const { call } = await testShop(db)
-  for (const reference of ['A 1', 'चाय १७', 'क्\u200dष', '👩\u200d👧'])
+  for (const reference of ['A 1', 'चाय १७', 'क्\u200dष', '👩\u200d👧', 'gift ❤\ufe0f'])
     expect((await call('POST', '/api/v1/orders', { ...order, reference })).body.reference).toBe(
       reference,
     )

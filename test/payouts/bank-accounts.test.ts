@@ -104,7 +104,9 @@ test.each(ibans)('the IBAN %s is stored without separators', async (account_numb
 })
 
 test('the word IBAN before an IBAN is not part of the number', async () => {
-  const { status, body } = await pay({ account_number: 'IBAN GB29 NWBK 6016 1331 9268 19' })
+  const short = await pay({ account_number: 'IBANDE' })
+  expectRefusal(short, 400, 'invalid_request', 'destination.account_number')
+  const { status, body } = await pay({ account_number: 'iban GB29 NWBK 6016 1331 9268 19' })
   expect(status).toBe(201)
   expect(await openedDestination(body.id)).toMatchObject({
     account_number: 'GB29NWBK60161331926819',

@@ -1,9 +1,8 @@
-import type { createApp } from '../../api/app.ts'
 import { listen } from '../../api/http/server.ts'
 import type { Log } from '../../log.ts'
 import { silent } from './log.ts'
 
-type App = Pick<ReturnType<typeof createApp>, 'fetch'>
+type App = { fetch: Parameters<typeof listen>[0] }
 type Options = { log?: Log; receivingMs?: number }
 
 /** The API as `api/main.ts` serves it, on a port of its own. */
