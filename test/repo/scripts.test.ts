@@ -49,7 +49,7 @@ test('what was started ends with the process that started it, even by kill -9', 
     '--input-type=module',
     '-e',
     `
-    import { spawnGuarded } from '../scripts/processes.ts'
+    import { spawnGuarded } from './scripts/processes.ts'
     spawnGuarded(${JSON.stringify(command)}, { logFile: ${JSON.stringify(logFile)} })
   `,
   ])

@@ -25,7 +25,7 @@ test.each([
   ["the demo's server", 'demo/servers.ts', 'startFailingServer([])'],
   ["the benchmark's server", 'bench/remit.ts', 'startMerchant(() => {})'],
 ])('%s goes on after requests that are cut off', async (_, file, call) => {
-  const code = `import * as servers from '../scripts/${file}'\nconsole.log(await servers.${call})`
+  const code = `import * as servers from './scripts/${file}'\nconsole.log(await servers.${call})`
   const args = ['--import', 'tsx', '--input-type=module', '--eval', code]
   const server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   try {
