@@ -178,4 +178,4 @@ test('five hundred that come while no worker runs are all applied once there is 
   expect(await invoice(id)).toEqual(paid)
   const types = await told(id)
   expect([types.length, types.at(-1)]).toEqual([COUNT, 'invoice.paid'])
-}, 180_000)
+}, 480_000) // a minute on a quiet machine

@@ -142,7 +142,7 @@ test(
     const open = await (await fetch(`${url}/api/v1/payments`, request)).json()
     expect(await stop()).toBe(0)
 
-    expect(await start()).toBeLessThan(20_000) // 10 s, and as much for whoever shares the machine
+    expect(await start()).toBeLessThan(60_000) // 10 s on a quiet machine
     await until(async () => {
       const { status } = (await get(`/api/v1/payments/${(open as { id: string }).id}`)) as {
         status: string

@@ -31,12 +31,13 @@ export function patientStart(client: Client): TryStart {
 
 const POLL_MS = 50
 
-/** Asks until the answer is there, for at most 60 s. */
+/** Asks until the answer is there, for at most `limitMs`. */
 export async function until<T>(
   ask: () => Promise<T | null | undefined | false>,
   what = 'what was waited for',
+  limitMs = 60_000,
 ): Promise<T> {
-  const deadline = Date.now() + 60_000
+  const deadline = Date.now() + limitMs
   while (Date.now() < deadline) {
     const answer = await ask()
     if (answer) return answer
