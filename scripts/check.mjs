@@ -4,7 +4,7 @@ import { run } from './run.mjs'
 const checks = [
   ['node_modules/typescript/bin/tsc', '--noEmit'],
   ['node_modules/@biomejs/biome/bin/biome', 'check'],
-  ['node_modules/jest/bin/jest.js', 'test/tidy.test.ts'],
+  ['node_modules/jest/bin/jest.js', 'test/repo/tidy.test.ts'],
 ]
 
 await install()
