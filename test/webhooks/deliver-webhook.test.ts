@@ -1,5 +1,5 @@
 import { testRetrySchedule } from '../../core/webhooks/retry-schedule.ts'
-import { detailsOf, ended, signalsOf, testDelivering } from './delivering.ts'
+import { atSeconds, detailsOf, ended, signalsOf, testDelivering } from './delivering.ts'
 
 const { endpoint, deliver, answerWith, recorded, untilFailed } = testDelivering()
 
@@ -17,7 +17,7 @@ describe('The schedule', () => {
   test('has five attempts, and the last failed one fails the delivery', async () => {
     const askedAt = answerWith(...times(5, busy))
     const { outcome, row, attempts } = await deliver()
-    expect(askedAt).toEqual([0, 60, 360, 2160, 9360])
+    expect(askedAt).toEqual(atSeconds(0, 60, 360, 2160, 9360))
     expect(outcome).toMatchObject(failedAttempt(/^Attempt 5: HTTP 503 in \d+ ms$/))
     expect(row).toMatchObject({ status: 'failed', nextAttemptAt: null, nextSweepAt: null })
     expect(attempts.map(({ attempt, state, httpStatus }) => [attempt, state, httpStatus])).toEqual(
@@ -28,7 +28,7 @@ describe('The schedule', () => {
   test('ends with the first success', async () => {
     const askedAt = answerWith(busy, { status: 500 }, { status: 204 })
     const { outcome, row, attempts } = await deliver()
-    expect(askedAt).toEqual([0, 60, 360])
+    expect(askedAt).toEqual(atSeconds(0, 60, 360))
     const latencyMs = attempts[2]?.latencyMs
     expect(outcome).toEqual({ status: 'delivered', attempt: 3, httpStatus: 204, latencyMs })
     expect(row).toMatchObject({ status: 'delivered', nextAttemptAt: null, nextSweepAt: null })
@@ -38,21 +38,21 @@ describe('The schedule', () => {
   test("can be an endpoint's own", async () => {
     const askedAt = answerWith(...times(5, busy))
     const { row } = await deliver({ to: { retrySchedule: [7, 86_400] } })
-    expect(askedAt).toEqual([0, 7, 86_407])
+    expect(askedAt).toEqual(atSeconds(0, 7, 86_407))
     expect(row?.status).toBe('failed')
   })
 
   test('can be one attempt alone', async () => {
     const askedAt = answerWith(busy)
     const { row } = await deliver({ to: { retrySchedule: [] } })
-    expect(askedAt).toEqual([0])
+    expect(askedAt).toEqual(atSeconds(0))
     expect(row?.status).toBe('failed')
   })
 
   test('has five attempts five seconds apart under WEBHOOK_RETRY_INTERVALS_TEST', async () => {
     const askedAt = answerWith(...times(5, busy))
     const { row } = await deliver({ deps: { retrySchedule: testRetrySchedule } })
-    expect(askedAt).toEqual([0, 5, 10, 15, 20])
+    expect(askedAt).toEqual(atSeconds(0, 5, 10, 15, 20))
     expect(row?.status).toBe('failed')
   })
 })
@@ -65,13 +65,13 @@ describe('Retry-After', () => {
       { status: 503, headers: { 'retry-after': 'soon' } },
     )
     await deliver()
-    expect(askedAt).toEqual([0, 90, 390, 2190])
+    expect(askedAt).toEqual(atSeconds(0, 90, 390, 2190))
   })
 
   test('is honoured for a day at most', async () => {
     const askedAt = answerWith({ status: 503, headers: { 'retry-after': '31536000' } })
     await deliver()
-    expect(askedAt).toEqual([0, 86_400])
+    expect(askedAt).toEqual(atSeconds(0, 86_400))
   })
 
   test('can be an HTTP date', async () => {

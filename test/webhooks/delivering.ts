@@ -26,6 +26,8 @@ type Options = {
   use?: (handle: DeliveryHandle, delivery: Delivery) => Promise<unknown>
 }
 
+const LATE_S = 4
+
 /** A file's database, its merchant's server, and unless told a clock that skips the waits. */
 export function testDelivering(createEnv: () => TestTemporal = timeSkippingEnv) {
   const workers = fileWorkers()
@@ -79,18 +81,16 @@ export function testDelivering(createEnv: () => TestTemporal = timeSkippingEnv) 
   }
 
   /**
-   * Answers with these, one after the other and then with 200, and returns the seconds at which it
-   * was asked. Each wait is rounded down: the clock runs between its skips, so a wait comes out some
-   * milliseconds long, never short. `meanwhile` happens before the answer.
+   * Answers with these replies in order, and then with 200. `meanwhile` happens before its reply.
+   * Returns the times at which the requests came in, in seconds since the first: see `atSeconds`.
    */
   function answerWith(...replies: Reply[]) {
     const askedAt: number[] = []
-    let previous: number | undefined
+    let first: number | undefined
     endpoint.answer = async () => {
-      const asked = await temporal.now()
-      const wait = Math.floor((asked - (previous ?? asked)) / 1000)
-      previous = asked
-      askedAt.push((askedAt.at(-1) ?? 0) + wait)
+      const now = await temporal.now()
+      first ??= now
+      askedAt.push((now - first) / 1000)
       const { meanwhile, ...reply } = replies[askedAt.length - 1] ?? { status: 200 }
       await meanwhile?.()
       return reply
@@ -117,6 +117,17 @@ export function testDelivering(createEnv: () => TestTemporal = timeSkippingEnv) 
     recorded,
     untilFailed,
   }
+}
+
+/**
+ * Matches these times. The clock also runs between its skips, so a wait is never too short, but on a
+ * busy machine it can be up to `LATE_S` too long.
+ */
+export function atSeconds(...times: number[]) {
+  return times.map((time, waits) => ({
+    asymmetricMatch: (at: number) => at >= time && at <= time + waits * LATE_S,
+    toString: () => `${time} s`,
+  }))
 }
 
 /** What a delivery's workflow returned, or the error that it ended with. */

@@ -4,7 +4,7 @@ import type { Delivery } from '../../core/webhooks/delivery.ts'
 import { deleteEndpoint, disableEndpoint } from '../../db/webhooks/endpoints.ts'
 import { deliveries, endpoints, events } from '../../db/webhooks/schema.ts'
 import { devServerEnv } from '../support/temporal.ts'
-import { detailsOf, ended, sleepReally, testDelivering } from './delivering.ts'
+import { atSeconds, detailsOf, ended, sleepReally, testDelivering } from './delivering.ts'
 import { addEndpoint } from './delivery.ts'
 
 // The real server. The skipping one never skips again once a child has outlived its parent, and
@@ -149,7 +149,7 @@ describe('A delivery is skipped', () => {
       },
     })
     expect(outcome).toEqual({ status: 'skipped' })
-    expect(askedAt).toEqual([0])
+    expect(askedAt).toEqual(atSeconds(0))
     expect(row).toMatchObject({ status: 'skipped', nextAttemptAt: null, nextSweepAt: null })
     expect(attempts).toHaveLength(1)
   })
@@ -158,7 +158,7 @@ describe('A delivery is skipped', () => {
     const askedAt = answerWith()
     const { outcome, row } = await deliver({ before: (delivery) => disableQuietly(delivery) })
     expect(outcome).toEqual({ status: 'skipped' })
-    expect(askedAt).toEqual([])
+    expect(askedAt).toEqual(atSeconds())
     expect(row).toMatchObject({ status: 'skipped', nextSweepAt: null })
   })
 
@@ -172,7 +172,7 @@ describe('A delivery is skipped', () => {
       },
     })
     expect(outcome).toEqual({ status: 'skipped' })
-    expect(askedAt).toEqual([0])
+    expect(askedAt).toEqual(atSeconds(0))
     expect(row).toMatchObject({ status: 'skipped', nextAttemptAt: null })
     expect(attempts).toMatchObject([{ state: 'failed', httpStatus: 503 }])
   })
@@ -209,13 +209,13 @@ describe('A canceled delivery', () => {
     expect(outcome).toMatchObject(canceled)
     expect(row).toMatchObject({ status: 'failed', nextAttemptAt: null, nextSweepAt: null })
     expect(attempts).toHaveLength(1)
-    expect(askedAt).toEqual([0])
+    expect(askedAt).toEqual(atSeconds(0))
   })
 
   test('records an attempt that is on its way before it fails', async () => {
     const { askedAt, before } = cancelMeanwhile(503)
     const { row, attempts } = await deliver({ before })
-    expect(askedAt).toEqual([0])
+    expect(askedAt).toEqual(atSeconds(0))
     expect(row).toMatchObject({ status: 'failed', nextAttemptAt: null })
     expect(attempts).toMatchObject([{ state: 'failed', httpStatus: 503 }])
   })
@@ -223,7 +223,7 @@ describe('A canceled delivery', () => {
   test('is delivered if an attempt that is on its way succeeds', async () => {
     const { askedAt, before } = cancelMeanwhile(200)
     const { outcome, row, attempts } = await deliver({ before })
-    expect(askedAt).toEqual([0])
+    expect(askedAt).toEqual(atSeconds(0))
     expect(outcome).toMatchObject({ status: 'delivered', attempt: 1 })
     expect(row.status).toBe('delivered')
     expect(attempts).toMatchObject([{ state: 'succeeded' }])
