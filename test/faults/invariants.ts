@@ -91,10 +91,14 @@ async function expectToldOfAll(shop: Shop, rows: Rows) {
       state: attempts.state,
       headers: attempts.requestHeaders,
       status: attempts.httpStatus,
+      error: attempts.error,
+      delivery: deliveries.status,
     })
     .from(attempts)
     .innerJoin(deliveries, eq(deliveries.id, attempts.deliveryId))
     .where(eq(deliveries.merchantId, merchant.id))
+  const lost = logged.filter(({ delivery, status }) => delivery !== 'delivered' && status !== 503)
+  expect(lost.map(({ delivery, state, error }) => [delivery, state, error])).toEqual([])
   const attempted = countBy(logged.map(({ headers }) => nameOf(headers)))
   const unlogged = [...countBy(posts.map(({ headers }) => nameOf(headers)))].filter(
     ([name, count]) => count > (attempted.get(name) ?? 0),

@@ -11,8 +11,11 @@ const FAILURES_MAX = 2 // of one event, with attempts to spare, so that all of t
 const ANSWER_MAX_MS = 50
 const POSTS_LIMIT_MS = 120_000
 
-/** One more attempt than there are waits, and far more than ever fail. In seconds. */
-export const retrySchedule = [1, 1, 1, 2, 2]
+/**
+ * Seconds between attempts. There are far more attempts than the shop refuses, because an attempt
+ * also fails when a busy machine takes longer than the 10 s that a POST may last.
+ */
+export const retrySchedule = [1, 1, 1, ...Array<number>(9).fill(2)]
 
 /** `at` is on a clock that no test sets. `again`: we had said before that we got it. */
 type Post = Request & { event: string; at: number; again: boolean; status?: number }
