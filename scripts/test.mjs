@@ -4,20 +4,49 @@ import { join } from 'node:path'
 import { install } from './install.mjs'
 import { run } from './run.mjs'
 
+const ALONE = '/test/(faults|recovery/outage|repo/start\\.test|invoices/apply-inbound)'
+
 await install()
 const folder = mkdtempSync(join(tmpdir(), 'remit-test-'))
 const report = join(folder, 'results.json')
-const args = ['--json', `--outputFile=${report}`, ...process.argv.slice(2)]
-const exitCode = await run(['node_modules/jest/bin/jest.js', ...args])
-const { passed, failed } = count()
+let isStopped = false
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => {
+    isStopped = true
+  })
+
+const total = { passed: 0, failed: 0 }
+for (const args of runs()) {
+  if (isStopped) break
+  const { passed, failed } = await runJest(args)
+  total.passed += passed
+  total.failed += failed
+}
 rmSync(folder, { recursive: true })
 
 // Printed here and not by a reporter: jest's global teardown runs after its reporters.
-console.log(`${passed} passed, ${failed} failed`)
-process.exit(exitCode || Math.sign(failed))
+console.log(`${total.passed} passed, ${total.failed} failed`)
+process.exit(isStopped || total.failed > 0 ? 1 : 0)
+
+/**
+ * The arguments of each run of jest. The tests in `ALONE` start all of Remit as processes and keep
+ * every core busy by themselves, so the whole suite runs them one at a time, after all others.
+ */
+function runs() {
+  const given = process.argv.slice(2)
+  if (given.length > 0) return [given]
+  return [[`--testPathIgnorePatterns=${ALONE}`], ['--runInBand', `--testPathPatterns=${ALONE}`]]
+}
+
+async function runJest(args) {
+  rmSync(report, { force: true })
+  const jest = ['node_modules/jest/bin/jest.js', '--json', `--outputFile=${report}`]
+  const exitCode = await run([...jest, ...args])
+  return count(exitCode)
+}
 
 /** A file that could not run at all is one failure, and so is a run without any test. */
-function count() {
+function count(exitCode) {
   const results = read()
   const passed = results?.numPassedTests ?? 0
   const failed = results ? results.numFailedTests + results.numRuntimeErrorTestSuites : 0
