@@ -10,14 +10,15 @@ const { handleOf, recorded, untilStatus, untilStage, everything } = look
 const LATER = { delayMs: 4_000 } // what a provider takes that there is something to wait for
 const reset = (id: string) => resetWorkflow(temporal.client(), id)
 
-/** Sent once, told of once, booked once. */
+/** Sent once, told of once, booked once. A payout that completes between two looks is never seen on its way. */
 async function expectOnce(id: string, ending: 'succeeded' | 'completed') {
   const { keys, booked, events, held, owed } = await recorded(id)
   const kind = ending === 'succeeded' ? 'refund' : 'payout'
   expect(keys).toEqual([`:${kind}:1`])
   expect(booked).toEqual([kind, `${kind}_settlement`])
-  const started = kind === 'payout' ? ['payout.processing'] : []
-  expect(events).toEqual([`${kind}.created`, ...started, `${kind}.${ending}`])
+  const certain = events.filter((type) => type !== 'payout.processing')
+  expect(certain).toEqual([`${kind}.created`, `${kind}.${ending}`])
+  expect(new Set(events).size).toBe(events.length)
   expect([held, owed]).toEqual([0, 0])
 }
 
