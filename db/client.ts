@@ -29,6 +29,7 @@ export const schema = {
 
 type Options = {
   poolMax?: number
+  connectTimeoutMs?: number
   statementTimeoutMs: number
   log?: Log // where a connection is told of that ends while nobody uses it
 }
@@ -37,14 +38,15 @@ type Options = {
 const CONNECT_TIMEOUT_MS = 5_000
 const NETWORK_SLACK_MS = 1_000
 
-export function openDb(url: string, { poolMax = 10, statementTimeoutMs, log }: Options): Db {
+export function openDb(url: string, options: Options): Db {
+  const { poolMax = 10, connectTimeoutMs = CONNECT_TIMEOUT_MS, statementTimeoutMs, log } = options
   const client = new Pool({
     connectionString: url,
     max: poolMax,
     statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + NETWORK_SLACK_MS, // a network that drops packets says nothing
     keepAlive: true,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: connectTimeoutMs,
     idle_in_transaction_session_timeout: statementTimeoutMs * 2,
   })
   // A connection that the server closes is one to make anew, whether it was idle or in use: without

@@ -12,13 +12,15 @@ assert(base, 'set by test/support/global-setup.ts')
 
 /** Not the built-in one, so that a test can tell a statement that hangs. */
 const statementTimeoutMs = 20_000
+/** Longer than the built-in one: on a busy machine fifty requests in a row for one lock take their time. */
+const connectTimeoutMs = 30_000
 
 /** A migrated database. Each test file has its own, so files run in parallel. */
 export function testDb() {
   const name = `test_${randomUUID().replaceAll('-', '')}`
   const admin = openDb(base as string, { statementTimeoutMs })
   const url = new URL(`/${name}`, base).href
-  const db = openDb(url, { statementTimeoutMs })
+  const db = openDb(url, { statementTimeoutMs, connectTimeoutMs })
 
   beforeAll(async () => {
     await admin.execute(sql.raw(`create database ${name}`))
