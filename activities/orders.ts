@@ -2,7 +2,7 @@ import type { OrderCancellationReason } from '../core/lifecycles/order.ts'
 import type { RefundStatus } from '../core/lifecycles/refund.ts'
 import type { Delivery } from '../core/webhooks/delivery.ts'
 import type { Db } from '../db/client.ts'
-import { findRow, takeUpPayable } from '../db/lifecycle-steps.ts'
+import { claimRow, findRow } from '../db/lifecycle-steps.ts'
 import {
   cancelOrder,
   fulfillOrder,
@@ -25,7 +25,7 @@ export type OrderFound = OrderRecorded & { dueInMs: number }
 export function orderActivities({ db, now }: { db: Db; now: Now }) {
   return {
     async takeUpOrder(orderId: string): Promise<OrderFound> {
-      const order = await takeUpPayable(db, orders, orderId)
+      const order = await claimRow(db, orders, orderId)
       const { status, paymentId, cancellationReason, isCompensating, fulfilBy } = order
       const dueInMs = Math.max(fulfilBy.getTime() - (await now()).getTime(), 0)
       return { status, paymentId, cancellationReason, isCompensating, dueInMs, deliveries: [] }

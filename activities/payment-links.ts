@@ -1,5 +1,5 @@
 import type { Db } from '../db/client.ts'
-import { takeUpPayable } from '../db/lifecycle-steps.ts'
+import { claimRow } from '../db/lifecycle-steps.ts'
 import { closeLink, type LinkRecorded } from '../db/payment-links/steps.ts'
 import { paymentLinks } from '../db/payments/schema.ts'
 import type { Now } from './now.ts'
@@ -13,7 +13,7 @@ export type LinkFound = LinkRecorded & { expiresInMs: number | null }
 export function paymentLinkActivities({ db, now }: { db: Db; now: Now }) {
   return {
     async takeUpLink(linkId: string): Promise<LinkFound> {
-      const { status, paymentId, expiresAt } = await takeUpPayable(db, paymentLinks, linkId)
+      const { status, paymentId, expiresAt } = await claimRow(db, paymentLinks, linkId)
       const leftMs = expiresAt && expiresAt.getTime() - (await now()).getTime()
       const expiresInMs = leftMs === null ? null : Math.max(leftMs, 0)
       return { status, paymentId, expiresInMs, deliveries: [] }

@@ -1,15 +1,16 @@
 import { Context } from '@temporalio/activity'
-import { CAPTURE_WINDOW_MS, type Verdict } from '../core/lifecycles/payment.ts'
+import { isOpenStatus } from '../core/lifecycles/lifecycle.ts'
+import { CAPTURE_WINDOW_MS, paymentLifecycle, type Verdict } from '../core/lifecycles/payment.ts'
 import type { Delivery } from '../core/webhooks/delivery.ts'
 import { pollDelay } from '../core/webhooks/retry-schedule.ts'
 import type { Db } from '../db/client.ts'
 import {
+  claimRow,
+  clearNews,
   findRow,
-  markHeard,
   markNeedsAttention,
   nextCancelAttempt,
   setProviderRef,
-  takeUp,
 } from '../db/lifecycle-steps.ts'
 import type { PaymentRow } from '../db/payments/payments.ts'
 import { payments } from '../db/payments/schema.ts'
@@ -73,11 +74,11 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
   return {
     /** One that has ended without money is looked up: there may be news of it. */
     async chargePayment(paymentId: string): Promise<Progress> {
-      const payment = await takeUp(db, payments, paymentId)
+      const payment = await claimRow(db, payments, paymentId)
       const verdict = settledVerdict(payment)
       if (!verdict) return record(paymentId, await charge(payment))
       const settled = await settle(paymentId, (await lateSuccess(payment)) ?? verdict)
-      await markHeard(db, payments, paymentId)
+      await clearNews(db, payments, paymentId)
       return settled
     },
 
@@ -230,11 +231,11 @@ export function paymentActivities({ db, providers, feeBps, now }: Deps) {
 }
 
 function settledVerdict({ status, failureCode, amountCaptured }: PaymentRow): Verdict | null {
-  if (status === 'pending' || status === 'authorized') return null
+  if (isOpenStatus(paymentLifecycle, status)) return null
   return { status, failureCode, amountCaptured }
 }
 
 function toSettled({ status, ...rest }: Recorded): Settled {
-  if (status === 'pending' || status === 'authorized') throw new Error(`Not settled: ${status}`)
+  if (isOpenStatus(paymentLifecycle, status)) throw new Error(`Not settled: ${status}`)
   return { status, ...rest }
 }

@@ -1,16 +1,21 @@
-import type { PayoutCommand } from '../core/lifecycles/command.ts'
-import type { PayoutStatus, PayoutVerdict } from '../core/lifecycles/payout.ts'
+import { isOpenStatus } from '../core/lifecycles/lifecycle.ts'
+import {
+  type PayoutCommand,
+  type PayoutStatus,
+  type PayoutVerdict,
+  payoutLifecycle,
+} from '../core/lifecycles/payout.ts'
 import type { Cipher } from '../core/secrets.ts'
 import type { Delivery } from '../core/webhooks/delivery.ts'
 import type { Db } from '../db/client.ts'
 import {
+  claimRow,
+  clearNews,
   findRow,
-  markHeard,
   markNeedsAttention,
   markSent,
   nextCancelAttempt,
   setProviderRef,
-  takeUp,
 } from '../db/lifecycle-steps.ts'
 import { openDestination, type PayoutRow } from '../db/payouts/payouts.ts'
 import { payouts } from '../db/payouts/schema.ts'
@@ -48,10 +53,10 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
   return {
     /** One that was sent is looked up: there may be news of it, even where it has ended. */
     async sendPayout(payoutId: string): Promise<PayoutProgress> {
-      const payout = await takeUp(db, payouts, payoutId)
+      const payout = await claimRow(db, payouts, payoutId)
       if (payout.status === 'pending') return submit(payout)
       const progress = await record(payout, await look(payout))
-      await markHeard(db, payouts, payoutId)
+      await clearNews(db, payouts, payoutId)
       return progress
     },
 
@@ -182,6 +187,6 @@ function toProgress(
   { status, failureCode, deliveries }: PayoutRecorded,
   checkInMs: number | null = null,
 ): PayoutProgress {
-  if (status === 'pending' || status === 'processing') return { status, deliveries, checkInMs }
+  if (isOpenStatus(payoutLifecycle, status)) return { status, deliveries, checkInMs }
   return { status, failureCode, deliveries }
 }

@@ -2,11 +2,11 @@ import type { RefundVerdict } from '../core/lifecycles/refund.ts'
 import type { Delivery } from '../core/webhooks/delivery.ts'
 import type { Db } from '../db/client.ts'
 import {
+  claimRow,
+  clearNews,
   findRow,
-  markHeard,
   markNeedsAttention,
   setProviderRef,
-  takeUp,
 } from '../db/lifecycle-steps.ts'
 import { payments } from '../db/payments/schema.ts'
 import type { RefundRow } from '../db/refunds/refunds.ts'
@@ -32,10 +32,10 @@ export function refundActivities({ db, providers, now }: Deps) {
   return {
     /** One that has ended is looked up: there may be news of it. */
     async sendRefund(refundId: string): Promise<RefundProgress> {
-      const refund = await takeUp(db, refunds, refundId)
+      const refund = await claimRow(db, refunds, refundId)
       if (refund.status === 'pending') return record(refund, await send(refund))
       const progress = await record(refund, await look(refund))
-      await markHeard(db, refunds, refundId)
+      await clearNews(db, refunds, refundId)
       return progress
     },
 

@@ -36,7 +36,11 @@ export function openIndex(name: string, column: AnyPgColumn, open: SQL) {
 
 /** The values of an enum as SQL. They are constants of ours, so there is nothing to escape. */
 export function oneOf(column: AnyPgColumn, values: readonly string[]): SQL {
-  return sql`${column} in (${sql.raw(values.map((value) => `'${value}'`).join(', '))})`
+  return sql`${column} in (${sql.join(values.map(literal), sql`, `)})`
+}
+
+export function literal(value: string): SQL {
+  return sql.raw(`'${value}'`)
 }
 
 export function isUpper(column: AnyPgColumn): SQL {

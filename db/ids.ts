@@ -1,15 +1,21 @@
 import { uuidv7obj } from 'uuidv7'
+import { type LifecycleName, lifecycleNames, lifecycles } from '../core/lifecycles/index.ts'
+
+type LifecycleObject = (typeof lifecycles)[LifecycleName]['object']
+
+function lifecyclePrefixes() {
+  const all = lifecycleNames.map((name) => lifecycles[name])
+  return Object.fromEntries(all.map(({ object, idPrefix }) => [object, idPrefix])) as Record<
+    LifecycleObject,
+    string
+  >
+}
 
 const prefixes = {
+  ...lifecyclePrefixes(),
   merchant: 'mer',
   apiKey: 'ak',
-  order: 'ord',
-  payment: 'pay',
-  paymentLink: 'plink',
   invoice: 'inv',
-  inboundEvent: 'ie',
-  refund: 're',
-  payout: 'po',
   topup: 'topup',
   command: 'cmd',
   lease: 'lease',

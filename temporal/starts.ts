@@ -1,5 +1,6 @@
 import type { TypedSearchAttributes } from '@temporalio/common'
 import type { CommandKind } from '../core/lifecycles/command.ts'
+import { type LifecycleName, lifecycleNames, lifecycles } from '../core/lifecycles/index.ts'
 import type { PaymentMethod } from '../core/lifecycles/payment.ts'
 import type { Destination } from '../core/lifecycles/payout.ts'
 import { formatMoney } from '../core/money/money.ts'
@@ -11,29 +12,26 @@ import { searchAttributes } from './search-attributes.ts'
 /** A lifecycle's input: its id, and the deliveries of its first event. */
 type LifecycleArgs = [id: string, created: Delivery[]]
 
+type Lifecycles = typeof lifecycles
+/** A lifecycle without events of its own has a workflow that takes only the id. */
+type ArgsOf<Name extends LifecycleName> = [keyof Lifecycles[Name]['events']] extends [never]
+  ? [id: string]
+  : LifecycleArgs
+
 /** The workflows that belong to a merchant, by type, with their input. Each is started with its `MerchantId`. */
 export type WorkflowArgs = {
-  processPayment: LifecycleArgs
-  processRefund: LifecycleArgs
-  processPayout: LifecycleArgs
-  orderSaga: LifecycleArgs
-  paymentLinkLifecycle: LifecycleArgs
-  applyInboundEvent: [id: string]
+  [Name in LifecycleName as Lifecycles[Name]['workflow']]: ArgsOf<Name>
+} & {
   publishEvent: [deliveries: Delivery[]]
   deliverWebhook: [delivery: Delivery]
 }
 type WorkflowType = keyof WorkflowArgs
 
-export const merchantWorkflowTypes = [
-  'processPayment',
-  'processRefund',
-  'processPayout',
-  'orderSaga',
-  'paymentLinkLifecycle',
-  'applyInboundEvent',
+export const merchantWorkflowTypes: WorkflowType[] = [
+  ...lifecycleNames.map((name) => lifecycles[name].workflow),
   'publishEvent',
   'deliverWebhook',
-] as const satisfies WorkflowType[]
+]
 
 /**
  * How the API, the sweep or a parent starts a workflow. The id is the id of its row, and is rejected
@@ -119,6 +117,16 @@ export function inboundEventStart(event: InboundEvent): Start<'applyInboundEvent
     typedSearchAttributes: searchAttributes({ merchantId }),
   }
 }
+
+/** How the workflow of each lifecycle is started. `created` are the deliveries of the row's first event. */
+export const starts = {
+  payments: paymentStart,
+  refunds: refundStart,
+  paymentLinks: paymentLinkStart,
+  payouts: payoutStart,
+  orders: orderStart,
+  inboundEvents: inboundEventStart,
+} satisfies Record<LifecycleName, (row: never, created: Delivery[]) => Start>
 
 /**
  * How a command is told to its workflow. The id is that of its row, and is heard once. With `again` it

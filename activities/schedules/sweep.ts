@@ -1,12 +1,11 @@
 import { Context } from '@temporalio/activity'
 import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client'
+import { type LifecycleName, sweepOrder } from '../../core/lifecycles/index.ts'
 import { RECONCILE_AFTER_MS } from '../../core/lifecycles/sweep.ts'
 import type { Db } from '../../db/client.ts'
+import type { LifecycleRow } from '../../db/lifecycle-tables.ts'
 import {
   findTakenUp,
-  type LifecycleKind,
-  lifecycleKinds,
-  type Stranded,
   type SweptKind,
   strand,
   sweptKinds,
@@ -17,13 +16,8 @@ import { startAgain } from '../../temporal/start.ts'
 import {
   commandUpdate,
   deliveryStart,
-  inboundEventStart,
-  orderStart,
-  paymentLinkStart,
-  paymentStart,
-  payoutStart,
-  refundStart,
   type Start,
+  starts,
   type Update,
 } from '../../temporal/starts.ts'
 import { sendUpdate } from '../../temporal/update.ts'
@@ -37,21 +31,11 @@ type Swept = { found: number; started: number; more: boolean }
 
 type Found = Record<SweptKind, number>
 
-/** How each lifecycle is started when nobody else has. */
-const startOf: { [K in LifecycleKind]: (row: Stranded[K][number]) => Start } = {
-  payments: (payment) => paymentStart(payment, []),
-  refunds: (refund) => refundStart(refund, []),
-  payouts: (payout) => payoutStart(payout, []),
-  orders: (order) => orderStart(order, []),
-  paymentLinks: (link) => paymentLinkStart(link, []),
-  inboundEvents: inboundEventStart,
-}
+/** How a row is started if nobody else has started it. */
+const startOf: { [Name in LifecycleName]: (row: LifecycleRow<Name>, created: []) => Start } = starts
 
-function startsOf(stranded: Stranded): Start[] {
-  const starts = lifecycleKinds.flatMap((kind) =>
-    (stranded[kind] as never[]).map((row) => startOf[kind](row)),
-  )
-  return [...starts, ...stranded.deliveries.map(deliveryStart)]
+function startsOf<Name extends LifecycleName>(name: Name, rows: LifecycleRow<Name>[]): Start[] {
+  return rows.map((row) => startOf[name](row, []))
 }
 
 type Deps = { db: Db; now: Now; log: Log }
@@ -62,11 +46,14 @@ export function sweepActivities({ db, now, log }: Deps) {
     async startStranded(): Promise<Swept> {
       const { client, cancellationSignal } = Context.current()
       const stranded = await takeStranded(db, await now(), PAGE)
-      const starts = startsOf(stranded)
+      const due = [
+        ...sweepOrder.flatMap((name) => startsOf(name, stranded[name])),
+        ...stranded.deliveries.map(deliveryStart),
+      ]
       const told = new Map(stranded.commands.map((command) => [command.resourceId, command]))
       let started = 0
       // One after the other: after an outage, those who come in now have the server first.
-      for (const start of starts) {
+      for (const start of due) {
         if (told.has(start.workflowId)) continue
         if (cancellationSignal.aborted) break // the worker stops, and the rows come again
         if (await startOrLeave(client, start, log)) started++
@@ -77,9 +64,9 @@ export function sweepActivities({ db, now, log }: Deps) {
         const command = told.get(start.workflowId)
         if (command) await sendOrLeave(client, start, commandUpdate(command), log)
       }
-      await Promise.all(starts.map(tell))
+      await Promise.all(due.map(tell))
       const more = Object.values(stranded).some((page) => page.length >= PAGE)
-      return { found: starts.length, started, more }
+      return { found: due.length, started, more }
     },
 
     /** Hands open rows whose workflow is closed or gone to the sweep. Returns how many there were. */

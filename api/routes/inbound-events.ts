@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi'
-import { inboundEventStatuses } from '../../core/lifecycles/invoice.ts'
+import { inboundEventLifecycle } from '../../core/lifecycles/invoice.ts'
 import {
   keepInboundEvent,
   takeInboundEvent,
@@ -29,7 +29,7 @@ const InboundEvent = z
     event_id: z.string().openapi(eventId),
     invoice_id: z.string().openapi({ example: 'inv_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     amount: Amount.openapi(ofInvoice),
-    status: z.enum(inboundEventStatuses),
+    status: z.enum(inboundEventLifecycle.statuses),
     duplicate: z.boolean().openapi({ description: 'It had come before' }),
     created_at: Timestamp,
     applied_at: Timestamp.nullable(),

@@ -3,7 +3,7 @@ import { AppError } from '../../core/errors.ts'
 import {
   FULFIL_WINDOW_MS,
   orderCancellationReasons,
-  orderStatuses,
+  orderLifecycle,
 } from '../../core/lifecycles/order.ts'
 import { looksLikeId } from '../../db/ids.ts'
 import {
@@ -46,7 +46,7 @@ export const Order = z
     reference: z.string().nullable(),
     amount: Amount,
     currency: z.string().openapi({ example: 'INR' }),
-    status: z.enum(orderStatuses),
+    status: z.enum(orderLifecycle.statuses),
     fulfil_by: Timestamp.openapi({
       description:
         'An order that is not fulfilled by then is canceled, and refunded if it was paid',
@@ -120,7 +120,7 @@ const cancelOrder = commandRoute(
 const retrieveOrder = retrieveRoute('/orders/{id}', 'retrieveOrder', Order)
 
 const listOrdersRoute = listRoute('/orders', 'listOrders', Order, {
-  status: z.enum(orderStatuses).optional(),
+  status: z.enum(orderLifecycle.statuses).optional(),
   reference: NameFilter.optional(),
 })
 

@@ -2,8 +2,8 @@ import { createRoute, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { AppError, type ErrorCode } from '../../core/errors.ts'
-import { paymentStatuses } from '../../core/lifecycles/payment.ts'
-import { paymentLinkStatuses } from '../../core/lifecycles/payment-link.ts'
+import { paymentLifecycle } from '../../core/lifecycles/payment.ts'
+import { linkLifecycle } from '../../core/lifecycles/payment-link.ts'
 import { findLastPaymentOf, insertLinkPayment } from '../../db/payment-links/pay.ts'
 import { checkActive, getPublicLink, isExpired } from '../../db/payment-links/payment-links.ts'
 import { askToCancel } from '../../db/payments/commands.ts'
@@ -24,7 +24,7 @@ const PublicPaymentLink = z
   .object({
     id: z.string().openapi({ example: 'plink_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     object: z.literal('payment_link'),
-    status: z.enum(paymentLinkStatuses),
+    status: z.enum(linkLifecycle.statuses),
     amount: Amount,
     currency: z.string().openapi({ example: 'INR' }),
     url: z.string(),
@@ -34,7 +34,7 @@ const PublicPaymentLink = z
     last_payment: z
       .object({
         id: z.string(),
-        status: z.enum(paymentStatuses),
+        status: z.enum(paymentLifecycle.statuses),
         failure_message: z.string().nullable(),
       })
       .nullable()

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { AppError } from '../../core/errors.ts'
-import { paymentLinkStatuses } from '../../core/lifecycles/payment-link.ts'
+import { linkLifecycle } from '../../core/lifecycles/payment-link.ts'
 import {
   getPaymentLink,
   insertPaymentLink,
@@ -36,7 +36,7 @@ export const PaymentLink = z
   .object({
     id: z.string().openapi({ example: 'plink_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     object: z.literal('payment_link'),
-    status: z.enum(paymentLinkStatuses),
+    status: z.enum(linkLifecycle.statuses),
     amount: Amount,
     currency: z.string().openapi({ example: 'INR' }),
     url: z.string().openapi({ description: 'Where it is paid, by anybody who has it' }),
@@ -84,7 +84,7 @@ const cancel = commandRoute(
 const retrieve = retrieveRoute('/payment_links/{id}', 'retrievePaymentLink', PaymentLink)
 
 const list = listRoute('/payment_links', 'listPaymentLinks', PaymentLink, {
-  status: z.enum(paymentLinkStatuses).optional(),
+  status: z.enum(linkLifecycle.statuses).optional(),
 })
 
 export function paymentLinkRoutes(deps: Deps) {

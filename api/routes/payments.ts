@@ -2,8 +2,8 @@ import { z } from '@hono/zod-openapi'
 import {
   captureMethods,
   failureMessages,
+  paymentLifecycle,
   paymentMethods,
-  paymentStatuses,
 } from '../../core/lifecycles/payment.ts'
 import { insertOrderPayment } from '../../db/orders/pay.ts'
 import { openPaymentCommand } from '../../db/payments/commands.ts'
@@ -42,7 +42,7 @@ export const Payment = z
   .object({
     id: z.string().openapi({ example: 'pay_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     object: z.literal('payment'),
-    status: z.enum(paymentStatuses),
+    status: z.enum(paymentLifecycle.statuses),
     amount: Amount,
     amount_captured: z.int(),
     amount_refunded: z.int(),
@@ -126,7 +126,7 @@ const cancelPayment = commandRoute(
 const retrievePayment = retrieveRoute('/payments/{id}', 'retrievePayment', Payment)
 
 const listPaymentsRoute = listRoute('/payments', 'listPayments', Payment, {
-  status: z.enum(paymentStatuses).optional(),
+  status: z.enum(paymentLifecycle.statuses).optional(),
   order_id: NameFilter.optional(),
   payment_link_id: Id.optional(),
 })

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi'
-import { payoutFailureCodes, payoutStatuses } from '../../core/lifecycles/payout.ts'
+import { payoutLifecycle } from '../../core/lifecycles/payout.ts'
 import {
   findAccountNumberProblem,
   findBankCodeProblem,
@@ -51,11 +51,11 @@ export const Payout = z
   .object({
     id: z.string().openapi({ example: 'po_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     object: z.literal('payout'),
-    status: z.enum(payoutStatuses),
+    status: z.enum(payoutLifecycle.statuses),
     amount: Amount,
     currency: z.string().openapi({ example: 'INR' }),
     destination: MaskedDestination.openapi({ description: 'Masked' }),
-    failure_code: z.enum(payoutFailureCodes).nullable(),
+    failure_code: z.enum(payoutLifecycle.failureCodes).nullable(),
     needs_attention: z.boolean().openapi({
       description:
         "An operator has to look into it, such as where the provider doesn't say what became of it",
@@ -181,7 +181,7 @@ const failPayout = commandRoute(
 const retrievePayout = retrieveRoute('/payouts/{id}', 'retrievePayout', Payout)
 
 const listPayoutsRoute = listRoute('/payouts', 'listPayouts', Payout, {
-  status: z.enum(payoutStatuses).optional(),
+  status: z.enum(payoutLifecycle.statuses).optional(),
 })
 
 export function payoutRoutes(deps: Deps) {

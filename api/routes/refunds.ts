@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { AppError } from '../../core/errors.ts'
-import { refundFailureCodes, refundStatuses } from '../../core/lifecycles/refund.ts'
+import { refundLifecycle } from '../../core/lifecycles/refund.ts'
 import { findPayment, getPayment } from '../../db/payments/payments.ts'
 import { getRefund, insertRefund, listRefunds, toRefund } from '../../db/refunds/refunds.ts'
 import { refundStart } from '../../temporal/starts.ts'
@@ -24,9 +24,9 @@ export const Refund = z
     payment_id: z.string(),
     amount: Amount,
     currency: z.string().openapi({ example: 'INR' }),
-    status: z.enum(refundStatuses),
+    status: z.enum(refundLifecycle.statuses),
     reason: z.string().nullable(),
-    failure_code: z.enum(refundFailureCodes).nullable(),
+    failure_code: z.enum(refundLifecycle.failureCodes).nullable(),
     metadata: Metadata,
     created_at: Timestamp,
   })
@@ -56,7 +56,7 @@ const createRefund = merchantRoute(
   ['conflict', 'refund_exceeds_captured', 'insufficient_balance'],
 )
 
-const status = z.enum(refundStatuses).optional()
+const status = z.enum(refundLifecycle.statuses).optional()
 
 const listOfPayment = listRoute('/payments/{id}/refunds', 'listPaymentRefunds', Refund, { status })
 const retrieveRefund = retrieveRoute('/refunds/{id}', 'retrieveRefund', Refund)

@@ -1,3 +1,5 @@
+import { lifecycle, type StatusOf } from './lifecycle.ts'
+
 export const invoiceStatuses = ['sent', 'partially_paid', 'paid'] as const
 export type InvoiceStatus = (typeof invoiceStatuses)[number]
 
@@ -10,6 +12,22 @@ export function invoiceStatus(amount: number, amountPaid: number): InvoiceStatus
   return amountPaid > 0 ? 'partially_paid' : 'sent'
 }
 
-/** `ignored` and `rejected` are what providers' events can become. */
-export const inboundEventStatuses = ['pending', 'applied', 'ignored', 'rejected'] as const
-export type InboundEventStatus = (typeof inboundEventStatuses)[number]
+/** A payment of an invoice that the merchant's bank reports. Its events are those of the invoice. */
+export const inboundEventLifecycle = lifecycle({
+  object: 'inbound_event',
+  idPrefix: 'ie',
+  workflow: 'applyInboundEvent',
+  moves: {
+    pending: ['applied', 'ignored', 'rejected'],
+    applied: [],
+    // Providers' events can end so.
+    ignored: [],
+    rejected: [],
+  },
+  open: ['pending'],
+  staysOpen: 'days',
+  commands: {},
+  events: {},
+})
+
+export type InboundEventStatus = StatusOf<typeof inboundEventLifecycle>

@@ -1,30 +1,51 @@
 import { maskVpa } from '../money/vpa.ts'
-import type { Moves } from './transitions.ts'
-
-export const payoutStatuses = ['pending', 'processing', 'completed', 'failed', 'canceled'] as const
-export type PayoutStatus = (typeof payoutStatuses)[number]
-
-export const payoutVerdicts = ['completed', 'failed', 'canceled'] as const
-export type PayoutVerdictStatus = (typeof payoutVerdicts)[number]
+import { type CommandOf, lifecycle, type StatusOf, withVerdicts } from './lifecycle.ts'
 
 /** A payout that is completed can still be returned by the bank that it went to. */
-export const payoutMoves: Moves<PayoutStatus> = {
-  pending: ['processing', 'completed', 'failed', 'canceled'],
-  processing: ['completed', 'failed'],
-  completed: ['failed'],
-  failed: [],
-  canceled: [],
-}
+export const payoutLifecycle = withVerdicts(
+  lifecycle({
+    object: 'payout',
+    idPrefix: 'po',
+    workflow: 'processPayout',
+    moves: {
+      pending: ['processing', 'completed', 'failed', 'canceled'],
+      processing: ['completed', 'failed'],
+      completed: ['failed'],
+      failed: [],
+      canceled: [],
+    },
+    open: ['pending', 'processing'],
+    staysOpen: 'days',
+    commands: {
+      cancel: { from: ['pending'], to: 'canceled', done: 'canceled' },
+      // The sandbox completes or fails a payout at the merchant's request.
+      complete: { from: ['pending', 'processing'], to: 'completed', done: 'completed' },
+      fail: { from: ['pending', 'processing', 'completed'], to: 'failed', done: 'failed' },
+    },
+    events: {
+      created: 'A payout was accepted and its funds are held.',
+      processing: 'A payout was handed to the provider.',
+      completed: 'A payout reached its destination.',
+      failed: 'A payout failed or was returned.',
+      canceled: 'A payout was canceled.',
+    },
+  }),
+  {
+    verdicts: ['completed', 'failed', 'canceled'],
+    // Why the money did not reach its destination.
+    failureCodes: ['no_account', 'account_closed', 'declined', 'returned', 'processing_error'],
+    late: {
+      completed: { after: ['failed', 'canceled'], booked: ['payout_settlement', 'late_payout'] },
+      failed: { after: ['completed'], booked: ['payout_failure'] },
+      canceled: null,
+    },
+  },
+)
 
-/** Why the money did not reach its destination. */
-export const payoutFailureCodes = [
-  'no_account',
-  'account_closed',
-  'declined',
-  'returned',
-  'processing_error',
-] as const
-export type PayoutFailureCode = (typeof payoutFailureCodes)[number]
+export type PayoutStatus = StatusOf<typeof payoutLifecycle>
+export type PayoutVerdictStatus = (typeof payoutLifecycle.verdicts)[number]
+export type PayoutFailureCode = (typeof payoutLifecycle.failureCodes)[number]
+export type PayoutCommand = { kind: CommandOf<typeof payoutLifecycle> }
 
 /** What a provider says of a payout once it has decided. Only a failure has a code. */
 export type PayoutVerdict = { status: PayoutVerdictStatus; failureCode: PayoutFailureCode | null }

@@ -1,28 +1,41 @@
-import type { Moves } from './transitions.ts'
-
-export const refundStatuses = ['pending', 'succeeded', 'failed'] as const
-export type RefundStatus = (typeof refundStatuses)[number]
-
-export const refundVerdicts = ['succeeded', 'failed'] as const
+import { lifecycle, type StatusOf, withVerdicts } from './lifecycle.ts'
 
 /** A refund that succeeded can still come back, such as from an account that is closed. */
-export const refundMoves: Moves<RefundStatus> = {
-  pending: ['succeeded', 'failed'],
-  succeeded: ['failed'],
-  failed: [],
-}
+export const refundLifecycle = withVerdicts(
+  lifecycle({
+    object: 'refund',
+    idPrefix: 're',
+    workflow: 'processRefund',
+    moves: {
+      pending: ['succeeded', 'failed'],
+      succeeded: ['failed'],
+      failed: [],
+    },
+    open: ['pending'],
+    staysOpen: 'days',
+    commands: {},
+    events: {
+      created: 'A refund was accepted.',
+      succeeded: 'A refund reached the payer.',
+      failed: 'A refund did not reach the payer.',
+    },
+  }),
+  {
+    verdicts: ['succeeded', 'failed'],
+    // Why the money did not reach the payer.
+    failureCodes: ['declined', 'returned', 'exceeds_charge', 'processing_error'],
+    late: {
+      succeeded: { after: ['failed'], booked: ['refund_settlement', 'late_refund'] },
+      failed: { after: ['succeeded'], booked: ['refund_failure'] },
+    },
+  },
+)
 
-/** Why the money did not reach the payer. */
-export const refundFailureCodes = [
-  'declined',
-  'returned',
-  'exceeds_charge',
-  'processing_error',
-] as const
-export type RefundFailureCode = (typeof refundFailureCodes)[number]
+export type RefundStatus = StatusOf<typeof refundLifecycle>
+export type RefundFailureCode = (typeof refundLifecycle.failureCodes)[number]
 
 /** What a provider says of a refund once it has decided. Only a failure has a code. */
 export type RefundVerdict = {
-  status: (typeof refundVerdicts)[number]
+  status: (typeof refundLifecycle.verdicts)[number]
   failureCode: RefundFailureCode | null
 }

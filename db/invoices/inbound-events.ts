@@ -72,7 +72,7 @@ async function insertOnce(tx: Tx, values: NewInboundEvent, times: Times): Promis
     const message = `No such invoice: ${values.invoice}`
     throw new AppError('not_found', message, { param: 'invoice_id' })
   }
-  const row = { id: newId('inboundEvent'), merchantId, eventId, invoiceId: invoice.id, amount }
+  const row = { id: newId('inbound_event'), merchantId, eventId, invoiceId: invoice.id, amount }
   const [event] = await tx
     .insert(inboundEvents)
     .values({ ...row, ...times })

@@ -1,18 +1,8 @@
 import { sql } from 'drizzle-orm'
 import { bigint, check, index, pgTable, text, unique } from 'drizzle-orm/pg-core'
-import { inboundEventStatuses, invoiceStatuses } from '../../core/lifecycles/invoice.ts'
-import {
-  createdAt,
-  currency,
-  isUpper,
-  money,
-  newestFirst,
-  nextSweepAt,
-  oneOf,
-  openIndex,
-  sweepIndex,
-  time,
-} from '../columns.ts'
+import { inboundEventLifecycle, invoiceStatuses } from '../../core/lifecycles/invoice.ts'
+import { createdAt, currency, isUpper, money, newestFirst, oneOf, time } from '../columns.ts'
+import { lifecycleColumns, lifecycleRules, listRules } from '../lifecycle-table.ts'
 import { merchantId } from '../merchants/schema.ts'
 
 export const invoices = pgTable(
@@ -30,8 +20,7 @@ export const invoices = pgTable(
   },
   (t) => [
     unique('invoices_number_key').on(t.merchantId, t.number),
-    index('invoices_list_idx').on(t.merchantId, ...newestFirst(t)),
-    index('invoices_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
+    ...listRules('invoices', t),
     check('invoices_number_positive', sql`${t.number} > 0`),
     check('invoices_amount_positive', sql`${t.amount} > 0`),
     check('invoices_currency_upper', isUpper(t.currency)),
@@ -50,27 +39,18 @@ export const invoices = pgTable(
 export const inboundEvents = pgTable(
   'inbound_events',
   {
-    id: text().primaryKey(), // ie_…, and the id of its workflow
-    merchantId: merchantId(),
+    ...lifecycleColumns(inboundEventLifecycle),
     eventId: text().notNull(), // theirs
     invoiceId: text()
       .notNull()
       .references(() => invoices.id),
-    amount: money().notNull(),
-    status: text({ enum: inboundEventStatuses }).notNull().default('pending'),
     toldBy: text(), // the event of ours that told of it, which is not kept as long
-    nextSweepAt: nextSweepAt(),
     appliedAt: time(),
-    createdAt: createdAt(),
-    updatedAt: createdAt(),
   },
   (t) => [
+    ...lifecycleRules('inbound_events', inboundEventLifecycle, t),
     unique('inbound_events_event_key').on(t.merchantId, t.eventId),
     index('inbound_events_invoice_idx').on(t.invoiceId, ...newestFirst(t)),
-    sweepIndex('inbound_events_sweep_idx', t.nextSweepAt),
-    openIndex('inbound_events_open_idx', t.id, sql`${t.status} = 'pending'`),
-    check('inbound_events_amount_positive', sql`${t.amount} > 0`),
-    check('inbound_events_status_known', oneOf(t.status, inboundEventStatuses)),
     check('inbound_events_applied', sql`(${t.status} = 'applied') = (${t.appliedAt} is not null)`),
   ],
 )

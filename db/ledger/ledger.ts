@@ -77,8 +77,8 @@ function openAccounts(tx: Tx, merchantId: string, currency: string) {
 }
 
 /** Whether one of these has been booked of a source, whose row the caller has locked. */
-export async function isPosted(tx: Tx, sourceId: string, types: BalanceTransactionType[]) {
+export async function isPosted(tx: Tx, sourceId: string, types: readonly BalanceTransactionType[]) {
   const { id, type } = balanceTransactions
-  const ofSource = and(eq(balanceTransactions.sourceId, sourceId), inArray(type, types))
+  const ofSource = and(eq(balanceTransactions.sourceId, sourceId), inArray(type, [...types]))
   return (await tx.select({ id }).from(balanceTransactions).where(ofSource)).length > 0
 }

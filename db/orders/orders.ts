@@ -1,7 +1,6 @@
 import { and, eq, or } from 'drizzle-orm'
 import { AppError } from '../../core/errors.ts'
-import type { OrderCommand } from '../../core/lifecycles/command.ts'
-import type { OrderStatus } from '../../core/lifecycles/order.ts'
+import type { OrderCommand } from '../../core/lifecycles/order.ts'
 import { timesOfNew } from '../../core/lifecycles/sweep.ts'
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
@@ -85,11 +84,6 @@ export function listOrders(db: Db, merchantId: string, { status, reference, ...p
   return listRows(db, orders, merchantId, page, filters)
 }
 
-const commandable = {
-  fulfill: { from: ['paid'], done: 'fulfilled' },
-  cancel: { from: ['created', 'paid'], done: 'canceled' },
-} as const satisfies Record<OrderCommand['kind'], { from: OrderStatus[]; done: string }>
-
 /**
  * Inserts a command on an order that can take it. Throws AppError when the order is in another
  * status, has an open command already, or is paid and the balance does not cover its refund.
@@ -101,8 +95,7 @@ export async function openOrderCommand(
   { kind }: OrderCommand,
   now: Date,
 ): Promise<CommandRow> {
-  const asked = { merchantId, id, noun: 'order' }
-  const order = await lockToCommand(tx, orders, asked, commandable[kind])
+  const order = await lockToCommand(tx, orders, { merchantId, id, kind })
   if (kind === 'cancel' && order.paymentId) await checkRefundable(tx, order.paymentId)
   return insertCommand(tx, { merchantId, resourceId: id, kind, amount: null }, now)
 }

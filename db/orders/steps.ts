@@ -1,10 +1,11 @@
 import { and, desc, eq, gt, inArray, not, or, sql } from 'drizzle-orm'
-import { orderCommandDoneBy } from '../../core/lifecycles/command.ts'
+import { commandDoneBy, isOpenStatus } from '../../core/lifecycles/lifecycle.ts'
 import {
   type OrderCancellationReason,
   type OrderStatus,
-  orderMoves,
+  orderLifecycle,
 } from '../../core/lifecycles/order.ts'
+import { paymentLifecycle } from '../../core/lifecycles/payment.ts'
 import { statusesBefore } from '../../core/lifecycles/transitions.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
 import type { Db, Tx } from '../client.ts'
@@ -61,7 +62,7 @@ export function cancelOrder(
   })
 }
 
-type End = { status: keyof typeof orderCommandDoneBy } & Partial<OrderRow>
+type End = { status: 'fulfilled' | 'canceled' } & Partial<OrderRow>
 const fulfilled: End = { status: 'fulfilled' }
 
 async function endOrder(tx: Tx, id: string, end: End, now: Date): Promise<OrderRecorded> {
@@ -72,7 +73,7 @@ async function endOrder(tx: Tx, id: string, end: End, now: Date): Promise<OrderR
     .returning()
   if (!order) return recordedBefore(tx, id)
   const { merchantId, amount } = order
-  const done = orderCommandDoneBy[end.status]
+  const done = commandDoneBy(orderLifecycle, end.status)
   await answerCommand(tx, id, { done, amount, ofAmount: amount }, now)
   const event = { type: `order.${end.status}` as const, merchantId, object: toOrder(order) }
   const { deliveries } = await insertEvent(tx, event, now)
@@ -80,7 +81,10 @@ async function endOrder(tx: Tx, id: string, end: End, now: Date): Promise<OrderR
 }
 
 function movesTo(id: string, status: OrderStatus) {
-  return and(eq(orders.id, id), inArray(orders.status, statusesBefore(orderMoves, status)))
+  return and(
+    eq(orders.id, id),
+    inArray(orders.status, statusesBefore(orderLifecycle.moves, status)),
+  )
 }
 
 async function recordedBefore(tx: Tx, id: string): Promise<OrderRecorded> {
@@ -127,7 +131,7 @@ export async function refundOrder(db: Db, id: string, now: Date): Promise<Refund
     await findMoney(tx, id, { lock: true })
     await tx.select({ id: orders.id }).from(orders).where(eq(orders.id, id)).for('no key update')
     const paid = await findMoney(tx, id, { lock: false })
-    const open = paid.find(({ status }) => status === 'pending' || status === 'authorized')
+    const open = paid.find(({ status }) => isOpenStatus(paymentLifecycle, status))
     if (open) throw new Error(`Payment ${open.id} for the order is still ${open.status}`)
     const payment = paid.find(isToRefund)
     if (payment) {

@@ -1,7 +1,6 @@
 import { and, eq } from 'drizzle-orm'
 import { AppError } from '../../core/errors.ts'
-import type { LinkCommand } from '../../core/lifecycles/command.ts'
-import type { PaymentLinkStatus } from '../../core/lifecycles/payment-link.ts'
+import type { LinkCommand, PaymentLinkStatus } from '../../core/lifecycles/payment-link.ts'
 import { timesOfNew } from '../../core/lifecycles/sweep.ts'
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
@@ -43,7 +42,7 @@ export async function insertPaymentLink(
   values: NewPaymentLink,
   now: Date,
 ) {
-  const id = newId('paymentLink')
+  const id = newId('payment_link')
   const [link] = await tx
     .insert(paymentLinks)
     .values({ id, ...values, url: `${publicUrl}/pay/${id}`, ...timesOfNew(now) })
@@ -128,7 +127,6 @@ export async function openLinkCommand(
   { kind }: LinkCommand,
   now: Date,
 ): Promise<CommandRow> {
-  const asked = { merchantId, id, noun: 'payment link' }
-  await lockToCommand(tx, paymentLinks, asked, { from: ['active'], done: 'canceled' })
+  await lockToCommand(tx, paymentLinks, { merchantId, id, kind })
   return insertCommand(tx, { merchantId, resourceId: id, kind, amount: null }, now)
 }

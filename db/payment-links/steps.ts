@@ -1,6 +1,6 @@
 import { and, eq, inArray } from 'drizzle-orm'
-import { linkCommandDoneBy } from '../../core/lifecycles/command.ts'
-import { type PaymentLinkStatus, paymentLinkMoves } from '../../core/lifecycles/payment-link.ts'
+import { commandDoneBy } from '../../core/lifecycles/lifecycle.ts'
+import { linkLifecycle, type PaymentLinkStatus } from '../../core/lifecycles/payment-link.ts'
 import { statusesBefore } from '../../core/lifecycles/transitions.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
 import type { Db, Tx } from '../client.ts'
@@ -53,7 +53,7 @@ export async function closeLink(
 type End = { status: Exclude<PaymentLinkStatus, 'active'>; paymentId: string | null }
 
 async function endLink(tx: Tx, id: string, end: End, now: Date): Promise<Delivery[] | null> {
-  const from = statusesBefore(paymentLinkMoves, end.status)
+  const from = statusesBefore(linkLifecycle.moves, end.status)
   const [link] = await tx
     .update(paymentLinks)
     .set({ ...end, nextSweepAt: null, updatedAt: now })
@@ -64,7 +64,7 @@ async function endLink(tx: Tx, id: string, end: End, now: Date): Promise<Deliver
   await answerCommand(
     tx,
     id,
-    { done: linkCommandDoneBy[end.status], amount, ofAmount: amount },
+    { done: commandDoneBy(linkLifecycle, end.status), amount, ofAmount: amount },
     now,
   )
   const event = { type: `payment_link.${end.status}` as const, merchantId }

@@ -1,17 +1,11 @@
 import { AppError } from '../../core/errors.ts'
-import type { PaymentCommand } from '../../core/lifecycles/command.ts'
-import type { PaymentStatus } from '../../core/lifecycles/payment.ts'
+import type { PaymentCommand } from '../../core/lifecycles/payment.ts'
 import type { Db, Tx } from '../client.ts'
 import { lockToCommand } from '../lifecycle-steps.ts'
 import { type CommandRow, findOpenCommand, insertCommand } from '../requests/commands.ts'
 import { payableOf } from './payables.ts'
 import type { PaymentRow } from './payments.ts'
 import { payments } from './schema.ts'
-
-const commandable = {
-  capture: { from: ['authorized'], done: 'captured' },
-  cancel: { from: ['pending', 'authorized'], done: 'canceled' },
-} as const satisfies Record<PaymentCommand['kind'], { from: PaymentStatus[]; done: string }>
 
 /**
  * Inserts a command on a payment that can take it. Throws AppError when the payment is in another
@@ -24,8 +18,7 @@ export async function openPaymentCommand(
   command: PaymentCommand,
   now: Date,
 ): Promise<CommandRow> {
-  const asked = { merchantId, id, noun: 'payment' }
-  const payment = await lockToCommand(tx, payments, asked, commandable[command.kind])
+  const payment = await lockToCommand(tx, payments, { merchantId, id, kind: command.kind })
   const amount = command.kind === 'capture' ? command.amount : null
   const payable = payableOf(payment)
   if (amount !== null && amount < payment.amount && payable) {

@@ -11,62 +11,35 @@ import {
   unique,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
-import { orderCancellationReasons, orderStatuses } from '../../core/lifecycles/order.ts'
+import { orderCancellationReasons, orderLifecycle } from '../../core/lifecycles/order.ts'
 import {
   captureMethods,
   type FailureCode,
+  paymentLifecycle,
   paymentMethods,
-  paymentStatuses,
 } from '../../core/lifecycles/payment.ts'
-import { paymentLinkStatuses } from '../../core/lifecycles/payment-link.ts'
-import {
-  createdAt,
-  currency,
-  isUpper,
-  metadata,
-  money,
-  newestFirst,
-  nextSweepAt,
-  oneOf,
-  openIndex,
-  sweepIndex,
-  time,
-} from '../columns.ts'
-import { merchantId } from '../merchants/schema.ts'
+import { linkLifecycle } from '../../core/lifecycles/payment-link.ts'
+import { currency, metadata, money, newestFirst, time } from '../columns.ts'
+import { lifecycleColumns, lifecycleRules, listRules } from '../lifecycle-table.ts'
 
 // Orders and payment links stand here too: they and payments refer to each other.
 
 export const orders = pgTable(
   'orders',
   {
-    id: text().primaryKey(), // ord_…, and the id of its workflow
-    merchantId: merchantId(),
+    ...lifecycleColumns(orderLifecycle),
     reference: text(), // the merchant's own id
-    amount: money().notNull(),
     currency: currency(),
-    status: text({ enum: orderStatuses }).notNull().default('created'),
     fulfilBy: time().notNull(),
     paymentId: text().references((): AnyPgColumn => payments.id), // that paid it
     cancellationReason: text({ enum: orderCancellationReasons }),
     isCompensating: boolean().notNull().default(false), // canceled, and not all of it is undone yet
     metadata: metadata(),
-    nextSweepAt: nextSweepAt(),
-    createdAt: createdAt(),
-    updatedAt: createdAt(),
   },
   (t) => [
+    ...lifecycleRules('orders', orderLifecycle, t),
+    ...listRules('orders', t),
     unique('orders_reference_key').on(t.merchantId, t.reference),
-    index('orders_list_idx').on(t.merchantId, ...newestFirst(t)),
-    index('orders_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
-    sweepIndex('orders_sweep_idx', t.nextSweepAt),
-    openIndex(
-      'orders_open_idx',
-      t.id,
-      sql`${t.status} in ('created', 'paid') or ${t.isCompensating}`,
-    ),
-    check('orders_amount_positive', sql`${t.amount} > 0`),
-    check('orders_currency_upper', isUpper(t.currency)),
-    check('orders_status_known', oneOf(t.status, orderStatuses)),
     check(
       'orders_paid',
       sql`${t.status} not in ('paid', 'fulfilled') or ${t.paymentId} is not null`,
@@ -82,28 +55,17 @@ export const orders = pgTable(
 export const paymentLinks = pgTable(
   'payment_links',
   {
-    id: text().primaryKey(), // plink_…, and the id of its workflow
-    merchantId: merchantId(),
-    amount: money().notNull(),
+    ...lifecycleColumns(linkLifecycle),
     currency: currency(),
-    status: text({ enum: paymentLinkStatuses }).notNull().default('active'),
     url: text().notNull(),
     description: text(),
     expiresAt: time(), // null: never
     paymentId: text().references((): AnyPgColumn => payments.id), // that paid it
     metadata: metadata(),
-    nextSweepAt: nextSweepAt(),
-    createdAt: createdAt(),
-    updatedAt: createdAt(),
   },
   (t) => [
-    index('payment_links_list_idx').on(t.merchantId, ...newestFirst(t)),
-    index('payment_links_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
-    sweepIndex('payment_links_sweep_idx', t.nextSweepAt),
-    openIndex('payment_links_open_idx', t.id, sql`${t.status} = 'active'`),
-    check('payment_links_amount_positive', sql`${t.amount} > 0`),
-    check('payment_links_currency_upper', isUpper(t.currency)),
-    check('payment_links_status_known', oneOf(t.status, paymentLinkStatuses)),
+    ...lifecycleRules('payment_links', linkLifecycle, t),
+    ...listRules('payment_links', t),
     check('payment_links_paid', sql`(${t.status} = 'paid') = (${t.paymentId} is not null)`),
   ],
 )
@@ -111,11 +73,9 @@ export const paymentLinks = pgTable(
 export const payments = pgTable(
   'payments',
   {
-    id: text().primaryKey(), // pay_…, and the id of its workflow
-    merchantId: merchantId(),
+    ...lifecycleColumns(paymentLifecycle),
     orderId: text().references(() => orders.id),
     paymentLinkId: text().references(() => paymentLinks.id),
-    amount: money().notNull(),
     amountCaptured: money().notNull().default(0),
     amountRefunded: money().notNull().default(0),
     currency: currency(),
@@ -125,7 +85,6 @@ export const payments = pgTable(
     cardToken: text(), // the provider's: the number itself is never stored
     cardBrand: text(),
     cardLast4: char({ length: 4 }),
-    status: text({ enum: paymentStatuses }).notNull().default('pending'),
     failureCode: text().$type<FailureCode>(),
     needsAttention: boolean().notNull().default(false),
     description: text(),
@@ -139,11 +98,10 @@ export const payments = pgTable(
     captureSentAt: time(),
     captureAmount: money(), // what was asked for with the first attempt, and is with every other
     cancelAttempt: integer().notNull().default(0), // part of the idempotency key of the cancel
-    nextSweepAt: nextSweepAt(),
-    createdAt: createdAt(),
-    updatedAt: createdAt(),
   },
   (t) => [
+    ...lifecycleRules('payments', paymentLifecycle, t),
+    ...listRules('payments', t),
     unique('payments_provider_ref_key').on(t.provider, t.providerRef),
     uniqueIndex('payments_open_order_key')
       .on(t.orderId)
@@ -151,24 +109,16 @@ export const payments = pgTable(
     uniqueIndex('payments_open_link_key')
       .on(t.paymentLinkId)
       .where(sql`${t.status} not in ('failed', 'canceled')`),
-    index('payments_list_idx').on(t.merchantId, ...newestFirst(t)),
-    index('payments_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
-    sweepIndex('payments_sweep_idx', t.nextSweepAt),
     index('payments_order_idx').on(t.orderId, ...newestFirst(t)),
     index('payments_link_idx').on(t.paymentLinkId, ...newestFirst(t)),
-    openIndex('payments_open_idx', t.id, sql`${t.status} in ('pending', 'authorized')`),
     check('payments_for_one', sql`num_nonnulls(${t.orderId}, ${t.paymentLinkId}) <= 1`),
-    check('payments_amount_positive', sql`${t.amount} > 0`),
     check('payments_captured_within', sql`${t.amountCaptured} between 0 and ${t.amount}`),
     check('payments_refunded_within', sql`${t.amountRefunded} between 0 and ${t.amountCaptured}`),
     check(
       'payments_captured', // one that succeeded too late is closed, and was captured all the same
       sql`${t.status} in ('failed', 'canceled') or (${t.status} = 'succeeded') = (${t.amountCaptured} > 0)`,
     ),
-    check('payments_currency_upper', isUpper(t.currency)),
-    check('payments_status_known', oneOf(t.status, paymentStatuses)),
     check('payments_method_upi', sql`(${t.method} = 'upi') = (${t.vpa} is not null)`),
     check('payments_method_card', sql`(${t.method} = 'card') = (${t.cardToken} is not null)`),
-    check('payments_failure', sql`(${t.status} = 'failed') = (${t.failureCode} is not null)`),
   ],
 )

@@ -1,6 +1,6 @@
 import { and, eq, inArray, sql } from 'drizzle-orm'
-import { commandDoneBy } from '../../core/lifecycles/command.ts'
-import { paymentMoves, type Verdict } from '../../core/lifecycles/payment.ts'
+import { commandDoneBy } from '../../core/lifecycles/lifecycle.ts'
+import { paymentLifecycle, type Verdict } from '../../core/lifecycles/payment.ts'
 import { statusesBefore } from '../../core/lifecycles/transitions.ts'
 import { creditPayment, holdLatePayment } from '../../core/money/ledger.ts'
 import { feeOf } from '../../core/money/money.ts'
@@ -101,7 +101,7 @@ export async function authorizePayment(
       .where(
         and(
           eq(payments.id, id),
-          inArray(payments.status, statusesBefore(paymentMoves, 'authorized')),
+          inArray(payments.status, statusesBefore(paymentLifecycle.moves, 'authorized')),
         ),
       )
       .returning()
@@ -138,13 +138,21 @@ export async function settlePayment(
         updatedAt: now,
       })
       .where(
-        and(eq(payments.id, id), inArray(payments.status, statusesBefore(paymentMoves, status))),
+        and(
+          eq(payments.id, id),
+          inArray(payments.status, statusesBefore(paymentLifecycle.moves, status)),
+        ),
       )
       .returning()
     if (!payment) return settledBefore(tx, id, verdict, now)
 
     const { amount: ofAmount, amountCaptured: amount } = payment
-    await answerCommand(tx, id, { done: commandDoneBy[status], amount, ofAmount }, now)
+    await answerCommand(
+      tx,
+      id,
+      { done: commandDoneBy(paymentLifecycle, status), amount, ofAmount },
+      now,
+    )
     const { merchantId } = payment
     const event = { type: `payment.${status}` as const, merchantId, object: toPayment(payment) }
     const { deliveries } = await insertEvent(tx, event, now)

@@ -1,9 +1,9 @@
 import { and, eq } from 'drizzle-orm'
 import { AppError } from '../../core/errors.ts'
-import type { PayoutCommand } from '../../core/lifecycles/command.ts'
 import {
   type Destination,
   maskDestination,
+  type PayoutCommand,
   type PayoutStatus,
 } from '../../core/lifecycles/payout.ts'
 import { timesOfNew } from '../../core/lifecycles/sweep.ts'
@@ -98,12 +98,6 @@ export function listPayouts(
 }
 
 /** What is told `fail` when it is completed is returned. */
-const commandable = {
-  cancel: { from: ['pending'], done: 'canceled' },
-  complete: { from: ['pending', 'processing'], done: 'completed' },
-  fail: { from: ['pending', 'processing', 'completed'], done: 'failed' },
-} as const satisfies Record<PayoutCommand['kind'], { from: PayoutStatus[]; done: string }>
-
 /**
  * Inserts a command on a payout that can take it. Throws AppError when the payout is in another
  * status, or has an open command already.
@@ -115,8 +109,7 @@ export async function openPayoutCommand(
   { kind }: PayoutCommand,
   now: Date,
 ): Promise<CommandRow> {
-  const asked = { merchantId, id, noun: 'payout' }
-  const payout = await lockToCommand(tx, payouts, asked, commandable[kind])
+  const payout = await lockToCommand(tx, payouts, { merchantId, id, kind })
   if (kind !== 'cancel' && payout.provider !== SANDBOX)
     throw new AppError('conflict', 'Only a payout of the sandbox can be told what becomes of it.')
   return insertCommand(tx, { merchantId, resourceId: id, kind, amount: null }, now)

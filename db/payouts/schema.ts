@@ -1,33 +1,17 @@
-import { sql } from 'drizzle-orm'
-import { boolean, check, index, integer, json, pgTable, text, unique } from 'drizzle-orm/pg-core'
+import { boolean, integer, json, pgTable, text, unique } from 'drizzle-orm/pg-core'
 import {
   type Destination,
   type PayoutFailureCode,
-  payoutStatuses,
+  payoutLifecycle,
 } from '../../core/lifecycles/payout.ts'
-import {
-  atProvider,
-  createdAt,
-  currency,
-  isUpper,
-  metadata,
-  money,
-  newestFirst,
-  nextSweepAt,
-  oneOf,
-  openIndex,
-  sweepIndex,
-} from '../columns.ts'
-import { merchantId } from '../merchants/schema.ts'
+import { atProvider, currency, metadata } from '../columns.ts'
+import { lifecycleColumns, lifecycleRules, listRules } from '../lifecycle-table.ts'
 
 export const payouts = pgTable(
   'payouts',
   {
-    id: text().primaryKey(), // po_…, and the id of its workflow
-    merchantId: merchantId(),
-    amount: money().notNull(),
+    ...lifecycleColumns(payoutLifecycle),
     currency: currency(),
-    status: text({ enum: payoutStatuses }).notNull().default('pending'),
     destination: json().$type<Destination>().notNull(), // masked
     destinationSealed: text().notNull(), // the whole of it, encrypted
     failureCode: text().$type<PayoutFailureCode>(),
@@ -36,19 +20,10 @@ export const payouts = pgTable(
     metadata: metadata(),
     ...atProvider(),
     cancelAttempt: integer().notNull().default(0), // part of the idempotency key of the cancel
-    nextSweepAt: nextSweepAt(),
-    createdAt: createdAt(),
-    updatedAt: createdAt(),
   },
   (t) => [
+    ...lifecycleRules('payouts', payoutLifecycle, t),
+    ...listRules('payouts', t),
     unique('payouts_provider_ref_key').on(t.provider, t.providerRef),
-    index('payouts_list_idx').on(t.merchantId, ...newestFirst(t)),
-    index('payouts_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
-    sweepIndex('payouts_sweep_idx', t.nextSweepAt),
-    openIndex('payouts_open_idx', t.id, sql`${t.status} in ('pending', 'processing')`),
-    check('payouts_amount_positive', sql`${t.amount} > 0`),
-    check('payouts_currency_upper', isUpper(t.currency)),
-    check('payouts_status_known', oneOf(t.status, payoutStatuses)),
-    check('payouts_failure', sql`(${t.status} = 'failed') = (${t.failureCode} is not null)`),
   ],
 )

@@ -1,5 +1,9 @@
-import { payoutCommandDoneBy } from '../../core/lifecycles/command.ts'
-import { type PayoutStatus, type PayoutVerdict, payoutMoves } from '../../core/lifecycles/payout.ts'
+import { commandDoneBy, findLate } from '../../core/lifecycles/lifecycle.ts'
+import {
+  type PayoutVerdict,
+  type PayoutVerdictStatus,
+  payoutLifecycle,
+} from '../../core/lifecycles/payout.ts'
 import { creditReturn, debitLate, releaseHold, settleHold } from '../../core/money/ledger.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
 import type { Db, Tx } from '../client.ts'
@@ -26,7 +30,7 @@ export async function startPayout(
     updatedAt: now,
   }
   return db.transaction(async (tx) => {
-    const moved = await moveStatus(tx, payouts, payoutMoves, id, change)
+    const moved = await moveStatus(tx, payouts, id, change)
     if (!moved) return recordedPayout(tx, id)
     await refuseCommand(tx, id, 'cancel', now)
     return told(tx, moved.row, now)
@@ -47,10 +51,10 @@ export async function settlePayout(
   const settled = { needsAttention: false, nextSweepAt: null, updatedAt: now }
   const change = { status, failureCode, providerRef: firstRef(payouts, ref), ...settled }
   return db.transaction(async (tx) => {
-    const moved = await moveStatus(tx, payouts, payoutMoves, id, change)
+    const moved = await moveStatus(tx, payouts, id, change)
     if (!moved) return settledBefore(tx, id, status, now)
     const { from, row: payout } = moved
-    const done = payoutCommandDoneBy[status]
+    const done = commandDoneBy(payoutLifecycle, status)
     await answerCommand(tx, id, { done, amount: payout.amount, ofAmount: payout.amount }, now)
     const recorded = await told(tx, payout, now)
     const release = from === 'completed' ? creditReturn : releaseHold
@@ -72,11 +76,10 @@ async function told(tx: Tx, payout: PayoutRow, now: Date): Promise<PayoutRecorde
 }
 
 /** Nothing moved: either this is our own retry, or it was recorded another way. */
-async function settledBefore(tx: Tx, id: string, wanted: PayoutStatus, now: Date) {
+async function settledBefore(tx: Tx, id: string, verdict: PayoutVerdictStatus, now: Date) {
   const payout = await findRow(tx, payouts, id)
-  const { status } = payout
-  const isLate = wanted === 'completed' && (status === 'failed' || status === 'canceled')
-  if (isLate && !(await isPosted(tx, id, ['payout_settlement', 'late_payout']))) {
+  const late = findLate(payoutLifecycle, verdict, payout.status)
+  if (late && !(await isPosted(tx, id, late.booked))) {
     await markNeedsAttention(tx, payouts, id, now)
     await postTransaction(tx, payout, 'late_payout', debitLate(payout.amount), now)
   }

@@ -1,64 +1,45 @@
 import { eq, inArray, type SQL, sql } from 'drizzle-orm'
-import type { AnyPgColumn } from 'drizzle-orm/pg-core'
+import { lifecycleNames, lifecycles } from '../../core/lifecycles/index.ts'
 import type { News } from '../../core/lifecycles/news.ts'
 import type { BalanceTransactionType } from '../../core/money/ledger.ts'
 import type { Db } from '../client.ts'
+import { oneOf } from '../columns.ts'
 import { balanceTransactions } from '../ledger/schema.ts'
-import { payments } from '../payments/schema.ts'
-import { payouts } from '../payouts/schema.ts'
-import { refunds } from '../refunds/schema.ts'
+import type { LifecycleTable } from '../lifecycle-table.ts'
+import { lifecycleTables } from '../lifecycle-tables.ts'
 import { providerNews } from './schema.ts'
 
-type Table = typeof payments | typeof refunds | typeof payouts
-
-/** What a provider can say that is not what we have recorded of something that has ended. */
-const differing: { [O in News['object']]: { table: Table; verdicts: Record<string, SQL> } } = {
-  payment: {
-    table: payments,
-    verdicts: { succeeded: sql`status in ('failed', 'canceled') and amount_captured = 0` },
-  },
-  refund: {
-    table: refunds,
-    verdicts: {
-      succeeded: sql`status = 'failed'
-        and ${notBooked(refunds.id, ['refund_settlement', 'late_refund'])}`,
-      failed: sql`status = 'succeeded'`,
-    },
-  },
-  payout: {
-    table: payouts,
-    verdicts: {
-      completed: sql`status in ('failed', 'canceled')
-        and ${notBooked(payouts.id, ['payout_settlement', 'late_payout'])}`,
-      failed: sql`status = 'completed'`,
-    },
-  },
-}
-
-/** What came too late and is booked is news no more, although the status still says otherwise. */
-function notBooked(id: AnyPgColumn, types: BalanceTransactionType[]): SQL {
-  const { sourceId, type } = balanceTransactions
-  const booked = sql`${sourceId} = ${id} and ${inArray(type, types)}`
-  return sql`not exists (select from ${balanceTransactions} where ${booked})`
-}
-
 /**
- * Hands what has ended to the sweep where there is news of it: another run asks the provider once
- * more. Returns how many there were.
+ * Hands rows that have ended to the sweep if there is news of them: another run asks the provider
+ * once more. Returns how many there were.
  */
 export async function strandForNews(db: Db, news: News[], now: Date): Promise<number> {
   let found = 0
-  for (const [object, { table, verdicts }] of Object.entries(differing)) {
-    for (const [status, differs] of Object.entries(verdicts)) {
-      const its = news.filter((one) => one.object === object && one.verdict.status === status)
+  for (const name of lifecycleNames) {
+    const lifecycle = lifecycles[name]
+    if (!('late' in lifecycle)) continue
+    const table: LifecycleTable = lifecycleTables[name]
+    for (const [status, late] of Object.entries(lifecycle.late)) {
+      if (!late) continue
+      const its = news.filter(
+        (one) => one.object === lifecycle.object && one.verdict.status === status,
+      )
       const ids = sql.param(its.map(({ id }) => id))
       const { rowCount } = await db.execute(sql`
         update ${table} set next_sweep_at = ${now.toISOString()}
-        where id = any(${ids}::text[]) and next_sweep_at is null and ${differs}`)
+        where id = any(${ids}::text[]) and next_sweep_at is null
+          and ${oneOf(table.status, late.after)} and ${notBooked(table, late.booked)}`)
       found += rowCount ?? 0
     }
   }
   return found
+}
+
+/** A late verdict that is booked is news no more, although the status still says otherwise. */
+function notBooked({ id }: LifecycleTable, types: readonly BalanceTransactionType[]): SQL {
+  const { sourceId, type } = balanceTransactions
+  const booked = sql`${sourceId} = ${id} and ${inArray(type, [...types])}`
+  return sql`not exists (select from ${balanceTransactions} where ${booked})`
 }
 
 /** Until when a provider's news have been read; null: never. */

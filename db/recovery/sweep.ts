@@ -1,64 +1,56 @@
 import { inArray, sql } from 'drizzle-orm'
+import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core'
+import { type LifecycleName, lifecycles, sweepOrder } from '../../core/lifecycles/index.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
 import type { Db, Tx } from '../client.ts'
-import { inboundEvents } from '../invoices/schema.ts'
-import { orders, paymentLinks, payments } from '../payments/schema.ts'
-import { payouts } from '../payouts/schema.ts'
-import { refunds } from '../refunds/schema.ts'
+import { isOpen } from '../lifecycle-table.ts'
+import { type LifecycleRow, lifecycleTables } from '../lifecycle-tables.ts'
 import { commands } from '../requests/schema.ts'
 import { findDeliveries } from '../webhooks/deliveries.ts'
 import { deliveries } from '../webhooks/schema.ts'
 
-/** Those that wait longest come last: whoever goes through all of them may not get that far. */
-const swept = {
-  payments: { table: payments, open: sql`status in ('pending', 'authorized')` },
-  refunds: { table: refunds, open: sql`status = 'pending'` },
-  payouts: { table: payouts, open: sql`status in ('pending', 'processing')` },
-  inboundEvents: { table: inboundEvents, open: sql`status = 'pending'` },
-  deliveries: { table: deliveries, open: sql`status = 'pending'` },
-  orders: { table: orders, open: sql`(status in ('created', 'paid') or is_compensating)` },
-  paymentLinks: { table: paymentLinks, open: sql`status = 'active'` },
-}
-export type SweptKind = keyof typeof swept
-export const sweptKinds = Object.keys(swept) as SweptKind[]
+/** What has a workflow of its own. */
+export type SweptKind = LifecycleName | 'deliveries'
 
-/** What has a workflow of its own. All but inbound events can be commanded. */
-export type LifecycleKind = Exclude<SweptKind, 'deliveries'>
-export const lifecycleKinds = sweptKinds.filter((kind) => kind !== 'deliveries')
+/** The rows that stay open longest come last, because a pass over all of them may not get that far. */
+const isBrief = (name: LifecycleName) => lifecycles[name].staysOpen === 'days'
+export const sweptKinds: SweptKind[] = [
+  ...sweepOrder.filter(isBrief),
+  'deliveries',
+  ...sweepOrder.filter((name) => !isBrief(name)),
+]
 
-type Lifecycles = { [K in LifecycleKind]: (typeof swept)[K]['table']['$inferSelect'][] }
 type CommandRow = typeof commands.$inferSelect
+type Lifecycles = { [Name in LifecycleName]: LifecycleRow<Name>[] }
 export type Stranded = Lifecycles & { deliveries: Delivery[]; commands: CommandRow[] }
 
 /**
- * What no workflow has taken up in time, at most `limit` of each, for the sweep to start; and the
- * commands that no workflow has answered in time, with what they are of.
+ * What no workflow has claimed in time, at most `limit` of each, for the sweep to start; and the
+ * commands that no workflow has answered in time, with the rows that they are for.
  */
 export function takeStranded(db: Db, now: Date, limit: number): Promise<Stranded> {
   return db.transaction(async (tx) => {
-    const take = (table: Due) => takeDue(tx, table, now, limit)
-    const told = inArray(commands.id, await take(commands))
-    const stranded = { commands: await tx.select().from(commands).where(told) } as Stranded
+    const take = (table: Swept) => takeDue(tx, table, now, limit)
+    const due = inArray(commands.id, await take(commands))
+    const stranded = { commands: await tx.select().from(commands).where(due) } as Stranded
     const commanded = stranded.commands.map(({ resourceId }) => resourceId)
-    for (const kind of lifecycleKinds) {
-      const table = swept[kind].table as Due as typeof payments
-      const ids = await take(table)
-      if (kind !== 'inboundEvents') ids.push(...commanded)
-      const rows = await tx.select().from(table).where(inArray(table.id, ids))
-      Object.assign(stranded, { [kind]: rows })
+    for (const name of sweepOrder) {
+      const table: Swept = lifecycleTables[name]
+      const isDue = inArray(table.id, [...(await take(table)), ...commanded])
+      Object.assign(stranded, { [name]: await tx.select().from(table).where(isDue) })
     }
-    const due = inArray(deliveries.id, await take(deliveries))
-    return { ...stranded, deliveries: await findDeliveries(tx, due) }
+    const isDue = inArray(deliveries.id, await take(deliveries))
+    return { ...stranded, deliveries: await findDeliveries(tx, isDue) }
   })
 }
 
-type Due = (typeof swept)[SweptKind]['table'] | typeof commands
+type Swept = PgTable & Record<'id' | 'status', AnyPgColumn>
 
 /**
  * Rows that another sweep holds are skipped, not waited for. Each row then waits as long again as
  * it is old, up to an hour: its wait doubles, and what cannot start does not crowd out the rest.
  */
-async function takeDue(tx: Tx, table: Due, now: Date, limit: number): Promise<string[]> {
+async function takeDue(tx: Tx, table: Swept, now: Date, limit: number): Promise<string[]> {
   const at = sql`${now.toISOString()}::timestamptz`
   const { rows } = await tx.execute<{ id: string }>(sql`
     with due as (
@@ -71,8 +63,15 @@ async function takeDue(tx: Tx, table: Due, now: Date, limit: number): Promise<st
   return rows.map(({ id }) => id)
 }
 
+/** The table of a kind, and its open rows in the words of its open index. */
+function openRowsOf(kind: SweptKind) {
+  if (kind === 'deliveries') return { table: deliveries, open: sql`status = 'pending'` }
+  const table: Swept = lifecycleTables[kind]
+  return { table, open: sql`(${isOpen(lifecycles[kind], table)})` }
+}
+
 /**
- * Ids of rows that are open, were taken up by a workflow, and are old enough for it to have done
+ * Ids of rows that are open, were claimed by a workflow, and are old enough for it to have done
  * something since; in the order of their ids, `limit` of them after `after`.
  */
 export async function findTakenUp(
@@ -80,7 +79,7 @@ export async function findTakenUp(
   kind: SweptKind,
   page: { after: string; before: Date; limit: number },
 ): Promise<string[]> {
-  const { table, open } = swept[kind]
+  const { table, open } = openRowsOf(kind)
   const { rows } = await db.execute<{ id: string }>(sql`
     select id from ${table}
     where ${open} and next_sweep_at is null
@@ -92,7 +91,7 @@ export async function findTakenUp(
 /** Hands rows to the sweep, unless they have been settled or handed to it since. */
 export async function strand(db: Db, kind: SweptKind, ids: string[], now: Date): Promise<void> {
   if (ids.length === 0) return
-  const { table, open } = swept[kind]
+  const { table, open } = openRowsOf(kind)
   await db.execute(sql`
     update ${table} set next_sweep_at = ${now.toISOString()}
     where ${inArray(table.id, ids)} and ${open} and next_sweep_at is null`)

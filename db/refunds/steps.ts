@@ -1,5 +1,6 @@
 import { eq, sql } from 'drizzle-orm'
-import { type RefundStatus, type RefundVerdict, refundMoves } from '../../core/lifecycles/refund.ts'
+import { findLate } from '../../core/lifecycles/lifecycle.ts'
+import { type RefundVerdict, refundLifecycle } from '../../core/lifecycles/refund.ts'
 import { creditReturn, debitLate, releaseHold, settleHold } from '../../core/money/ledger.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
 import type { Db, Tx } from '../client.ts'
@@ -29,7 +30,7 @@ export async function settleRefund(
   const recorded = { nextSweepAt: null, updatedAt: now }
   const to = { status, failureCode, providerRef: firstRef(refunds, ref), ...recorded }
   return db.transaction(async (tx) => {
-    const moved = await moveStatus(tx, refunds, refundMoves, id, to)
+    const moved = await moveStatus(tx, refunds, id, to)
     if (!moved) return settledBefore(tx, id, status, now)
     const { from, row: refund } = moved
     const { merchantId, amount } = refund
@@ -75,10 +76,10 @@ async function countRefunded(tx: Tx, paymentId: string, now: Date) {
 }
 
 /** Nothing moved: either this is our own retry, or it was recorded another way. */
-async function settledBefore(tx: Tx, id: string, wanted: RefundStatus, now: Date) {
+async function settledBefore(tx: Tx, id: string, verdict: RefundVerdict['status'], now: Date) {
   const refund = await findRow(tx, refunds, id)
-  const isLate = refund.status === 'failed' && wanted === 'succeeded'
-  if (isLate && !(await isPosted(tx, id, ['refund_settlement', 'late_refund']))) {
+  const late = findLate(refundLifecycle, verdict, refund.status)
+  if (late && !(await isPosted(tx, id, late.booked))) {
     await markNeedsAttention(tx, payments, refund.paymentId, now)
     await postTransaction(tx, refund, 'late_refund', debitLate(refund.amount), now)
     await countRefunded(tx, refund.paymentId, now)

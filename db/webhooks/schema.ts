@@ -23,6 +23,7 @@ import {
   sweepIndex,
   time,
 } from '../columns.ts'
+import { listRules } from '../lifecycle-table.ts'
 import { merchantId } from '../merchants/schema.ts'
 
 export const events = pgTable(
@@ -91,8 +92,7 @@ export const deliveries = pgTable(
       .where(sql`${t.resendOf} is null`),
     index('webhook_deliveries_event_idx').on(t.eventId),
     index('webhook_deliveries_resend_idx').on(t.resendOf).where(sql`${t.resendOf} is not null`),
-    index('webhook_deliveries_list_idx').on(t.merchantId, ...newestFirst(t)),
-    index('webhook_deliveries_status_idx').on(t.merchantId, t.status, ...newestFirst(t)),
+    ...listRules('webhook_deliveries', t),
     index('webhook_deliveries_endpoint_idx').on(t.endpointId, ...newestFirst(t)),
     sweepIndex('webhook_deliveries_sweep_idx', t.nextSweepAt),
     openIndex('webhook_deliveries_open_idx', t.id, sql`${t.status} = 'pending'`),

@@ -97,7 +97,7 @@ describe('Applied once more by its workflow', () => {
   })
 
   test('one that is not there is refused for good', async () => {
-    const gone = applyInboundEvent(db, newId('inboundEvent'), new Date())
+    const gone = applyInboundEvent(db, newId('inbound_event'), new Date())
     await expect(gone).rejects.toMatchObject({ code: 'not_found' })
   })
 })

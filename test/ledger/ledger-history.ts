@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { orderCancellationReasons } from '../../core/lifecycles/order.ts'
-import { paymentVerdicts } from '../../core/lifecycles/payment.ts'
-import { payoutVerdicts } from '../../core/lifecycles/payout.ts'
-import { refundVerdicts } from '../../core/lifecycles/refund.ts'
+import { paymentLifecycle } from '../../core/lifecycles/payment.ts'
+import { payoutLifecycle } from '../../core/lifecycles/payout.ts'
+import { refundLifecycle } from '../../core/lifecycles/refund.ts'
 import type { Op, State } from './ledger-state.ts'
 
 // Histories at random. What a step is about is a number: which one that is of those that there are
@@ -24,21 +24,21 @@ const steps = {
   settlePayment: fc.record({
     do: fc.constant('settlePayment' as const),
     which,
-    verdict: fc.constantFrom('succeeded' as const, ...paymentVerdicts),
+    verdict: fc.constantFrom('succeeded' as const, ...paymentLifecycle.verdicts),
     tenths: fc.constantFrom(10, 10, 10, 9, 1),
   }),
   refund: fc.record({ do: fc.constant('refund' as const), which, tenths }),
   settleRefund: fc.record({
     do: fc.constant('settleRefund' as const),
     which,
-    verdict: fc.constantFrom(...refundVerdicts),
+    verdict: fc.constantFrom(...refundLifecycle.verdicts),
   }),
   payout: fc.record({ do: fc.constant('payout' as const), which, tenths }),
   startPayout: fc.record({ do: fc.constant('startPayout' as const), which }),
   settlePayout: fc.record({
     do: fc.constant('settlePayout' as const),
     which,
-    verdict: fc.constantFrom(...payoutVerdicts),
+    verdict: fc.constantFrom(...payoutLifecycle.verdicts),
   }),
   order: fc.record({ do: fc.constant('order' as const), merchant, currency, amount }),
   payOrder: fc.record({ do: fc.constant('payOrder' as const), which }),

@@ -1,6 +1,6 @@
-import { paymentMoves } from '../../core/lifecycles/payment.ts'
-import { payoutMoves } from '../../core/lifecycles/payout.ts'
-import { refundMoves } from '../../core/lifecycles/refund.ts'
+import { paymentLifecycle } from '../../core/lifecycles/payment.ts'
+import { payoutLifecycle } from '../../core/lifecycles/payout.ts'
+import { refundLifecycle } from '../../core/lifecycles/refund.ts'
 import type { BalanceTransactionType } from '../../core/money/ledger.ts'
 import { applyToOrder, markPaid, undoAgain } from './ledger-orders.ts'
 import {
@@ -61,7 +61,7 @@ export function apply(state: State, op: Op, bps: number): string {
       const { name, verdict, amount } = op
       const payment = of(payments)
       const { owner } = payment
-      if (paymentMoves[payment.status].includes(verdict)) {
+      if (paymentLifecycle.moves[payment.status].includes(verdict)) {
         payment.status = verdict
         tell(name, `payment.${verdict}`)
         if (verdict !== 'succeeded') return verdict
@@ -103,7 +103,7 @@ export function apply(state: State, op: Op, bps: number): string {
       const refund = of(refunds)
       const { owner, amount, status } = refund
       const payment = payments[refund.payment] ?? fault(`No such payment: ${refund.payment}`)
-      if (refundMoves[status].includes(verdict)) {
+      if (refundLifecycle.moves[status].includes(verdict)) {
         refund.status = verdict
         tell(name, `refund.${verdict}`)
         if (verdict === 'failed') payment.refunded = refundedOf(refund.payment)
@@ -140,7 +140,7 @@ export function apply(state: State, op: Op, bps: number): string {
       const { name, verdict } = op
       const payout = of(payouts)
       const { owner, amount, status } = payout
-      if (payoutMoves[status].includes(verdict)) {
+      if (payoutLifecycle.moves[status].includes(verdict)) {
         payout.status = verdict
         tell(name, `payout.${verdict}`)
         if (status === 'completed') back(sums(owner), amount)

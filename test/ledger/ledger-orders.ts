@@ -1,5 +1,5 @@
-import { type OrderCommand, orderCommandDoneBy } from '../../core/lifecycles/command.ts'
-import type { OrderStatus } from '../../core/lifecycles/order.ts'
+import { commandDoneBy } from '../../core/lifecycles/lifecycle.ts'
+import { type OrderCommand, type OrderStatus, orderLifecycle } from '../../core/lifecycles/order.ts'
 import {
   fault,
   type OrderOp,
@@ -77,11 +77,11 @@ function pay(state: State, { name, order }: Extract<OrderOp, { do: 'payOrder' }>
   return 'pending'
 }
 
-function end(state: State, name: string, status: keyof typeof orderCommandDoneBy): string {
+function end(state: State, name: string, status: 'fulfilled' | 'canceled'): string {
   const order = orderOf(state, name)
   order.status = status
   if (order.answer === 'open')
-    order.answer = order.asked === orderCommandDoneBy[status] ? 'done' : 'refused'
+    order.answer = order.asked === commandDoneBy(orderLifecycle, status) ? 'done' : 'refused'
   state.told[`${name} order.${status}`] = true
   return status
 }

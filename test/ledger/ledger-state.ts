@@ -1,5 +1,9 @@
-import type { CommandKind, OrderCommand } from '../../core/lifecycles/command.ts'
-import type { OrderCancellationReason, OrderStatus } from '../../core/lifecycles/order.ts'
+import type { CommandKind } from '../../core/lifecycles/command.ts'
+import type {
+  OrderCancellationReason,
+  OrderCommand,
+  OrderStatus,
+} from '../../core/lifecycles/order.ts'
 import type { PaymentStatus, PaymentVerdict } from '../../core/lifecycles/payment.ts'
 import type { PayoutStatus, PayoutVerdictStatus } from '../../core/lifecycles/payout.ts'
 import type { RefundStatus } from '../../core/lifecycles/refund.ts'

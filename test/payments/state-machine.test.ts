@@ -2,9 +2,7 @@ import { eq } from 'drizzle-orm'
 import {
   type PaymentStatus,
   type PaymentVerdict,
-  paymentMoves,
-  paymentStatuses,
-  paymentVerdicts,
+  paymentLifecycle,
 } from '../../core/lifecycles/payment.ts'
 import { statusesBefore } from '../../core/lifecycles/transitions.ts'
 import { payments } from '../../db/payments/schema.ts'
@@ -28,9 +26,11 @@ const moves: [from: PaymentStatus, to: PaymentStatus][] = [
 const isMove = (from: PaymentStatus, to: PaymentStatus) =>
   moves.some(([before, after]) => before === from && after === to)
 
-const pairs = paymentStatuses.flatMap((from) => paymentStatuses.map((to) => [from, to] as const))
+const pairs = paymentLifecycle.statuses.flatMap((from) =>
+  paymentLifecycle.statuses.map((to) => [from, to] as const),
+)
 test.each(pairs)('core knows whether a payment goes from %s to %s', (from, to) => {
-  expect(statusesBefore(paymentMoves, to).includes(from)).toBe(isMove(from, to))
+  expect(statusesBefore(paymentLifecycle.moves, to).includes(from)).toBe(isMove(from, to))
 })
 
 async function paymentIn(status: PaymentStatus) {
@@ -56,8 +56,8 @@ const eventsOf = async (id: string) => {
   return rows.map(({ type }) => type).sort()
 }
 
-const settlements = paymentStatuses.flatMap((from) =>
-  paymentVerdicts.map((to) => [from, to, isMove(from, to)] as const),
+const settlements = paymentLifecycle.statuses.flatMap((from) =>
+  paymentLifecycle.verdicts.map((to) => [from, to, isMove(from, to)] as const),
 )
 
 test.each(settlements.filter(([, , moved]) => moved))(
@@ -95,7 +95,9 @@ test.each(settlements.filter(([, , moved]) => !moved))(
 test('of three verdicts at once one wins, and the others learn which', async () => {
   for (const _ of [1, 2, 3, 4, 5]) {
     const { id, show } = await paymentIn('pending')
-    const settled = await Promise.all(paymentVerdicts.map((verdict) => settle(id, verdict)))
+    const settled = await Promise.all(
+      paymentLifecycle.verdicts.map((verdict) => settle(id, verdict)),
+    )
     const { status } = await show()
     expect(settled.map((result) => result.status)).toEqual([status, status, status])
     expect(await eventsOf(id)).toEqual(['payment.created', `payment.${status}`].sort())

@@ -1,5 +1,5 @@
 import { eq, inArray, sql } from 'drizzle-orm'
-import { takeUp } from '../../db/lifecycle-steps.ts'
+import { claimRow } from '../../db/lifecycle-steps.ts'
 import { insertPayment, type NewPayment } from '../../db/payments/payments.ts'
 import { payments } from '../../db/payments/schema.ts'
 import { settlePayment } from '../../db/payments/steps.ts'
@@ -54,7 +54,7 @@ async function sweep(seconds: number, limit = 10) {
 describe('The sweep', () => {
   test('finds what no workflow takes up ever more rarely, and what one took up never', async () => {
     const [stranded = '', takenUp = ''] = await addPayments(2)
-    await takeUp(db, payments, takenUp)
+    await claimRow(db, payments, takenUp)
     const sweptAt: number[] = []
     for (let seconds = 0; seconds <= 300; seconds += 10) {
       const { paymentIds } = await sweep(seconds)
@@ -116,7 +116,7 @@ describe('What was taken up, and may have lost its workflow', () => {
   test('is a payment that is open and old enough', async () => {
     const [open = '', settled = '', waiting = ''] = await addPayments(3)
     const [young = ''] = await addPayments(1, at(300))
-    for (const id of [open, settled, young]) await takeUp(db, payments, id)
+    for (const id of [open, settled, young]) await claimRow(db, payments, id)
     const verdict = { status: 'failed' as const, failureCode: 'expired' as const }
     await settlePayment(db, settled, verdict, { feeBps: 0, now: start })
     const found = await findTakenUp(db, 'payments', page)
@@ -155,7 +155,7 @@ describe('To strand', () => {
   test('hands a row to the next sweep', async () => {
     const [id = ''] = await addPayments(1)
     const delivery = await addOldDelivery()
-    await takeUp(db, payments, id)
+    await claimRow(db, payments, id)
     await takeUpDelivery(db, delivery.id, 'run')
     await strand(db, 'payments', [id], at(600))
     await strand(db, 'deliveries', [delivery.id], at(600))
@@ -166,7 +166,7 @@ describe('To strand', () => {
 
   test('leaves alone what was settled since', async () => {
     const [id = ''] = await addPayments(1)
-    await takeUp(db, payments, id)
+    await claimRow(db, payments, id)
     const verdict = { status: 'canceled' as const, failureCode: null }
     await settlePayment(db, id, verdict, { feeBps: 0, now: start })
     await strand(db, 'payments', [id], at(600))

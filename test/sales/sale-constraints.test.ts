@@ -62,7 +62,7 @@ test.each<[string, object]>([
   const insert = (values: object) =>
     db
       .insert(paymentLinks)
-      .values({ id: newId('paymentLink'), ...ours, ...money, url: 'x', ...values })
+      .values({ id: newId('payment_link'), ...ours, ...money, url: 'x', ...values })
   await insert({})
   await insert({ status: 'paid', paymentId })
   const refused = { cause: { code: '23514', constraint } }
@@ -72,7 +72,7 @@ test.each<[string, object]>([
 /** An order and a link to be paid. */
 async function payables() {
   const { ours, addPayment } = await owned()
-  const [orderId, paymentLinkId] = [newId('order'), newId('paymentLink')]
+  const [orderId, paymentLinkId] = [newId('order'), newId('payment_link')]
   await db.insert(orders).values({ id: orderId, ...ours, ...money, fulfilBy: new Date() })
   await db.insert(paymentLinks).values({ id: paymentLinkId, ...ours, ...money, url: 'x' })
   return { ours, addPayment, orderId, paymentLinkId }

@@ -1,10 +1,6 @@
 import { eq } from 'drizzle-orm'
-import { type OrderStatus, orderMoves, orderStatuses } from '../../core/lifecycles/order.ts'
-import {
-  type PaymentLinkStatus,
-  paymentLinkMoves,
-  paymentLinkStatuses,
-} from '../../core/lifecycles/payment-link.ts'
+import { type OrderStatus, orderLifecycle } from '../../core/lifecycles/order.ts'
+import { linkLifecycle, type PaymentLinkStatus } from '../../core/lifecycles/payment-link.ts'
 import { statusesBefore } from '../../core/lifecycles/transitions.ts'
 import { cancelOrder, fulfillOrder, markOrderPaid, refundOrder } from '../../db/orders/steps.ts'
 import { closeLink, markLinkPaid } from '../../db/payment-links/steps.ts'
@@ -34,17 +30,17 @@ const has = <T>(table: [T, T][], from: T, to: T) =>
 const pairs = <T, To extends T>(from: readonly T[], to: readonly To[]) =>
   from.flatMap((one) => to.map((other) => [one, other] as const))
 
-test.each(pairs(orderStatuses, orderStatuses))(
+test.each(pairs(orderLifecycle.statuses, orderLifecycle.statuses))(
   'core knows whether an order goes from %s to %s',
   (from, to) => {
-    expect(statusesBefore(orderMoves, to).includes(from)).toBe(has(orderTable, from, to))
+    expect(statusesBefore(orderLifecycle.moves, to).includes(from)).toBe(has(orderTable, from, to))
   },
 )
 
-test.each(pairs(paymentLinkStatuses, paymentLinkStatuses))(
+test.each(pairs(linkLifecycle.statuses, linkLifecycle.statuses))(
   'core knows whether a payment link goes from %s to %s',
   (from, to) => {
-    expect(statusesBefore(paymentLinkMoves, to).includes(from)).toBe(has(linkTable, from, to))
+    expect(statusesBefore(linkLifecycle.moves, to).includes(from)).toBe(has(linkTable, from, to))
   },
 )
 
@@ -91,7 +87,7 @@ async function orderIn(status: OrderStatus) {
   return { id: body.id as string, show, paymentId }
 }
 
-const orderMovesOf = pairs(orderStatuses, orderEnds)
+const orderMovesOf = pairs(orderLifecycle.statuses, orderEnds)
 
 test.each(orderMovesOf.filter(([from, to]) => has(orderTable, from, to)))(
   'an order that is %s becomes %s, and tells of it once',
@@ -170,7 +166,7 @@ async function linkIn(status: PaymentLinkStatus) {
   return { id: body.id as string, show, paymentId, pay }
 }
 
-const linkMovesOf = pairs(paymentLinkStatuses, linkEnds)
+const linkMovesOf = pairs(linkLifecycle.statuses, linkEnds)
 
 test.each(linkMovesOf.filter(([from, to]) => has(linkTable, from, to)))(
   'a payment link that is %s becomes %s, and tells of it once',

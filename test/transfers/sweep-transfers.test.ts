@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import { takeUp } from '../../db/lifecycle-steps.ts'
+import { claimRow } from '../../db/lifecycle-steps.ts'
 import { payouts } from '../../db/payouts/schema.ts'
 import { startPayout } from '../../db/payouts/steps.ts'
 import { strandForNews } from '../../db/recovery/news.ts'
@@ -55,7 +55,7 @@ describe.each(Object.keys(kinds) as Kind[])('The sweep of %s', (kind) => {
 
   test('finds what no workflow has taken up, with all that it is started with', async () => {
     const [stranded, takenUp, ended] = [await add(), await add(), await add()]
-    await takeUp(db, table, takenUp)
+    await claimRow(db, table, takenUp)
     await end(ended)
     expect(await sweep(kind, 20)).toEqual([])
     const [row, ...others] = (await takeStranded(db, later(40), 100))[kind]
@@ -67,7 +67,7 @@ describe.each(Object.keys(kinds) as Kind[])('The sweep of %s', (kind) => {
 
   test('is handed what is open and has lost its workflow, and nothing that has ended', async () => {
     const [lost, ended, waiting] = [await add(), await add(), await add()]
-    await takeUp(db, table, lost)
+    await claimRow(db, table, lost)
     await end(ended)
     expect(await findTakenUp(db, kind, page)).toEqual([lost])
     expect(await findTakenUp(db, kind, { ...page, before: later(-3_600) })).toEqual([])
@@ -101,14 +101,14 @@ describe.each(Object.keys(kinds) as Kind[])('The sweep of %s', (kind) => {
 
 test('a payout that is on its way, and has lost its workflow, is found', async () => {
   const id = await till.payOut(1)
-  await takeUp(db, payouts, id)
+  await claimRow(db, payouts, id)
   await startPayout(db, id, 'ref', new Date())
   expect(await findTakenUp(db, 'payouts', page)).toEqual([id])
 })
 
 test('a command that nobody has answered is swept with its payout', async () => {
   const id = await till.payOut(1)
-  await takeUp(db, payouts, id)
+  await claimRow(db, payouts, id)
   await till.post(`payouts/${id}/cancel`, {})
   const found = await takeStranded(db, later(40), 100)
   expect(found.commands).toMatchObject([{ kind: 'cancel', resourceId: id }])

@@ -1,16 +1,6 @@
 import { and, eq } from 'drizzle-orm'
-import {
-  type PayoutStatus,
-  payoutMoves,
-  payoutStatuses,
-  payoutVerdicts,
-} from '../../core/lifecycles/payout.ts'
-import {
-  type RefundStatus,
-  refundMoves,
-  refundStatuses,
-  refundVerdicts,
-} from '../../core/lifecycles/refund.ts'
+import { type PayoutStatus, payoutLifecycle } from '../../core/lifecycles/payout.ts'
+import { type RefundStatus, refundLifecycle } from '../../core/lifecycles/refund.ts'
 import { statusesBefore } from '../../core/lifecycles/transitions.ts'
 import type { Account, BalanceTransactionType } from '../../core/money/ledger.ts'
 import { balanceTransactions, ledgerPostings } from '../../db/ledger/schema.ts'
@@ -63,16 +53,20 @@ const pairs = <T>(from: readonly T[], to: readonly T[]) =>
 const find = <T>(table: Move<T>[], from: T, to: T) =>
   table.find(([before, after]) => before === from && after === to)
 
-test.each(pairs(refundStatuses, refundStatuses))(
+test.each(pairs(refundLifecycle.statuses, refundLifecycle.statuses))(
   'core knows whether a refund goes from %s to %s',
   (from, to) => {
-    expect(statusesBefore(refundMoves, to).includes(from)).toBe(!!find(refundTable, from, to))
+    expect(statusesBefore(refundLifecycle.moves, to).includes(from)).toBe(
+      !!find(refundTable, from, to),
+    )
   },
 )
-test.each(pairs(payoutStatuses, payoutStatuses))(
+test.each(pairs(payoutLifecycle.statuses, payoutLifecycle.statuses))(
   'core knows whether a payout goes from %s to %s',
   (from, to) => {
-    expect(statusesBefore(payoutMoves, to).includes(from)).toBe(!!find(payoutTable, from, to))
+    expect(statusesBefore(payoutLifecycle.moves, to).includes(from)).toBe(
+      !!find(payoutTable, from, to),
+    )
   },
 )
 
@@ -184,7 +178,7 @@ const isLate = (noun: string, from: string, to: string) =>
   late.some(([of, before, after]) => of === noun && before === from && after === to)
 
 test.each(
-  pairs<RefundStatus>(refundStatuses, refundVerdicts).filter(
+  pairs<RefundStatus>(refundLifecycle.statuses, refundLifecycle.verdicts).filter(
     ([from, to]) => !find(refundTable, from, to) && !isLate('refund', from, to),
   ),
 )('a refund that is %s stays so when it is settled as %s', async (from, to) => {
@@ -195,7 +189,7 @@ test.each(
 })
 
 test.each(
-  pairs<PayoutStatus>(payoutStatuses, ['processing', ...payoutVerdicts]).filter(
+  pairs<PayoutStatus>(payoutLifecycle.statuses, ['processing', ...payoutLifecycle.verdicts]).filter(
     ([from, to]) => !find(payoutTable, from, to) && !isLate('payout', from, to),
   ),
 )('a payout that is %s stays so when it is told to be %s', async (from, to) => {
@@ -239,7 +233,7 @@ test('what has succeeded, come back, and is said to have succeeded again is book
 test('of three verdicts at once on a payout one wins, unless it comes back', async () => {
   for (const _ of [1, 2, 3, 4, 5]) {
     const { id } = await payoutIn('pending')
-    const verdicts = payoutVerdicts.map((verdict) => settleP(id, verdict))
+    const verdicts = payoutLifecycle.verdicts.map((verdict) => settleP(id, verdict))
     const answers = (await Promise.all(verdicts)).map(({ status }) => status)
     const { status } = await findRow(db, payouts, id)
     expect(answers).toContain(status)
@@ -255,7 +249,7 @@ test('of three verdicts at once on a payout one wins, unless it comes back', asy
 test('of two verdicts at once on a refund both hold, or the later one comes too late', async () => {
   for (const _ of [1, 2, 3, 4, 5]) {
     const { id } = await refundIn('pending')
-    await Promise.all(refundVerdicts.map((verdict) => settleR(id, verdict)))
+    await Promise.all(refundLifecycle.verdicts.map((verdict) => settleR(id, verdict)))
     const { status } = await findRow(db, refunds, id)
     expect(status).toBe('failed')
     expect([

@@ -1,6 +1,5 @@
 import { CancellationScope, condition, setHandler } from '@temporalio/workflow'
-import type { OrderCommand } from '../../core/lifecycles/command.ts'
-import type { OrderStatus } from '../../core/lifecycles/order.ts'
+import type { OrderCommand, OrderStatus } from '../../core/lifecycles/order.ts'
 import { openInbox } from '../shared/inbox.ts'
 import { paymentEnded } from '../shared/payable-messages.ts'
 import { cancelOrder, fulfill, type OrderStage, orderState, resolveOrder } from './messages.ts'

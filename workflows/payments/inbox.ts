@@ -1,11 +1,11 @@
 import { setHandler } from '@temporalio/workflow'
-import type { PaymentCommand } from '../../core/lifecycles/command.ts'
 import {
   type FailureCode,
   failureMessages,
+  type PaymentCommand,
   type PaymentStatus,
   type PaymentVerdict,
-  paymentVerdicts,
+  paymentLifecycle,
   type Verdict,
 } from '../../core/lifecycles/payment.ts'
 import { hearResolve, openInbox, toVerdict, type Verdicts } from '../shared/inbox.ts'
@@ -15,7 +15,7 @@ export type PaymentInbox = ReturnType<typeof openPaymentInbox>
 
 const verdicts: Verdicts<PaymentVerdict, FailureCode> = {
   of: 'payment',
-  statuses: paymentVerdicts,
+  statuses: paymentLifecycle.verdicts,
   failureCodes: Object.keys(failureMessages) as FailureCode[],
 }
 

@@ -1,12 +1,11 @@
 import { CancellationScope, condition, setHandler } from '@temporalio/workflow'
-import type { PayoutCommand } from '../../core/lifecycles/command.ts'
 import {
+  type PayoutCommand,
   type PayoutFailureCode,
   type PayoutStatus,
   type PayoutVerdict,
   type PayoutVerdictStatus,
-  payoutFailureCodes,
-  payoutVerdicts,
+  payoutLifecycle,
 } from '../../core/lifecycles/payout.ts'
 import { hearResolve, openInbox, toVerdict, type Verdicts } from '../shared/inbox.ts'
 import {
@@ -23,8 +22,8 @@ export type PayoutInbox = ReturnType<typeof openPayoutInbox>
 
 const verdicts: Verdicts<PayoutVerdictStatus, PayoutFailureCode> = {
   of: 'payout',
-  statuses: payoutVerdicts,
-  failureCodes: payoutFailureCodes,
+  statuses: payoutLifecycle.verdicts,
+  failureCodes: payoutLifecycle.failureCodes,
 }
 
 export function openPayoutInbox() {

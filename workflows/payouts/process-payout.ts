@@ -1,8 +1,7 @@
 import { proxyActivities } from '@temporalio/workflow'
 import type { Activities } from '../../activities/index.ts'
 import type { PayoutProgress, PayoutSettled } from '../../activities/payouts.ts'
-import type { PayoutCommand } from '../../core/lifecycles/command.ts'
-import type { PayoutStatus, PayoutVerdict } from '../../core/lifecycles/payout.ts'
+import type { PayoutCommand, PayoutStatus, PayoutVerdict } from '../../core/lifecycles/payout.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
 import {
   type Announce,

@@ -4,8 +4,7 @@ import type { RefundSettled } from '../../activities/refunds.ts'
 import {
   type RefundStatus,
   type RefundVerdict,
-  refundFailureCodes,
-  refundVerdicts,
+  refundLifecycle,
 } from '../../core/lifecycles/refund.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
 import { hearResolve, openInbox } from '../shared/inbox.ts'
@@ -74,7 +73,11 @@ async function parked(id: string, inbox: Inbox): Promise<RefundSettled> {
 function openRefundInbox() {
   const inbox = openInbox<RefundStage, RefundStatus, RefundVerdict>('refunding', 'pending')
   setHandler(refundState, () => inbox.state)
-  const verdicts = { of: 'refund', statuses: refundVerdicts, failureCodes: refundFailureCodes }
+  const verdicts = {
+    of: 'refund',
+    statuses: refundLifecycle.verdicts,
+    failureCodes: refundLifecycle.failureCodes,
+  }
   hearResolve(resolveRefund, inbox, verdicts)
   return inbox
 }
