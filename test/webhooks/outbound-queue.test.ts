@@ -25,12 +25,20 @@ test('at most 50 connections to one origin are open, and the other posts wait', 
 })
 
 test('a busy origin does not hold up another one', async () => {
-  const post = createPost({ ...open, timeoutMs: 400 })
-  const silent = await listen(() => {})
+  const post = createPost(open)
+  let answerAll = () => {}
+  const otherIsDone = new Promise<void>((resolve) => {
+    answerAll = resolve
+  })
+  const busy = await listen(async (socket) => {
+    await otherIsDone
+    socket.write(OK)
+  })
   const other = await listen((socket) => socket.write(OK))
-  const stuck = times(60, () => post(silent.url, '{}', {}))
+  const waiting = times(60, () => post(busy.url, '{}', {}))
   expect(await post(other.url, '{}', {})).toMatchObject({ httpStatus: 200 })
-  await stuck
+  answerAll()
+  expect(await waiting).toMatchObject(Array(60).fill({ httpStatus: 200 }))
   await post.close()
 })
 
