@@ -2,30 +2,6 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { Pool, type PoolClient } from 'pg'
 import { sha256 } from '../core/secrets.ts'
 import type { Log } from '../log.ts'
-import * as invoices from './invoices/schema.ts'
-import * as ledger from './ledger/schema.ts'
-import * as merchants from './merchants/schema.ts'
-import * as payments from './payments/schema.ts'
-import * as payouts from './payouts/schema.ts'
-import * as recovery from './recovery/schema.ts'
-import * as refunds from './refunds/schema.ts'
-import * as requests from './requests/schema.ts'
-import * as sandbox from './sandbox-schema.ts'
-import * as webhooks from './webhooks/schema.ts'
-
-/** Every table, by its name in the code. */
-export const schema = {
-  ...merchants,
-  ...requests,
-  ...payments,
-  ...refunds,
-  ...payouts,
-  ...recovery,
-  ...invoices,
-  ...webhooks,
-  ...ledger,
-  ...sandbox,
-}
 
 type Options = {
   poolMax?: number
@@ -56,7 +32,7 @@ export function openDb(url: string, options: Options): Db {
     connection.on('error', () => {})
     prepareStatements(connection)
   })
-  const db = drizzle({ client, schema, casing: 'snake_case' })
+  const db = drizzle({ client, casing: 'snake_case' })
   return Object.assign(db, { transaction: transactions(client) as typeof db.transaction })
 }
 
@@ -114,6 +90,5 @@ function transactions(pool: Pool) {
   }
 }
 
-type Drizzle = NodePgDatabase<typeof schema>
-export type Tx = Parameters<Parameters<Drizzle['transaction']>[0]>[0]
-export type Db = Drizzle & { $client: Pool }
+export type Tx = Parameters<Parameters<NodePgDatabase['transaction']>[0]>[0]
+export type Db = NodePgDatabase & { $client: Pool }

@@ -94,7 +94,7 @@ export function testPaying(server: () => TestTemporal = timeSkippingEnv) {
   }
 
   async function recorded(id: string) {
-    const row = await db.query.payments.findFirst({ where: eq(payments.id, id) })
+    const [row] = await db.select().from(payments).where(eq(payments.id, id))
     if (!row) throw new Error(`No such payment: ${id}`)
     const told = await db.select().from(events).where(eq(events.resourceId, id))
     return {

@@ -147,13 +147,14 @@ test('a Reset of a finished payment charges nothing twice and sends nothing twic
     await until(async () => (await workflow(id).describe()).status.name === 'COMPLETED')
     expect(await workflow(id).result()).toBe('succeeded')
 
-    expect(await db.query.sandboxCharges.findMany({ where: charged(id) })).toHaveLength(1)
-    expect(await db.query.events.findMany({ where: eq(events.resourceId, id) })).toHaveLength(2)
+    expect(await chargesOf(id)).toHaveLength(1)
+    expect(await db.select().from(events).where(eq(events.resourceId, id))).toHaveLength(2)
     expect(endpoint.requests).toHaveLength(1)
   })
 })
 
-const charged = (id: string) => eq(sandboxCharges.paymentId, id)
+const chargesOf = async (id: string) =>
+  db.select().from(sandboxCharges).where(eq(sandboxCharges.paymentId, id))
 
 test('a Reset of a failed delivery sends it again, and counts anew', async () => {
   endpoint.answer = async () => ({ status: 410 })
@@ -170,7 +171,7 @@ test('a Reset of a failed delivery sends it again, and counts anew', async () =>
     await resetWorkflow(temporal.client(), delivery)
     expect(await workflow(delivery).result()).toMatchObject({ status: 'delivered', attempt: 1 })
     expect(await statusOf(delivery)).toBe('delivered')
-    const made = await db.query.attempts.findMany({ where: eq(attempts.deliveryId, delivery) })
+    const made = await db.select().from(attempts).where(eq(attempts.deliveryId, delivery))
     expect(made.map(({ httpStatus }) => httpStatus)).toEqual([410, 200])
   })
 })
@@ -194,7 +195,7 @@ test('what an operator terminates is taken up again, and nothing happens twice',
     await workflow(delivery).terminate()
     const stuck = await stuckPayment()
     await workflow(stuck).terminate()
-    await until(async () => await db.query.sandboxCharges.findFirst({ where: charged(stuck) }))
+    await until(async () => (await chargesOf(stuck)).length > 0)
 
     endpoint.answer = ok
     await makeOld()
@@ -206,8 +207,7 @@ test('what an operator terminates is taken up again, and nothing happens twice',
     expect(await workflow(delivery).result()).toMatchObject({ status: 'delivered' })
     await workflow(stuck).signal('chargeSettled', 'succeeded')
     expect(await workflow(stuck).result()).toBe('succeeded')
-    for (const payment of [id, stuck])
-      expect(await db.query.sandboxCharges.findMany({ where: charged(payment) })).toHaveLength(1)
+    for (const payment of [id, stuck]) expect(await chargesOf(payment)).toHaveLength(1)
   })
 })
 

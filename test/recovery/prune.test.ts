@@ -1,6 +1,6 @@
 import { eq, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
-import { type Db, schema } from '../../db/client.ts'
+import type { Db } from '../../db/client.ts'
 import { dropEvents, oldestEvent } from '../../db/recovery/prune.ts'
 import { idempotencyKeys } from '../../db/requests/schema.ts'
 import { attempts, deliveries, events } from '../../db/webhooks/schema.ts'
@@ -13,7 +13,7 @@ const db = testDb()
 const DAY_MS = 24 * 60 * 60_000
 let statements = 0
 const logger = { logQuery: () => void statements++ }
-const watched: Db = drizzle({ client: db.$client, schema, casing: 'snake_case', logger })
+const watched: Db = drizzle({ client: db.$client, casing: 'snake_case', logger })
 const { pruneKeys, pruneEvents, ...given } = testPruning(watched)
 const nothing = { events: 0, deliveries: 0, attempts: 0, next: null }
 

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
-import { type Db, schema } from '../../db/client.ts'
+import type { Db } from '../../db/client.ts'
 import type { testDb } from './db.ts'
 
 export const COPIES = 3_000
@@ -12,7 +12,7 @@ type Plan = { 'Node Type': string; 'Index Name'?: string; Plans?: Plan[] }
 export function testPlans(db: ReturnType<typeof testDb>) {
   let logged: Query[] = []
   const logger = { logQuery: (text: string, params: unknown[]) => logged.push({ text, params }) }
-  const watched: Db = drizzle({ client: db.$client, schema, casing: 'snake_case', logger })
+  const watched: Db = drizzle({ client: db.$client, casing: 'snake_case', logger })
 
   /** Copies a row of a merchant's many times, each a second older than the last, past any trigger. */
   async function copy(table: string, id: string, changes: string) {

@@ -19,7 +19,7 @@ const soon = { retrySchedule: [1] }
 type End = (...args: Parameters<typeof deleteEndpoint>) => Promise<unknown>
 
 async function toldOf(merchantId: string): Promise<string[]> {
-  const found = await db.query.events.findMany({ where: eq(events.merchantId, merchantId) })
+  const found = await db.select().from(events).where(eq(events.merchantId, merchantId))
   return found.filter(({ type }) => type === 'webhook_endpoint.disabled').map(({ id }) => id)
 }
 

@@ -133,7 +133,7 @@ test('a worker that was thought dead, and comes late with its answer, changes no
     async (...args: Parameters<WebhookDeps['post']>) => {
       const answer = await testPost(...args)
       const isSending = eq(attempts.state, 'sending')
-      const sending = late && (await db.query.attempts.findFirst({ where: isSending }))
+      const [sending] = late ? await db.select().from(attempts).where(isSending) : []
       late = false
       if (sending) await takeUpDelivery(db, sending.deliveryId, sending.runId) // another worker
       return answer
