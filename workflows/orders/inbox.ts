@@ -1,5 +1,7 @@
-import { CancellationScope, condition, setHandler } from '@temporalio/workflow'
-import type { OrderCommand, OrderStatus } from '../../core/lifecycles/order.ts'
+import { CancellationScope, setHandler } from '@temporalio/workflow'
+import { isOpenStatus } from '../../core/lifecycles/lifecycle.ts'
+import { type OrderCommand, type OrderStatus, orderLifecycle } from '../../core/lifecycles/order.ts'
+import { commandQueue } from '../shared/command-queue.ts'
 import { openInbox } from '../shared/inbox.ts'
 import { paymentEnded } from '../shared/payable-messages.ts'
 import { cancelOrder, fulfill, type OrderStage, orderState, resolveOrder } from './messages.ts'
@@ -7,23 +9,10 @@ import { cancelOrder, fulfill, type OrderStage, orderState, resolveOrder } from 
 export type OrderInbox = ReturnType<typeof openOrderInbox>
 
 export function openOrderInbox() {
+  const commands = commandQueue<OrderCommand>('cancel')
   const inbox = Object.assign(
     openInbox<OrderStage, OrderStatus, never>('awaiting_payment', 'created'),
-    {
-      command: null as OrderCommand['kind'] | null,
-      asked: 0, // how many commands have come
-      refused: 0, // up to which of them none is under way that the order could not take
-      paymentId: null as string | null,
-      isResolved: false,
-      /** What comes from now on is another command. Returns how to say that this one can't be taken. */
-      take(): () => void {
-        const { asked } = inbox
-        inbox.command = null
-        return () => {
-          inbox.refused = asked
-        }
-      },
-    },
+    { commands, paymentId: null as string | null, isResolved: false },
   )
 
   setHandler(orderState, () => inbox.state)
@@ -38,7 +27,7 @@ export function openOrderInbox() {
     () => {
       inbox.isResolved = true
       inbox.waiting.cancel()
-      return inbox.whenDone()
+      return inbox.answer()
     },
     {
       validator() {
@@ -47,29 +36,20 @@ export function openOrderInbox() {
       },
     },
   )
-  heedCancel()
+  // A Cancel in the Web UI is the `cancel` command.
+  CancellationScope.current().cancelRequested.catch(() => accept('cancel'))
   return inbox
 
-  /** A cancel overtakes. Once the order has ended, or could not take it, there is an answer. */
-  async function obey(kind: OrderCommand['kind']): Promise<OrderStatus> {
-    const number = ++inbox.asked
-    ask(kind)
-    const hasAnswer = () => isOver(inbox.state.status) || inbox.refused >= number
-    await CancellationScope.nonCancellable(() => condition(hasAnswer))
-    return inbox.state.status
+  /** Answers once the order is fulfilled or canceled, which can be days before its money is back. */
+  function obey(kind: OrderCommand['kind']): Promise<OrderStatus> {
+    const entry = accept(kind)
+    const isEnded = () => !isOpenStatus(orderLifecycle, inbox.state.status)
+    return inbox.answer(() => entry.isAnswered || isEnded())
   }
 
-  function ask(kind: OrderCommand['kind']): void {
-    if (kind === 'cancel' || !inbox.command) inbox.command = kind
+  function accept(kind: OrderCommand['kind']) {
+    const entry = commands.accept({ kind })
     inbox.waiting.cancel()
+    return entry
   }
-
-  /** A Cancel from the UI is the `cancel` command. */
-  function heedCancel(): void {
-    CancellationScope.current().cancelRequested.catch(() => ask('cancel'))
-  }
-}
-
-function isOver(status: OrderStatus): boolean {
-  return status === 'fulfilled' || status === 'canceled'
 }

@@ -1,11 +1,23 @@
 import { CancellationScope, condition, proxyActivities, sleep } from '@temporalio/workflow'
 import type { Activities } from '../../activities/index.ts'
 import type { OrderFound, OrderRecorded, RefundUnderWay } from '../../activities/orders.ts'
-import type { OrderCancellationReason, OrderStatus } from '../../core/lifecycles/order.ts'
+import { isOpenStatus } from '../../core/lifecycles/lifecycle.ts'
+import {
+  type OrderCancellationReason,
+  type OrderStatus,
+  orderLifecycle,
+} from '../../core/lifecycles/order.ts'
 import { formatMoney } from '../../core/money/money.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
 import { refundStart } from '../../temporal/starts.ts'
-import { type Announce, activityOptions, ask, runLifecycle, timeIn } from '../shared/lifecycle.ts'
+import {
+  activityOptions,
+  finish,
+  openWebhooks,
+  timeIn,
+  unlessInterrupted,
+  type Webhooks,
+} from '../shared/lifecycle.ts'
 import { startAbandoned } from '../webhooks/start-deliveries.ts'
 import { openCompensations } from './compensations.ts'
 import { type OrderInbox, openOrderInbox } from './inbox.ts'
@@ -16,44 +28,36 @@ const activities = proxyActivities<Activities>(activityOptions)
 const HOUR_MS = 60 * 60_000
 const REFUND_RETRY_MAX_MS = 24 * HOUR_MS
 
-type Order = { id: string; inbox: OrderInbox; announce: Announce }
-type End = OrderRecorded & { undone: string[] }
+type Order = { id: string; inbox: OrderInbox; webhooks: Webhooks }
 
 /**
- * Waits until an order is paid, and then until it is fulfilled. One that is canceled, or whose deadline
- * passes, is compensated: nobody can pay it any more, a payment on its way is canceled, and what was
- * paid is refunded. `created` are the deliveries of the event that the order was committed with.
+ * Waits until an order is paid, and then until it is fulfilled. An order that is canceled, or whose
+ * deadline passes, is compensated: nobody can pay it any more, a payment on its way is canceled, and what
+ * was paid is refunded. `created` are the deliveries of the event that the order was committed with.
  */
 export async function orderSaga(orderId: string, created: Delivery[]): Promise<OrderStatus> {
   const inbox = openOrderInbox()
   inbox.enter('awaiting_payment', '**Looking up** the order.')
-  return runLifecycle(
-    inbox,
-    created,
-    (announce) => untilEnded({ id: orderId, inbox, announce }),
-    describeEnd,
-  )
+  return CancellationScope.nonCancellable(async () => {
+    const webhooks = openWebhooks(created)
+    const order = { id: orderId, inbox, webhooks }
+    const compensations = openCompensations((steps) => showCompensating(inbox, steps))
+    // Registered before anybody can pay, and run backwards: what is on its way ends before the refund.
+    compensations.register('Refund what was paid', () => refund(order))
+    compensations.register('Cancel a payment that is on its way', () => cancelPayment(order))
+
+    const found = await takeUp(orderId)
+    const isDecided = !isOpenStatus(orderLifecycle, found.status)
+    const end = isDecided ? found : await waitForDecision(order, found)
+    inbox.state = { ...inbox.state, status: end.status }
+    webhooks.start(end.deliveries)
+    const undone = end.isCompensating ? await compensations.run() : []
+    return finish(inbox, webhooks, end, describeEnd(end, undone))
+  })
 }
 
-async function untilEnded(order: Order): Promise<End> {
-  const { id, inbox, announce } = order
-  const compensations = openCompensations((steps) =>
-    inbox.enter('compensating', ['**Compensating**, as it is canceled:', '', ...steps].join('\n')),
-  )
-  // Before anybody can pay it. The last one comes first: what is on its way ends before it is refunded.
-  compensations.register('Refund what was paid', () => refund(order))
-  compensations.register('Cancel a payment that is on its way', () => cancelPayment(order))
-
-  const found = await takeUp(id)
-  const isDecided = found.status === 'fulfilled' || found.status === 'canceled'
-  const end = isDecided ? found : await untilDecided(order, found)
-  inbox.state = { ...inbox.state, status: end.status }
-  announce(end.deliveries)
-  return { ...end, undone: end.isCompensating ? await compensations.run() : [] }
-}
-
-/** Until the merchant has fulfilled or canceled it, or its time is over. */
-function untilDecided({ id, inbox }: Order, found: OrderFound): Promise<OrderRecorded> {
+/** Ends when the merchant has fulfilled or canceled the order, or when its deadline has passed. */
+function waitForDecision({ id, inbox }: Order, found: OrderFound): Promise<OrderRecorded> {
   inbox.paymentId ??= found.paymentId
   return CancellationScope.cancellable(async () => {
     const deadline = timeIn(found.dueInMs)
@@ -63,13 +67,13 @@ function untilDecided({ id, inbox }: Order, found: OrderFound): Promise<OrderRec
       () => {
         isOver = true
       },
-      () => {}, // it was decided before
+      () => {}, // the order was decided before
     )
     try {
       for (;;) {
-        const { paymentId } = inbox
-        wait(inbox, deadline)
-        await condition(() => inbox.command !== null || isOver || inbox.paymentId !== paymentId)
+        const { paymentId, commands } = inbox
+        showWaiting(inbox, deadline)
+        await condition(() => commands.peek() !== null || isOver || inbox.paymentId !== paymentId)
         const decided = await decide(id, inbox, isOver)
         if (decided) return decided
       }
@@ -79,7 +83,12 @@ function untilDecided({ id, inbox }: Order, found: OrderFound): Promise<OrderRec
   })
 }
 
-function wait(inbox: OrderInbox, deadline: string): void {
+function showCompensating(inbox: OrderInbox, steps: string[]): void {
+  const details = ['**Compensating**, as it is canceled:', '', ...steps].join('\n')
+  inbox.enter('compensating', details)
+}
+
+function showWaiting(inbox: OrderInbox, deadline: string): void {
   const { paymentId } = inbox
   if (paymentId) inbox.state = { ...inbox.state, status: 'paid' }
   if (paymentId)
@@ -94,29 +103,29 @@ function wait(inbox: OrderInbox, deadline: string): void {
     )
 }
 
-/** Null: it is still to be waited for. A command that came in time comes before the end of that. */
+/** Null: keep waiting. A command that came before the deadline wins over the deadline. */
 async function decide(
   id: string,
   inbox: OrderInbox,
   isOver: boolean,
 ): Promise<OrderRecorded | null> {
-  if (inbox.command === 'fulfill') {
-    inbox.enter('fulfilling', '**Fulfilled**, the merchant says.')
-    const refuse = inbox.take()
-    const order = await fulfill(id)
-    if (order.status === 'fulfilled' || order.status === 'canceled') return order
-    refuse() // it is not paid
-    return null
-  }
-  if (inbox.command === 'cancel') return cancel(id, 'requested')
-  return isOver ? cancel(id, 'deadline_passed') : null
+  const kind = inbox.commands.peek()?.kind
+  if (kind === 'cancel') return cancel(id, 'requested')
+  if (!kind) return isOver ? cancel(id, 'deadline_passed') : null
+  inbox.enter('fulfilling', '**Fulfilled**, the merchant says.')
+  inbox.commands.next()
+  const order = await fulfill(id)
+  if (!isOpenStatus(orderLifecycle, order.status)) return order
+  inbox.commands.answer() // the order is not paid, and so stays open
+  return null
 }
 
 /** Whoever pays has to come to an end first: the provider's last word says if there is money. */
 async function cancelPayment({ id, inbox }: Order): Promise<string> {
   for (;;) {
     inbox.rearm()
-    if (await ask(inbox.waiting, () => awaitPaymentEnd(id))) return 'no payment is on its way'
+    if (await unlessInterrupted(inbox.waiting, () => awaitPaymentEnd(id)))
+      return 'no payment is on its way'
   }
 }
 
@@ -124,7 +133,7 @@ async function cancelPayment({ id, inbox }: Order): Promise<string> {
  * Until all of it has gone back. A refund that fails is made anew, an hour later and then less and less
  * often, until it succeeds or an operator says that the payer has the money.
  */
-async function refund({ id, inbox, announce }: Order): Promise<string> {
+async function refund({ id, inbox, webhooks }: Order): Promise<string> {
   const given: string[] = []
   for (let failures = 0; ; ) {
     const made = await giveBack(id)
@@ -138,7 +147,7 @@ async function refund({ id, inbox, announce }: Order): Promise<string> {
     }
     await retryLater(inbox, made, failures++)
     if (!inbox.isResolved) continue
-    announce(await recordManualRefund(id))
+    webhooks.start(await recordManualRefund(id))
     inbox.isResolved = false
     given.push('an operator has given back the rest')
   }
@@ -151,7 +160,7 @@ async function retryLater(inbox: OrderInbox, made: RefundUnderWay, failures: num
     `**Compensating**: ${describeRefund(made)} failed. It is made anew at ${timeIn(waitMs)}. An operator who has seen to it in another way sends the update \`resolve\`.`,
   )
   inbox.rearm()
-  await ask(inbox.waiting, () => sleep(waitMs, { summary: 'Make the refund anew' }))
+  await unlessInterrupted(inbox.waiting, () => sleep(waitMs, { summary: 'Make the refund anew' }))
   // Whoever resolves it while the next one is being made would have the money go back twice.
   if (!inbox.isResolved)
     inbox.enter('compensating', '**Compensating**: the refund that failed is made anew.')
@@ -166,7 +175,8 @@ const reasons: Record<OrderCancellationReason, string> = {
   deadline_passed: 'canceled, as it was not fulfilled in time',
 }
 
-function describeEnd({ status, paymentId, cancellationReason, undone }: End): string {
+function describeEnd(end: OrderRecorded, undone: string[]): string {
+  const { status, paymentId, cancellationReason } = end
   if (status === 'fulfilled') return `fulfilled, and paid by payment \`${paymentId}\``
   const how = cancellationReason ? reasons[cancellationReason] : status
   return undone.length > 0 ? `${how}: ${undone.join('; ')}` : how

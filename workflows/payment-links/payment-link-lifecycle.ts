@@ -7,10 +7,17 @@ import {
 } from '@temporalio/workflow'
 import type { Activities } from '../../activities/index.ts'
 import type { LinkFound, LinkRecorded } from '../../activities/payment-links.ts'
-import type { PaymentLinkStatus } from '../../core/lifecycles/payment-link.ts'
+import type { LinkCommand, PaymentLinkStatus } from '../../core/lifecycles/payment-link.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
+import { commandQueue } from '../shared/command-queue.ts'
 import { openInbox } from '../shared/inbox.ts'
-import { activityOptions, ask, runLifecycle, timeIn } from '../shared/lifecycle.ts'
+import {
+  activityOptions,
+  finish,
+  openWebhooks,
+  timeIn,
+  unlessInterrupted,
+} from '../shared/lifecycle.ts'
 import { paymentEnded } from '../shared/payable-messages.ts'
 import { closePaymentLink, type PaymentLinkStage, paymentLinkState } from './messages.ts'
 
@@ -19,8 +26,8 @@ const activities = proxyActivities<Activities>(activityOptions)
 type Inbox = ReturnType<typeof openLinkInbox>
 
 /**
- * Waits until a link is paid, canceled, or expires. A payment that was begun before has its chance: its
- * outcome decides. `created` are the deliveries of the event that the link was committed with.
+ * Waits until a link is paid, canceled, or expires, and then closes it. A payment that was begun before
+ * that decides. `created` are the deliveries of the event that the link was committed with.
  */
 export async function paymentLinkLifecycle(
   linkId: string,
@@ -28,27 +35,17 @@ export async function paymentLinkLifecycle(
 ): Promise<PaymentLinkStatus> {
   const inbox = openLinkInbox()
   inbox.enter('active', '**Looking up** the link.')
-  return runLifecycle(inbox, created, () => untilClosed(linkId, inbox), describeEnd)
+  return CancellationScope.nonCancellable(async () => {
+    const webhooks = openWebhooks(created)
+    const found = await takeUp(linkId)
+    if (found.status === 'active') await waitForEnd(inbox, found)
+    const end = found.status === 'active' ? await closeLink(linkId, inbox) : found
+    return finish(inbox, webhooks, end, describeEnd(end))
+  })
 }
 
-async function untilClosed(id: string, inbox: Inbox): Promise<LinkRecorded> {
-  const found = await takeUp(id)
-  if (found.status !== 'active') return found
-  await untilAnything(inbox, found)
-  for (;;) {
-    if (inbox.paidBy) return { status: 'paid', paymentId: inbox.paidBy, deliveries: [] }
-    inbox.rearm()
-    const to = inbox.isToClose ? 'canceled' : 'expired'
-    inbox.enter('closing', `**Closing** the link: ${to}.`)
-    const closed = await close(id, to)
-    if (closed.status !== 'active') return closed
-    inbox.enter('awaiting_payment_end', closingDetails(to, closed.paymentId))
-    await ask(inbox.waiting, () => awaitPaymentEnd(id, to === 'canceled'))
-  }
-}
-
-/** It is paid, or is to be closed. Who pays tells of it; one that failed leaves the link as it is. */
-function untilAnything(inbox: Inbox, { expiresInMs }: LinkFound): Promise<void> {
+/** Ends when the link is paid, is to be closed, or expires. A payment that fails changes nothing. */
+function waitForEnd(inbox: Inbox, { expiresInMs }: LinkFound): Promise<void> {
   return CancellationScope.cancellable(async () => {
     let hasExpired = false
     const until = expiresInMs === null ? 'for ever' : `until ${timeIn(expiresInMs)}`
@@ -58,11 +55,26 @@ function untilAnything(inbox: Inbox, { expiresInMs }: LinkFound): Promise<void> 
         () => {
           hasExpired = true
         },
-        () => {}, // it was paid or canceled before
+        () => {}, // the link was paid or canceled before
       )
-    await condition(() => inbox.paidBy !== null || inbox.isToClose || hasExpired)
+    const { commands } = inbox
+    await condition(() => inbox.paidBy !== null || commands.peek() !== null || hasExpired)
     CancellationScope.current().cancel()
   })
+}
+
+/** Closes the link once no payment for it is open, unless one of them pays it. */
+async function closeLink(id: string, inbox: Inbox): Promise<LinkRecorded> {
+  while (!inbox.paidBy) {
+    inbox.rearm()
+    const to = inbox.commands.peek() ? 'canceled' : 'expired'
+    inbox.enter('closing', `**Closing** the link: ${to}.`)
+    const closed = await close(id, to)
+    if (closed.status !== 'active') return closed
+    inbox.enter('awaiting_payment_end', closingDetails(to, closed.paymentId))
+    await unlessInterrupted(inbox.waiting, () => awaitPaymentEnd(id, to === 'canceled'))
+  }
+  return { status: 'paid', paymentId: inbox.paidBy, deliveries: [] }
 }
 
 function closingDetails(to: 'expired' | 'canceled', paymentId: string | null): string {
@@ -77,12 +89,10 @@ function describeEnd({ status, paymentId }: LinkRecorded): string {
 }
 
 function openLinkInbox() {
+  const commands = commandQueue<LinkCommand>()
   const inbox = Object.assign(
     openInbox<PaymentLinkStage, PaymentLinkStatus, never>('active', 'active'),
-    {
-      paidBy: null as string | null,
-      isToClose: false,
-    },
+    { commands, paidBy: null as string | null },
   )
   setHandler(paymentLinkState, () => inbox.state)
   setHandler(paymentEnded, ({ paymentId, isPaid }) => {
@@ -90,15 +100,15 @@ function openLinkInbox() {
     inbox.waiting.cancel()
   })
   setHandler(closePaymentLink, () => {
-    askToClose()
-    return inbox.whenDone()
+    accept()
+    return inbox.answer()
   })
-  // A Cancel from the UI is the `close` command.
-  CancellationScope.current().cancelRequested.catch(askToClose)
+  // A Cancel in the Web UI is the `close` command.
+  CancellationScope.current().cancelRequested.catch(accept)
   return inbox
 
-  function askToClose(): void {
-    inbox.isToClose = true
+  function accept(): void {
+    commands.accept({ kind: 'close' })
     inbox.waiting.cancel()
   }
 }

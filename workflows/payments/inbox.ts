@@ -1,51 +1,44 @@
 import { setHandler } from '@temporalio/workflow'
 import {
-  type FailureCode,
-  failureMessages,
   type PaymentCommand,
   type PaymentStatus,
-  type PaymentVerdict,
   paymentLifecycle,
   type Verdict,
 } from '../../core/lifecycles/payment.ts'
-import { hearResolve, openInbox, toVerdict, type Verdicts } from '../shared/inbox.ts'
+import { commandQueue } from '../shared/command-queue.ts'
+import { handleResolve, openInbox, toVerdict } from '../shared/inbox.ts'
 import { cancel, capture, chargeSettled, type PaymentStage, resolve, state } from './messages.ts'
 
 export type PaymentInbox = ReturnType<typeof openPaymentInbox>
 
-const verdicts: Verdicts<PaymentVerdict, FailureCode> = {
-  of: 'payment',
-  statuses: paymentLifecycle.verdicts,
-  failureCodes: Object.keys(failureMessages) as FailureCode[],
-}
-
 export function openPaymentInbox() {
+  const commands = commandQueue<PaymentCommand>('cancel')
   const inbox = Object.assign(
     openInbox<PaymentStage, PaymentStatus, Verdict>('charging', 'pending'),
     {
-      command: null as PaymentCommand | null,
-      authorizedAmount: null as number | null, // in minor units; until it is authorized nobody knows
+      commands,
+      authorizedAmount: null as number | null, // in minor units; null until the payment is authorized
     },
   )
 
   setHandler(state, () => inbox.state)
   setHandler(chargeSettled, (status, failureCode) => {
-    inbox.told ??= toVerdict(verdicts, status, failureCode)
-    if (inbox.told) inbox.waiting.cancel()
+    inbox.verdict ??= toVerdict(paymentLifecycle, status, failureCode)
+    if (inbox.verdict) inbox.waiting.cancel()
   })
-  setHandler(capture, (amount) => obey({ kind: 'capture', amount: amount ?? null }), {
+  setHandler(capture, (amount) => accept({ kind: 'capture', amount: amount ?? null }), {
     validator: (amount) => checkAmount(amount, inbox.authorizedAmount ?? Infinity),
   })
-  setHandler(cancel, () => obey({ kind: 'cancel' }))
-  hearResolve(resolve, inbox, verdicts)
+  setHandler(cancel, () => accept({ kind: 'cancel' }))
+  handleResolve(resolve, inbox, paymentLifecycle)
   return inbox
 
-  /** A cancel overtakes a capture that is not under way yet. */
-  function obey(command: PaymentCommand): Promise<PaymentStatus> {
-    if (command.kind === 'cancel' || !inbox.command) inbox.command = command
-    const isEarly = inbox.command.kind === 'capture' && inbox.state.stage !== 'authorized'
+  /** A capture that comes early waits in the queue. The answer is the payment's final status. */
+  function accept(command: PaymentCommand): Promise<PaymentStatus> {
+    commands.accept(command)
+    const isEarly = commands.peek()?.kind === 'capture' && inbox.state.stage !== 'authorized'
     if (!isEarly) inbox.waiting.cancel()
-    return inbox.whenDone()
+    return inbox.answer()
   }
 }
 

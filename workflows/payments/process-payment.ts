@@ -11,15 +11,16 @@ import type { PaymentStatus, Verdict } from '../../core/lifecycles/payment.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
 import { refundStart } from '../../temporal/starts.ts'
 import {
-  type Announce,
   activityOptions,
-  ask,
   describeVerdict,
+  finish,
+  openWebhooks,
   PROVIDER_WINDOW_MS,
-  runLifecycle,
   timeIn,
-  untilWindowEnds,
+  unlessInterrupted,
+  type Webhooks,
   windowEnd,
+  withinWindow,
 } from '../shared/lifecycle.ts'
 import { paymentEnded } from '../shared/payable-messages.ts'
 import { startAbandoned } from '../webhooks/start-deliveries.ts'
@@ -43,37 +44,102 @@ const { pollCharge: cancelAgain } = proxyActivities<Activities>({
   retry: { initialInterval: '5 seconds', maximumInterval: '1 hour' },
 })
 
-type Payment = { id: string; inbox: PaymentInbox; announce: Announce }
+type Payment = { id: string; inbox: PaymentInbox; webhooks: Webhooks }
 
-/** `created` are the deliveries of the event that the payment was committed with. */
+/**
+ * Charges a payment, waits for the provider's verdict and for the merchant's capture, and records how it
+ * ends. `created` are the deliveries of the event that the payment was committed with.
+ */
 export async function processPayment(
   paymentId: string,
   created: Delivery[],
 ): Promise<PaymentStatus> {
   const inbox = openPaymentInbox()
   inbox.enter('charging', '**Charging** at the provider.')
-  return runLifecycle(
-    inbox,
-    created,
-    async (announce) => {
-      const settled = await untilSettled({ id: paymentId, inbox, announce })
-      if (settled.refund) await startRefund(settled.refund)
-      if (!settled.payable) return settled
-      announce(settled.deliveries) // these don't wait for it
-      await tellPayable(paymentId, settled.payable)
-      return settled
-    },
-    describeEnd,
-  )
+  return CancellationScope.nonCancellable(async () => {
+    const webhooks = openWebhooks(created)
+    const payment = { id: paymentId, inbox, webhooks }
+
+    // Null means that a cancel, a verdict or the end of the time interrupted a step.
+    const charged = await unlessInterrupted(inbox.waiting, () => charge(paymentId))
+    const decided =
+      charged?.status === 'pending' ? await waitForVerdict(payment, charged.checkInMs) : charged
+    const captured =
+      decided?.status === 'authorized' ? await waitForCapture(payment, decided) : decided
+    const settled = captured ?? (await recordVerdict(payment)) ?? (await cancelOrPark(payment))
+
+    if (settled.refund) await startRefund(settled.refund)
+    webhooks.start(settled.deliveries) // they do not wait for the signal
+    if (settled.payable) await notifyPayable(paymentId, settled.payable)
+    return finish(inbox, webhooks, settled, describeEnd(settled))
+  })
 }
 
-/** Where another run, or the sweep, was first, it is on its way already. */
+/** Ends with the provider's verdict, the signal `chargeSettled`, the end of the window, or a cancel. */
+function waitForVerdict({ id, inbox }: Payment, checkInMs: number | null) {
+  inbox.enter('waiting', waitingDetails())
+  return withinWindow(inbox.waiting, () => poll(id, checkInMs))
+}
+
+/** Null if the payment is to be canceled: by a command, or because nobody captured it in time. */
+async function waitForCapture(
+  { id, inbox, webhooks }: Payment,
+  { deliveries, amount, captureInMs }: Authorized,
+): Promise<Settled | null> {
+  inbox.state = { ...inbox.state, status: 'authorized' }
+  inbox.authorizedAmount = amount
+  webhooks.start(deliveries)
+  inbox.enter('authorized', authorizedDetails(captureInMs))
+  const summary = 'Cancel unless captured by then'
+  if (!inbox.commands.peek())
+    await unlessInterrupted(inbox.waiting, () => sleep(captureInMs, { summary }))
+  const command = inbox.commands.peek()
+  if (inbox.verdict || command?.kind !== 'capture') return null
+  inbox.enter('capturing', '**Capturing** at the provider.')
+  return unlessVerdict(inbox, () => take(id, command.amount))
+}
+
+/** Records the verdict that came by a signal or from an operator. Null if none has come. */
+async function recordVerdict({ id, inbox }: Payment): Promise<Settled | null> {
+  if (!inbox.verdict) return null
+  inbox.enter('settling', `**Settling**: recording that it is ${describeVerdict(inbox.verdict)}.`)
+  return settle(id, inbox.verdict)
+}
+
+/** Only the provider knows the outcome of an undecided charge. Its answer to a cancel is its verdict. */
+async function cancelOrPark(payment: Payment): Promise<Settled> {
+  const { id, inbox } = payment
+  inbox.enter('canceling', '**Canceling** at the provider, whose last word decides.')
+  const canceled = (await unlessVerdict(inbox, () => release(id))) ?? (await recordVerdict(payment))
+  if (canceled) return canceled
+  await parkPayment(id)
+  inbox.enter(
+    'parked',
+    '**Parked**: the provider does not decide. It is canceled again and again; or an operator finds out.',
+  )
+  const late =
+    (await unlessVerdict(inbox, () => releaseAgain(id))) ?? (await recordVerdict(payment))
+  if (!late || late.status === 'authorized') throw new Error('Only a verdict ends the parking')
+  return late
+}
+
+/** Null if a verdict came meanwhile. A Cancel in the Web UI does not interrupt: it is obeyed already. */
+async function unlessVerdict<T>(inbox: PaymentInbox, run: () => Promise<T>): Promise<T | null> {
+  const scope = new CancellationScope()
+  condition(() => inbox.verdict !== null).then(
+    () => scope.cancel(),
+    () => {},
+  )
+  return unlessInterrupted(scope, run)
+}
+
+/** Another run, or the sweep, may have started the refund before. */
 async function startRefund({ deliveries, ...refund }: LateRefund): Promise<void> {
   await startAbandoned(refundStart(refund, deliveries))
 }
 
-/** One that has ended, or was not started yet, looks up what it needs: there is nobody to tell. */
-async function tellPayable(paymentId: string, { id, isPaid }: Payable): Promise<void> {
+/** If the payable's workflow has ended, or has not started yet, it reads what it needs by itself. */
+async function notifyPayable(paymentId: string, { id, isPaid }: Payable): Promise<void> {
   const payable = getExternalWorkflowHandle(id)
   await payable.signal(paymentEnded, { paymentId, isPaid }).catch(() => {})
 }
@@ -81,75 +147,6 @@ async function tellPayable(paymentId: string, { id, isPaid }: Payable): Promise<
 function describeEnd({ refund, ...verdict }: Settled): string {
   const ending = describeVerdict(verdict)
   return refund ? `${ending}. It succeeded too late: refunded in workflow \`${refund.id}\`` : ending
-}
-
-async function untilSettled(payment: Payment): Promise<Settled> {
-  const { id, inbox } = payment
-  // `charged` is null if a cancel or the end of its time interrupted the charge. No step waits then.
-  const charged = await ask(inbox.waiting, () => charge(id))
-  const found =
-    charged?.status === 'pending' ? await untilDecided(payment, charged.checkInMs) : charged
-  const captured = found?.status === 'authorized' ? await untilCaptured(payment, found) : found
-  return captured ?? (await recordTold(payment)) ?? lastWord(payment)
-}
-
-/** Records the verdict that came from outside; null if none has come. */
-async function recordTold({ id, inbox }: Payment): Promise<Settled | null> {
-  if (!inbox.told) return null
-  inbox.enter('settling', `**Settling**: recording that it is ${describeVerdict(inbox.told)}.`)
-  return settle(id, inbox.told)
-}
-
-/** The wait ends with the provider's verdict, the signal `chargeSettled`, the window's end or a cancel. */
-function untilDecided({ id, inbox }: Payment, checkInMs: number | null) {
-  inbox.enter('waiting', waitingDetails())
-  return ask(inbox.waiting, () => untilWindowEnds(() => poll(id, checkInMs)))
-}
-
-/** Null when it is to be canceled: that was asked for, or nobody has captured it in time. */
-async function untilCaptured(
-  { id, inbox, announce }: Payment,
-  { deliveries, amount, captureInMs }: Authorized,
-): Promise<Settled | null> {
-  inbox.state = { ...inbox.state, status: 'authorized' }
-  inbox.authorizedAmount = amount
-  announce(deliveries)
-  inbox.enter('authorized', authorizedDetails(captureInMs))
-  const summary = 'Cancel unless captured by then'
-  if (!inbox.command) await ask(inbox.waiting, () => sleep(captureInMs, { summary }))
-  const { told, command } = inbox
-  if (told || command?.kind !== 'capture') return null
-  inbox.enter('capturing', '**Capturing** at the provider.')
-  return askUnlessTold(inbox, () => take(id, command.amount))
-}
-
-/** The provider alone knows the outcome of an undecided charge. Its answer to a cancel is its verdict. */
-async function lastWord(payment: Payment): Promise<Settled> {
-  const { id, inbox } = payment
-  inbox.enter('canceling', '**Canceling** at the provider, whose last word decides.')
-  const canceled = (await askUnlessTold(inbox, () => release(id))) ?? (await recordTold(payment))
-  if (canceled) return canceled
-  await parkPayment(id)
-  inbox.enter(
-    'parked',
-    '**Parked**: the provider does not decide. It is canceled again and again; or an operator finds out.',
-  )
-  const late = (await askUnlessTold(inbox, () => releaseAgain(id))) ?? (await recordTold(payment))
-  if (!late || late.status === 'authorized') throw new Error('Only a verdict ends the parking')
-  return late
-}
-
-/** A verdict from outside ends it, an operator's Cancel does not: that has been heard already. */
-async function askUnlessTold<T>(
-  inbox: PaymentInbox,
-  question: () => Promise<T>,
-): Promise<T | null> {
-  const scope = new CancellationScope()
-  condition(() => inbox.told !== null).then(
-    () => scope.cancel(),
-    () => {},
-  )
-  return ask(scope, question)
 }
 
 const charge = (id: string) =>

@@ -1,13 +1,12 @@
-import { CancellationScope, condition, setHandler } from '@temporalio/workflow'
+import { CancellationScope, setHandler } from '@temporalio/workflow'
 import {
   type PayoutCommand,
-  type PayoutFailureCode,
   type PayoutStatus,
   type PayoutVerdict,
-  type PayoutVerdictStatus,
   payoutLifecycle,
 } from '../../core/lifecycles/payout.ts'
-import { hearResolve, openInbox, toVerdict, type Verdicts } from '../shared/inbox.ts'
+import { commandQueue } from '../shared/command-queue.ts'
+import { handleResolve, openInbox, toVerdict } from '../shared/inbox.ts'
 import {
   cancelPayout,
   completePayout,
@@ -20,75 +19,38 @@ import {
 
 export type PayoutInbox = ReturnType<typeof openPayoutInbox>
 
-const verdicts: Verdicts<PayoutVerdictStatus, PayoutFailureCode> = {
-  of: 'payout',
-  statuses: payoutLifecycle.verdicts,
-  failureCodes: payoutLifecycle.failureCodes,
-}
-
 export function openPayoutInbox() {
-  const commands: { kind: PayoutCommand['kind']; turn: number }[] = []
-  let asked = 0
-  let taken = 0
-  let answered = 0
-  let isClosed = false
+  const commands = commandQueue<PayoutCommand>()
   const inbox = Object.assign(
     openInbox<PayoutStage, PayoutStatus, PayoutVerdict>('submitting', 'pending'),
-    {
-      /** In their order. Whatever is told from then on ends the next waiting. */
-      takeCommand(): PayoutCommand | null {
-        inbox.rearm()
-        const next = commands.shift()
-        if (!next) return null
-        taken = next.turn
-        return { kind: next.kind }
-      },
-      /** The one that was taken. */
-      answered(): void {
-        answered = taken
-      },
-      /** Nobody would take what is told from then on: it is refused, and another run hears it. */
-      close(): void {
-        isClosed = true
-      },
-    },
+    { commands },
   )
+  const validator = commands.assertOpen
 
   setHandler(payoutState, () => inbox.state)
   setHandler(payoutSettled, (status, failureCode) => {
-    inbox.told ??= toVerdict(verdicts, status, failureCode)
-    if (inbox.told) inbox.waiting.cancel()
+    inbox.verdict ??= toVerdict(payoutLifecycle, status, failureCode)
+    if (inbox.verdict) inbox.waiting.cancel()
   })
   setHandler(cancelPayout, () => obey('cancel'), { validator })
   setHandler(completePayout, () => obey('complete'), { validator })
   setHandler(failPayout, () => obey('fail'), { validator })
-  hearResolve(resolvePayout, inbox, { ...verdicts, statuses: ['completed', 'failed'] })
-  heedCancel()
+  handleResolve(resolvePayout, inbox, { ...payoutLifecycle, verdicts: ['completed', 'failed'] })
+  // A Cancel in the Web UI is the `cancel` command.
+  CancellationScope.current().cancelRequested.catch(() => accept('cancel'))
   return inbox
 
-  /** An update that was accepted is heard once, in any run: its id would find the old answer. */
-  function validator(): void {
-    if (isClosed) throw new Error('It has just ended: tell the next run')
+  function obey(kind: PayoutCommand['kind']): Promise<PayoutStatus> {
+    const entry = accept(kind)
+    return inbox.answer(() => entry.isAnswered)
   }
 
-  async function obey(kind: PayoutCommand['kind']): Promise<PayoutStatus> {
-    const turn = ask(kind)
-    const isOver = () => inbox.state.stage === 'done' || answered >= turn
-    await CancellationScope.nonCancellable(() => condition(isOver))
-    return inbox.state.status
-  }
-
-  /** What the sandbox is told waits until the sandbox has it. */
-  function ask(kind: PayoutCommand['kind']): number {
-    commands.push({ kind, turn: ++asked })
+  /** The commands for the sandbox wait until the sandbox has the payout. */
+  function accept(kind: PayoutCommand['kind']) {
+    const entry = commands.accept({ kind })
     const { stage } = inbox.state
     const isWaiting = stage === 'waiting' || stage === 'parked'
     if (isWaiting || (stage === 'submitting' && kind === 'cancel')) inbox.waiting.cancel()
-    return asked
-  }
-
-  /** A Cancel from the UI is the `cancel` command. */
-  function heedCancel(): void {
-    CancellationScope.current().cancelRequested.catch(() => ask('cancel'))
+    return entry
   }
 }

@@ -7,15 +7,16 @@ import {
   refundLifecycle,
 } from '../../core/lifecycles/refund.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
-import { hearResolve, openInbox } from '../shared/inbox.ts'
+import { handleResolve, openInbox } from '../shared/inbox.ts'
 import {
   activityOptions,
-  ask,
   describeVerdict,
+  finish,
+  openWebhooks,
   PROVIDER_WINDOW_MS,
-  runLifecycle,
-  untilWindowEnds,
+  unlessInterrupted,
   windowEnd,
+  withinWindow,
 } from '../shared/lifecycle.ts'
 import { type RefundStage, refundState, resolveRefund } from './messages.ts'
 
@@ -29,56 +30,50 @@ const { sendRefund: sendRefundInTime } = proxyActivities<Activities>({
 type Inbox = ReturnType<typeof openRefundInbox>
 
 /**
- * `created` are the deliveries of the event that the refund was committed with. A Cancel from the UI
- * is not heard: a refund is a promise.
+ * Sends a refund, waits for the provider's verdict, and records it. `created` are the deliveries of the
+ * event that the refund was committed with. A Cancel in the Web UI does nothing: a refund is a promise.
  */
 export async function processRefund(refundId: string, created: Delivery[]): Promise<RefundStatus> {
-  return CancellationScope.nonCancellable(() => {
+  return CancellationScope.nonCancellable(async () => {
     const inbox = openRefundInbox()
     inbox.enter('refunding', '**Refunding** at the provider.')
-    return runLifecycle(inbox, created, () => untilSettled(refundId, inbox), describeVerdict)
+    const webhooks = openWebhooks(created)
+
+    const sent = await unlessInterrupted(inbox.waiting, () => sendInTime(refundId))
+    const found =
+      sent?.status === 'pending' ? await waitForVerdict(refundId, inbox, sent.checkInMs) : sent
+    const settled = found ?? (await park(refundId, inbox))
+    return finish(inbox, webhooks, settled, describeVerdict(settled))
   })
 }
 
-async function untilSettled(id: string, inbox: Inbox): Promise<RefundSettled> {
-  const sent = await ask(inbox.waiting, () => sendInTime(id))
-  if (sent && sent.status !== 'pending') return sent
-  const found = sent && (await untilDecided(id, inbox, sent.checkInMs))
-  return found ?? parked(id, inbox)
-}
-
-function untilDecided(id: string, inbox: Inbox, checkInMs: number | null) {
+function waitForVerdict(id: string, inbox: Inbox, checkInMs: number | null) {
   const until = windowEnd()
   inbox.enter(
     'waiting',
     `**Waiting** for the provider. Remit asks the provider again until ${until}.`,
   )
-  return ask(inbox.waiting, () => untilWindowEnds(() => poll(id, checkInMs)))
+  return withinWindow(inbox.waiting, () => poll(id, checkInMs))
 }
 
-/** The money stays held: either the provider decides after all, or an operator finds out. */
-async function parked(id: string, inbox: Inbox): Promise<RefundSettled> {
+/** Holds the money until the provider decides after all, or an operator resolves the refund. */
+async function park(id: string, inbox: Inbox): Promise<RefundSettled> {
   await parkRefund(id)
   inbox.enter('parked', '**Parked**: the provider does not decide. An operator has to find out.')
-  const late = await ask(inbox.waiting, async () => {
+  const late = await unlessInterrupted(inbox.waiting, async () => {
     const sent = await send(id)
     return sent.status === 'pending' ? poll(id, sent.checkInMs) : sent
   })
   if (late) return late
-  if (!inbox.told) throw new Error('Only a verdict ends the parking')
-  inbox.enter('settling', `**Settling**: recording that it is ${describeVerdict(inbox.told)}.`)
-  return settle(id, inbox.told)
+  if (!inbox.verdict) throw new Error('Only a verdict ends the parking')
+  inbox.enter('settling', `**Settling**: recording that it is ${describeVerdict(inbox.verdict)}.`)
+  return settle(id, inbox.verdict)
 }
 
 function openRefundInbox() {
   const inbox = openInbox<RefundStage, RefundStatus, RefundVerdict>('refunding', 'pending')
   setHandler(refundState, () => inbox.state)
-  const verdicts = {
-    of: 'refund',
-    statuses: refundLifecycle.verdicts,
-    failureCodes: refundLifecycle.failureCodes,
-  }
-  hearResolve(resolveRefund, inbox, verdicts)
+  handleResolve(resolveRefund, inbox, refundLifecycle)
   return inbox
 }
 

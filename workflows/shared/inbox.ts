@@ -6,77 +6,82 @@ type Verdict<Ending extends string, Code extends string> = {
   failureCode: Code | null
 }
 
-/** Which verdicts there are of a thing, and which failures: `processing_error` is one of each. */
+/** The verdicts and failure codes of a lifecycle, as its descriptor lists them. */
 export type Verdicts<Ending extends string, Code extends string> = {
-  of: string // such as 'payment'
-  statuses: readonly Ending[]
+  object: string // such as 'payment'
+  verdicts: readonly Ending[]
   failureCodes: readonly Code[]
 }
 
-/** What a workflow has been told from outside, and where it is. `V` is the verdict of its provider. */
+/** What a workflow has heard from outside, and where it stands. `V` is the verdict of its provider. */
 export function openInbox<Stage extends string, Status extends string, V>(
   stage: Stage,
   status: Status,
 ) {
   const inbox = {
-    told: null as V | null,
+    verdict: null as V | null, // from a signal or an operator, until it is recorded
     state: { stage, status } as { stage: Stage | 'done'; status: Status },
-    /** Ended by whatever ends the waiting. A Cancel from the UI does so too, where it was opened. */
+    /**
+     * Canceled by anything that should end the wait. A Cancel in the Web UI cancels it too, unless the
+     * inbox was opened inside a non-cancellable scope.
+     */
     waiting: new CancellationScope(),
     enter(next: Stage, details: string): void {
       inbox.state = { ...inbox.state, stage: next }
       setCurrentDetails(details)
     },
-    /** Whatever is told from then on ends the next waiting. */
+    /** Makes `waiting` fresh, so that whatever comes from then on ends the next wait. */
     rearm(): void {
       if (inbox.waiting.consideredCancelled) inbox.waiting = new CancellationScope()
     },
-    async whenDone(): Promise<Status> {
-      await CancellationScope.nonCancellable(() => condition(() => inbox.state.stage === 'done'))
+    /** The status once the workflow is done, or once `isAnswered` says that there is an answer before. */
+    async answer(isAnswered = () => false): Promise<Status> {
+      const hasAnswer = () => inbox.state.stage === 'done' || isAnswered()
+      await CancellationScope.nonCancellable(() => condition(hasAnswer))
       return inbox.state.status
     },
   }
   return inbox
 }
 
-type Told<V, Status> = {
-  told: V | null
+type Resolvable<V, Status> = {
+  verdict: V | null
   state: { stage: string }
   waiting: CancellationScope
-  whenDone: () => Promise<Status>
+  answer: () => Promise<Status>
 }
 
-/** An operator's word, which counts only while the workflow is parked and asks for it. */
-export function hearResolve<Status, Ending extends string, Code extends string>(
+/** The update `resolve` brings an operator's verdict. It is refused unless the workflow is parked. */
+export function handleResolve<Status, Ending extends string, Code extends string>(
   update: UpdateDefinition<Status, [Ending, Code | null]>,
-  inbox: Told<Verdict<Ending, Code>, Status>,
+  inbox: Resolvable<Verdict<Ending, Code>, Status>,
   verdicts: Verdicts<Ending, Code>,
 ): void {
   setHandler(
     update,
     (status, failureCode) => {
-      inbox.told ??= toVerdict(verdicts, status, failureCode)
+      inbox.verdict ??= toVerdict(verdicts, status, failureCode)
       inbox.waiting.cancel()
-      return inbox.whenDone()
+      return inbox.answer()
     },
     {
       validator(status, _) {
         if (inbox.state.stage !== 'parked')
-          throw new Error(`Only a parked ${verdicts.of} can be resolved`)
+          throw new Error(`Only a parked ${verdicts.object} can be resolved`)
         if (!toVerdict(verdicts, status)) throw new Error(`Not a verdict: ${status}`)
       },
     },
   )
 }
 
-/** Null for what is no verdict: a slip of an operator's hand in the UI must not settle anything. */
+/** Null if `status` is no verdict: a slip of an operator's hand in the Web UI must not settle anything. */
 export function toVerdict<Ending extends string, Code extends string>(
-  { statuses, failureCodes }: Verdicts<Ending, Code>,
+  { verdicts, failureCodes }: Verdicts<Ending, Code>,
   status: Ending,
   failureCode?: Code | null,
 ): Verdict<Ending, Code> | null {
-  if (!statuses.includes(status)) return null
+  if (!verdicts.includes(status)) return null
   if (status !== 'failed') return { status, failureCode: null }
-  const known = failureCode && failureCodes.includes(failureCode)
-  return { status, failureCode: known ? failureCode : ('processing_error' as Code) }
+  const isCode = failureCode && failureCodes.includes(failureCode)
+  return { status, failureCode: isCode ? failureCode : ('processing_error' as Code) }
 }

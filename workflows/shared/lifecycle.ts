@@ -9,9 +9,7 @@ import {
 import type { Delivery } from '../../core/webhooks/delivery.ts'
 import { startDeliveries } from '../webhooks/start-deliveries.ts'
 
-// What the lifecycles of money share: each asks a provider, waits for its verdict, and tells of it.
-
-/** How long a provider may take: after that somebody else decides. */
+/** How long a provider may take. After that the workflow cancels, or an operator decides. */
 export const PROVIDER_WINDOW_MS = 7 * 24 * 60 * 60_000
 
 export const activityOptions = {
@@ -20,43 +18,42 @@ export const activityOptions = {
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 } as const
 
-/** Starts the deliveries of events, which are told of once more when a run finds them recorded. */
-export type Announce = (made: Delivery[]) => void
-
-type Final<Status> = { status: Status; deliveries: Delivery[] }
-type Stages<Stage, Status> = { state: { stage: Stage | 'done'; status: Status } }
-
 /**
- * Runs a lifecycle until its row has ended. `created` are the deliveries of the event that the row was
- * committed with. A Cancel from the UI does not end it: where it means something, the inbox hears it.
+ * Starts the deliveries of a workflow's events, each once: a run that finds an event recorded emits it
+ * again. `created` are those of the event that the row was committed with.
  */
-export async function runLifecycle<Status extends string, End extends Final<Status>>(
-  inbox: Stages<string, Status>,
-  created: Delivery[],
-  untilEnded: (announce: Announce) => Promise<End>,
-  describe: (end: End) => string,
-): Promise<Status> {
+export function openWebhooks(created: Delivery[]) {
   const deliveries: Delivery[] = []
   const starting: Promise<void>[] = []
-  function announce(made: Delivery[]): void {
-    const fresh = made.filter(({ id }) => deliveries.every((known) => known.id !== id))
+  function start(emitted: Delivery[]): void {
+    const fresh = emitted.filter(({ id }) => deliveries.every((started) => started.id !== id))
     deliveries.push(...fresh)
     starting.push(startDeliveries(fresh))
   }
+  start(created)
+  return { start, deliveries, allStarted: () => Promise.all(starting) }
+}
+export type Webhooks = ReturnType<typeof openWebhooks>
 
-  return CancellationScope.nonCancellable(async () => {
-    announce(created)
-    const end = await untilEnded(announce)
-    announce(end.deliveries)
-    await Promise.all(starting)
-    inbox.state = { stage: 'done', status: end.status }
-    setCurrentDetails(summarize(describe(end), deliveries))
-    await condition(allHandlersFinished)
-    return end.status
-  })
+type End<Status> = { status: Status; deliveries: Delivery[] }
+type Stages<Status> = { state: { stage: string; status: Status } }
+
+/** Ends a workflow: starts its last deliveries, shows `ending`, and answers every update. */
+export async function finish<Status extends string>(
+  inbox: Stages<Status>,
+  webhooks: Webhooks,
+  end: End<Status>,
+  ending: string,
+): Promise<Status> {
+  webhooks.start(end.deliveries)
+  await webhooks.allStarted()
+  inbox.state = { stage: 'done', status: end.status }
+  setCurrentDetails(summarize(ending, webhooks.deliveries))
+  await condition(allHandlersFinished)
+  return end.status
 }
 
-/** What an operator reads of a workflow that has ended. */
+/** The details that the Web UI shows of a workflow that has ended. */
 export function summarize(ending: string, deliveries: Delivery[]): string {
   const lines = deliveries.map(
     ({ id, eventType, host }) => `- ${eventType} → ${host} in workflow \`${id}\``,
@@ -70,19 +67,34 @@ export function describeVerdict(verdict: { status: string; failureCode?: string 
 }
 
 /**
- * Null when the scope was canceled, however the activity then ended, or when its time was up: what
- * the provider did is unknown, and has to be found out in another way.
+ * Runs activities in `scope`. Null if the scope was canceled, however the activity then ended, or if
+ * its time was up: nobody knows what the provider did, and the workflow has to find out.
  */
-export async function ask<T>(
+export async function unlessInterrupted<T>(
   scope: CancellationScope,
-  question: () => Promise<T>,
+  run: () => Promise<T>,
 ): Promise<T | null> {
   try {
-    return await scope.run(question)
+    return await scope.run(run)
   } catch (error) {
     if (scope.consideredCancelled || isOutOfTime(error)) return null
     throw error
   }
+}
+
+/** As `unlessInterrupted`; null, too, once the provider has had its window. */
+export function withinWindow<T>(scope: CancellationScope, run: () => Promise<T>) {
+  return unlessInterrupted(scope, () =>
+    // The first of the two cancels the other.
+    CancellationScope.cancellable(async () => {
+      const windowEnds = sleep(PROVIDER_WINDOW_MS, { summary: 'Give up waiting for the provider' })
+      try {
+        return await Promise.race([run(), windowEnds.then(() => null)])
+      } finally {
+        CancellationScope.current().cancel()
+      }
+    }),
+  )
 }
 
 function isOutOfTime(error: unknown): boolean {
@@ -90,24 +102,12 @@ function isOutOfTime(error: unknown): boolean {
   return error.retryState === 'TIMEOUT' || error.cause instanceof TimeoutFailure
 }
 
-/** In a scope of its own: whoever is first, the answer or the end of the window, ends the other. */
-export function untilWindowEnds<T>(question: () => Promise<T>): Promise<T | null> {
-  return CancellationScope.cancellable(async () => {
-    const windowEnds = sleep(PROVIDER_WINDOW_MS, { summary: 'Give up waiting for the provider' })
-    try {
-      return await Promise.race([question(), windowEnds.then(() => null)])
-    } finally {
-      CancellationScope.current().cancel()
-    }
-  })
-}
-
-/** When the window ends that begins now, as a reader wants it. */
+/** The day on which a window that begins now ends. */
 export function windowEnd(): string {
   return new Date(Date.now() + PROVIDER_WINDOW_MS).toISOString().slice(0, 10)
 }
 
-/** The time that is so far ahead, as a reader wants it. */
+/** The time in `ms` from now, to the minute. */
 export function timeIn(ms: number): string {
   const at = new Date(Date.now() + ms).toISOString()
   return `${at.slice(0, 16).replace('T', ' ')} UTC`
