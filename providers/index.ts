@@ -1,6 +1,6 @@
-import { SANDBOX, type SandboxStore } from '../core/sandbox.ts'
 import type { Provider } from './provider.ts'
 import { sandbox } from './sandbox/charges.ts'
+import { SANDBOX, type SandboxStore } from './sandbox/types.ts'
 
 export type Providers = Record<string, Provider>
 

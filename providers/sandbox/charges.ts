@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto'
 import type { FailureCode } from '../../core/lifecycles/payment.ts'
 import { brandOf, type Card } from '../../core/money/card.ts'
-import type { SandboxCharge } from '../../core/sandbox.ts'
 import type { Charge, Provider } from '../provider.ts'
 import { type SandboxOptions, sandboxTransfers, TIMES_DOWN } from './transfers.ts'
+import type { SandboxCharge } from './types.ts'
 
 /** Test cards, and the tokens they become. Any other card that passes Luhn succeeds. */
 const tokens: Record<string, string> = {

@@ -1,13 +1,13 @@
 import { randomInt } from 'node:crypto'
 import type { Destination, PayoutFailureCode, PayoutVerdict } from '../../core/lifecycles/payout.ts'
 import type { RefundFailureCode, RefundVerdict } from '../../core/lifecycles/refund.ts'
-import type { SandboxStore, SandboxTransfer, TransferCircumstances } from '../../core/sandbox.ts'
 import {
   NothingHappened,
   type Provider,
   type ProviderPayout,
   type ProviderRefund,
 } from '../provider.ts'
+import type { SandboxStore, SandboxTransfer, TransferCircumstances } from './types.ts'
 
 export type SandboxOptions = {
   store: SandboxStore

@@ -1,6 +1,6 @@
 import { eq, inArray } from 'drizzle-orm'
 import { balanceTransactions } from '../../db/ledger/schema.ts'
-import { sandboxCharges } from '../../db/sandbox-schema.ts'
+import { sandboxCharges } from '../../providers/sandbox/schema.ts'
 import { expectLawful } from '../ledger/ledger-laws.ts'
 import { isCommand } from './client.ts'
 import { type Command, type Payment, type Payout, type Rows, sum, transfersOf } from './rows.ts'

@@ -4,8 +4,8 @@ import { orders, paymentLinks, payments } from '../../db/payments/schema.ts'
 import { payouts } from '../../db/payouts/schema.ts'
 import { refunds } from '../../db/refunds/schema.ts'
 import { commands } from '../../db/requests/schema.ts'
-import { sandboxTransfers } from '../../db/sandbox-schema.ts'
 import { deliveries, events } from '../../db/webhooks/schema.ts'
+import { sandboxTransfers } from '../../providers/sandbox/schema.ts'
 import type { Shop } from './shop.ts'
 
 export type Payment = typeof payments.$inferSelect

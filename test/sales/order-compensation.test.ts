@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import { sandboxCharges } from '../../db/sandbox-schema.ts'
+import { sandboxCharges } from '../../providers/sandbox/schema.ts'
 import { resolveOrder } from '../../workflows/index.ts'
 import { until } from '../support/stack.ts'
 import { timeSkippingEnv } from '../support/temporal.ts'

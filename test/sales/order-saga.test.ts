@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { openOrderCommand } from '../../db/orders/orders.ts'
 import type { RefundRow } from '../../db/refunds/refunds.ts'
-import { sandboxTransfers } from '../../db/sandbox-schema.ts'
+import { sandboxTransfers } from '../../providers/sandbox/schema.ts'
 import { until } from '../support/stack.ts'
 import { timeSkippingEnv } from '../support/temporal.ts'
 import { balancesOf } from '../transfers/transferring.ts'

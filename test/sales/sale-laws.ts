@@ -3,8 +3,8 @@ import type { Db } from '../../db/client.ts'
 import { orders, paymentLinks, payments } from '../../db/payments/schema.ts'
 import { refunds } from '../../db/refunds/schema.ts'
 import { commands } from '../../db/requests/schema.ts'
-import { sandboxCharges, sandboxTransfers } from '../../db/sandbox-schema.ts'
 import { events } from '../../db/webhooks/schema.ts'
+import { sandboxCharges, sandboxTransfers } from '../../providers/sandbox/schema.ts'
 import { expectLawful } from '../ledger/ledger-laws.ts'
 
 /** All that is known, here and at the sandbox, of an order or a payment link and of its money. */

@@ -1,7 +1,7 @@
 import { eq, inArray } from 'drizzle-orm'
 import { payments } from '../../db/payments/schema.ts'
 import { refunds } from '../../db/refunds/schema.ts'
-import { sandboxCharges } from '../../db/sandbox-schema.ts'
+import { sandboxCharges } from '../../providers/sandbox/schema.ts'
 import { callAs, testApp } from '../support/app.ts'
 import { addMerchant, balanceOf, type Merchant, testDb } from '../support/db.ts'
 import { fileWorkers } from '../support/file-workers.ts'

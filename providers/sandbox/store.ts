@@ -1,8 +1,8 @@
 import { and, asc, eq, getTableColumns, gte, lte, ne, notInArray, or, sql } from 'drizzle-orm'
-import type { SandboxStore } from '../core/sandbox.ts'
-import type { Db, Tx } from './client.ts'
-import { newId } from './ids.ts'
-import { sandboxCharges, sandboxTransfers } from './sandbox-schema.ts'
+import type { Db, Tx } from '../../db/client.ts'
+import { newId } from '../../db/ids.ts'
+import { sandboxCharges, sandboxTransfers } from './schema.ts'
+import type { SandboxStore } from './types.ts'
 
 type Table = typeof sandboxCharges | typeof sandboxTransfers
 

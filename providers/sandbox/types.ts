@@ -1,4 +1,4 @@
-import type { CaptureMethod, FailureCode } from './lifecycles/payment.ts'
+import type { CaptureMethod, FailureCode } from '../../core/lifecycles/payment.ts'
 
 /** The name that the sandbox goes by in rows. */
 export const SANDBOX = 'sandbox'

@@ -1,7 +1,7 @@
 import { check, index, pgTable, text, unique } from 'drizzle-orm/pg-core'
-import { captureMethods, type FailureCode } from '../core/lifecycles/payment.ts'
-import { sandboxStatuses, transferKinds, transferStatuses } from '../core/sandbox.ts'
-import { createdAt, currency, money, oneOf, time } from './columns.ts'
+import { captureMethods, type FailureCode } from '../../core/lifecycles/payment.ts'
+import { createdAt, currency, money, oneOf, time } from '../../db/columns.ts'
+import { sandboxStatuses, transferKinds, transferStatuses } from './types.ts'
 
 // The sandbox provider's own tables: they stand for a system that is not ours.
 
