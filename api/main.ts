@@ -3,7 +3,6 @@ import { createCipher } from '../core/secrets.ts'
 import { openDb } from '../db/client.ts'
 import { openLog } from '../log.ts'
 import { createProviders } from '../providers/index.ts'
-import { sandboxStore } from '../providers/sandbox/store.ts'
 import { createTemporalClient } from '../temporal/client.ts'
 import { createApp } from './app.ts'
 import { listen } from './http/server.ts'
@@ -35,7 +34,7 @@ const app = createApp({
   tryStart: createStarter(temporal, log),
   tryUpdate: createUpdater(temporal, log),
   providers: createProviders({
-    sandboxStore: sandboxStore(db),
+    db,
     sandboxDelay: config.SANDBOX_DELAY_MS,
     now: () => new Date(),
   }),

@@ -1,6 +1,7 @@
+import { SANDBOX } from '../core/sandbox.ts'
+import type { Db } from '../db/client.ts'
 import type { Provider } from './provider.ts'
 import { sandbox } from './sandbox/charges.ts'
-import { SANDBOX, type SandboxStore } from './sandbox/types.ts'
 
 export type Providers = Record<string, Provider>
 
@@ -8,13 +9,13 @@ export type Providers = Record<string, Provider>
 export const DEFAULT_PROVIDER: string = SANDBOX
 
 type ProviderDeps = {
-  sandboxStore: SandboxStore
+  db: Db
   sandboxDelay: { minMs: number; maxMs: number }
   now: () => Date | Promise<Date>
 }
 
-export function createProviders({ sandboxStore, sandboxDelay, now }: ProviderDeps): Providers {
-  return { sandbox: sandbox({ store: sandboxStore, delay: sandboxDelay, now }) }
+export function createProviders({ db, sandboxDelay, now }: ProviderDeps): Providers {
+  return { sandbox: sandbox({ db, delay: sandboxDelay, now }) }
 }
 
 export function providerFor(all: Providers, name: string): Provider {

@@ -8,7 +8,6 @@ import { defaultRetrySchedule, testRetrySchedule } from '../core/webhooks/retry-
 import { openDb } from '../db/client.ts'
 import { openLog } from '../log.ts'
 import { createProviders } from '../providers/index.ts'
-import { sandboxStore } from '../providers/sandbox/store.ts'
 import { serveHealth } from './health.ts'
 import { createLogger } from './logger.ts'
 import { ensureSchedules, setUpNamespace } from './setup.ts'
@@ -52,7 +51,7 @@ const activities = createActivities({
   log,
   db,
   providers: createProviders({
-    sandboxStore: sandboxStore(db),
+    db,
     sandboxDelay: config.SANDBOX_DELAY_MS,
     now,
   }),

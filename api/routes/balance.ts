@@ -5,6 +5,7 @@ import {
   merchantAccounts,
   platformAccounts,
 } from '../../core/money/ledger.ts'
+import { SANDBOX } from '../../core/sandbox.ts'
 import {
   getBalances,
   getBalanceTransaction,
@@ -14,7 +15,6 @@ import {
   toBalanceTransaction,
 } from '../../db/ledger/balance.ts'
 import { DEFAULT_PROVIDER } from '../../providers/index.ts'
-import { SANDBOX } from '../../providers/sandbox/types.ts'
 import { Amount, Currency, Id, Timestamp, toListBody, toPage } from '../http/fields.ts'
 import { createOnce } from '../http/idempotency.ts'
 import {

@@ -1,9 +1,12 @@
 import { randomInt } from 'node:crypto'
 import type { FailureCode } from '../../core/lifecycles/payment.ts'
 import { brandOf, type Card } from '../../core/money/card.ts'
+import type { Db } from '../../db/client.ts'
 import type { Charge, Provider } from '../provider.ts'
+import { type ChargeRow, sandboxStore } from './store.ts'
 import { type SandboxOptions, sandboxTransfers, TIMES_DOWN } from './transfers.ts'
-import type { SandboxCharge } from './types.ts'
+
+type Options = Omit<SandboxOptions, 'store'> & { db: Db }
 
 /** Test cards, and the tokens they become. Any other card that passes Luhn succeeds. */
 const tokens: Record<string, string> = {
@@ -23,9 +26,9 @@ const failures: Record<string, FailureCode> = {
  * A provider that needs no account: it decides by what it is asked to charge, after a delay, and
  * keeps its charges where a crash can't reach them. Its tokens name a test card's behaviour.
  */
-export function sandbox(options: SandboxOptions): Provider {
-  const { store, delay, now } = options
-  const transfers = sandboxTransfers(options)
+export function sandbox({ db, delay, now }: Options): Provider {
+  const store = sandboxStore(db)
+  const transfers = sandboxTransfers({ store, delay, now })
 
   async function retrieve(ref: string): Promise<Charge> {
     const at = await now()
@@ -79,7 +82,7 @@ export function sandbox(options: SandboxOptions): Provider {
 
     async cancelCharge(ref) {
       const at = await now()
-      const open: SandboxCharge['status'][] = ['created', 'processing', 'authorized']
+      const open: ChargeRow['status'][] = ['created', 'processing', 'authorized']
       await store.change(ref, (charge) => {
         const undecided = open.includes(decided(charge, at)?.status ?? charge.status)
         return undecided ? { status: 'canceled' } : decided(charge, at)
@@ -108,7 +111,7 @@ export function sandbox(options: SandboxOptions): Provider {
   }
 }
 
-function processing({ source }: SandboxCharge, decidesAt: Date) {
+function processing({ source }: ChargeRow, decidesAt: Date) {
   return { status: 'processing' as const, decidesAt: source === 'stuck@upi' ? null : decidesAt }
 }
 
@@ -116,7 +119,7 @@ function processing({ source }: SandboxCharge, decidesAt: Date) {
  * Each operation is, for the first keys that it comes with. A key that got a 503 gets it again, as a
  * provider's would: only another one is tried anew.
  */
-function isDown({ source, failedKeys }: SandboxCharge, key: string): boolean {
+function isDown({ source, failedKeys }: ChargeRow, key: string): boolean {
   if (source !== 'down@upi') return false
   return failedKeys.filter((failed) => operationOf(failed) === operationOf(key)).length < TIMES_DOWN
 }
@@ -127,7 +130,7 @@ function operationOf(key: string): string {
 }
 
 /** The decision, once its time has come; null before that, and when it was made already. */
-function decided({ status, decidesAt, source, captureMethod, amount }: SandboxCharge, at: Date) {
+function decided({ status, decidesAt, source, captureMethod, amount }: ChargeRow, at: Date) {
   if (status !== 'processing' || !decidesAt || decidesAt > at) return null
   const failureCode = failures[source]
   if (failureCode) return { status: 'failed' as const, failureCode }
@@ -135,7 +138,7 @@ function decided({ status, decidesAt, source, captureMethod, amount }: SandboxCh
   return { status: 'succeeded' as const, amountCaptured: amount }
 }
 
-function toCharge(charge: SandboxCharge, at: Date): Charge {
+function toCharge(charge: ChargeRow, at: Date): Charge {
   const { status, failureCode, decidesAt, amountCaptured } = charge
   if (status === 'created') return { state: 'unsent' }
   if (status === 'authorized') return { state: 'authorized' }
@@ -145,7 +148,7 @@ function toCharge(charge: SandboxCharge, at: Date): Charge {
   return { state: 'decided', verdict: { status, failureCode, ...captured } }
 }
 
-function found(charge: SandboxCharge | null, ref: string): SandboxCharge {
+function found(charge: ChargeRow | null, ref: string): ChargeRow {
   if (!charge) throw new Error(`Sandbox: no such charge: ${ref}`)
   return charge
 }

@@ -1,9 +1,28 @@
 import { check, index, pgTable, text, unique } from 'drizzle-orm/pg-core'
 import { captureMethods, type FailureCode } from '../../core/lifecycles/payment.ts'
 import { createdAt, currency, money, oneOf, time } from '../../db/columns.ts'
-import { sandboxStatuses, transferKinds, transferStatuses } from './types.ts'
 
-// The sandbox provider's own tables: they stand for a system that is not ours.
+// These tables stand for the provider's own server: no other folder reads or writes them.
+
+const chargeStatuses = [
+  'created', // the sandbox has not taken any money yet
+  'processing',
+  'authorized',
+  'succeeded',
+  'failed',
+  'canceled',
+] as const
+
+const transferKinds = ['refund', 'payout'] as const
+
+const transferStatuses = [
+  'unavailable', // the sandbox answered 503, and no money left
+  'accepted',
+  'processing',
+  'succeeded',
+  'failed',
+  'canceled',
+] as const
 
 export const sandboxCharges = pgTable(
   'sandbox_charges',
@@ -16,9 +35,9 @@ export const sandboxCharges = pgTable(
     currency: currency(),
     captureMethod: text({ enum: captureMethods }).notNull().default('automatic'),
     amountCaptured: money().notNull().default(0),
-    status: text({ enum: sandboxStatuses }).notNull().default('created'),
+    status: text({ enum: chargeStatuses }).notNull().default('created'),
     failureCode: text().$type<FailureCode>(),
-    failedKeys: text().array().notNull().default([]),
+    failedKeys: text().array().notNull().default([]), // each of these idempotency keys got a 503
     decidesAt: time(), // null: never by itself
     createdAt: createdAt(),
   },
@@ -26,11 +45,11 @@ export const sandboxCharges = pgTable(
     unique('sandbox_charges_key_key').on(t.key),
     index('sandbox_charges_decides_idx').on(t.decidesAt),
     index('sandbox_charges_payment_idx').on(t.paymentId),
-    check('sandbox_charges_status_known', oneOf(t.status, sandboxStatuses)),
+    check('sandbox_charges_status_known', oneOf(t.status, chargeStatuses)),
   ],
 )
 
-/** Refunds and payouts: what leaves. */
+/** The refunds and payouts that leave the sandbox. */
 export const sandboxTransfers = pgTable(
   'sandbox_transfers',
   {

@@ -2,13 +2,35 @@ import { and, asc, eq, getTableColumns, gte, lte, ne, notInArray, or, sql } from
 import type { Db, Tx } from '../../db/client.ts'
 import { newId } from '../../db/ids.ts'
 import { sandboxCharges, sandboxTransfers } from './schema.ts'
-import type { SandboxStore } from './types.ts'
+
+export type ChargeRow = typeof sandboxCharges.$inferSelect
+export type TransferRow = typeof sandboxTransfers.$inferSelect
+type NewCharge = Pick<
+  ChargeRow,
+  'key' | 'paymentId' | 'source' | 'amount' | 'currency' | 'captureMethod' | 'createdAt'
+>
+type NewTransfer = Pick<
+  TransferRow,
+  'key' | 'kind' | 'objectId' | 'chargeId' | 'amount' | 'currency' | 'createdAt'
+>
+export type TransferState = Pick<
+  TransferRow,
+  'status' | 'failureCode' | 'startsAt' | 'decidesAt' | 'returnsAt'
+>
+/** The fate of a new transfer depends on these. `refundable` is what is left of its charge. */
+export type TransferCircumstances = {
+  target: string
+  earlier: TransferRow[]
+  refundable: number
+}
+
+export type SandboxStore = ReturnType<typeof sandboxStore>
 
 type Table = typeof sandboxCharges | typeof sandboxTransfers
 
-/** What the sandbox provider keeps its charges in: tables of its own, as if on its own server. */
-export function sandboxStore(db: Db): SandboxStore {
-  /** Decides on what it has read, and again where that has changed meanwhile. */
+/** Keeps charges and transfers in the sandbox's own tables, as if on the provider's own server. */
+export function sandboxStore(db: Db) {
+  /** Changes a row as `decide` says, and asks `decide` again if another change came in between. */
   async function changeRow<T extends Table>(
     table: T,
     id: string,
@@ -35,7 +57,8 @@ export function sandboxStore(db: Db): SandboxStore {
   }
 
   return {
-    async create(charge) {
+    /** The same key gives the same charge. */
+    async create(charge: NewCharge): Promise<ChargeRow> {
       const [made] = await db
         .insert(sandboxCharges)
         .values({ id: newId('sandboxCharge'), ...charge })
@@ -45,9 +68,14 @@ export function sandboxStore(db: Db): SandboxStore {
       return made
     },
 
-    change: (id, decide) => changeRow(sandboxCharges, id, decide),
+    change: (id: string, decide: (charge: ChargeRow) => Partial<ChargeRow> | null) =>
+      changeRow(sandboxCharges, id, decide),
 
-    createTransfer({ target, ...transfer }, begin) {
+    /** The same key gives the same transfer. The target of a refund is the source of its charge. */
+    createTransfer(
+      { target, ...transfer }: NewTransfer & { target?: string },
+      begin: (circumstances: TransferCircumstances) => TransferState,
+    ): Promise<TransferRow> {
       return db.transaction(async (tx) => {
         const charge = transfer.chargeId === null ? null : await lockCharge(tx, transfer.chargeId)
         const { key, objectId } = transfer
@@ -71,7 +99,8 @@ export function sandboxStore(db: Db): SandboxStore {
       })
     },
 
-    async findTransfer(objectId) {
+    /** Finds the transfer that the sandbox accepted for this object. */
+    async findTransfer(objectId: string): Promise<TransferRow | null> {
       const { objectId: object, status, id } = sandboxTransfers
       const [found] = await db
         .select()
@@ -82,9 +111,13 @@ export function sandboxStore(db: Db): SandboxStore {
       return found ?? null
     },
 
-    changeTransfer: (id, decide) => changeRow(sandboxTransfers, id, decide),
+    changeTransfer: (
+      id: string,
+      decide: (transfer: TransferRow) => Partial<TransferState> | null,
+    ) => changeRow(sandboxTransfers, id, decide),
 
-    async findDue(since, until) {
+    /** Finds what has a date within this time. */
+    async findDue(since: Date, until: Date) {
       const { decidesAt, returnsAt, objectId, kind } = sandboxTransfers
       const charges = await db
         .select({ id: sandboxCharges.id, paymentId: sandboxCharges.paymentId })
@@ -104,7 +137,7 @@ export function sandboxStore(db: Db): SandboxStore {
   }
 }
 
-/** So that no two refunds share what is left of it. */
+/** The lock keeps two refunds from sharing what is left of their charge. */
 async function lockCharge(tx: Tx, id: string) {
   const [charge] = await tx
     .select()

@@ -7,7 +7,7 @@ import {
   type ProviderPayout,
   type ProviderRefund,
 } from '../provider.ts'
-import type { SandboxStore, SandboxTransfer, TransferCircumstances } from './types.ts'
+import type { SandboxStore, TransferCircumstances, TransferRow, TransferState } from './store.ts'
 
 export type SandboxOptions = {
   store: SandboxStore
@@ -27,10 +27,6 @@ type Transfers = Pick<
   | 'cancelPayout'
   | 'simulatePayout'
 >
-type State = Pick<
-  SandboxTransfer,
-  'status' | 'failureCode' | 'startsAt' | 'decidesAt' | 'returnsAt'
->
 
 /** Payouts to these fail, and with what. The numbers are those of Stripe's documentation. */
 const payoutFailures: Record<string, PayoutFailureCode> = {
@@ -42,7 +38,7 @@ const payoutFailures: Record<string, PayoutFailureCode> = {
 const refundFailures: Record<string, RefundFailureCode> = {
   'norefund@upi': 'declined',
 }
-const failures: Record<SandboxTransfer['kind'], Record<string, string>> = {
+const failures: Record<TransferRow['kind'], Record<string, string>> = {
   refund: refundFailures,
   payout: payoutFailures,
 }
@@ -54,7 +50,7 @@ const RETURNED_AFTER_MS = 2_000
 export function sandboxTransfers({ store, delay, now }: SandboxOptions): Transfers {
   const delayMs = () => randomInt(delay.minMs, delay.maxMs + 1)
 
-  async function find(objectId: string): Promise<SandboxTransfer | null> {
+  async function find(objectId: string): Promise<TransferRow | null> {
     const at = await now()
     const found = await store.findTransfer(objectId)
     return found && store.changeTransfer(found.id, (transfer) => advanced(transfer, at))
@@ -138,7 +134,10 @@ function targetOf(destination: Destination): string {
 
 type Dates = { startsAt: Date; decidesAt: Date }
 
-function begin({ target, earlier }: TransferCircumstances, { startsAt, decidesAt }: Dates): State {
+function begin(
+  { target, earlier }: TransferCircumstances,
+  { startsAt, decidesAt }: Dates,
+): TransferState {
   const unavailable = earlier.filter(({ status }) => status === 'unavailable')
   const isDown = target === 'down@upi' && unavailable.length < TIMES_DOWN
   const comesBack = returned.has(target)
@@ -152,7 +151,7 @@ function begin({ target, earlier }: TransferCircumstances, { startsAt, decidesAt
 }
 
 /** A key that got a 503 gets it again. What loses its answer is sent all the same. */
-async function answered<T>(sent: SandboxTransfer, read: () => Promise<T>): Promise<T> {
+async function answered<T>(sent: TransferRow, read: () => Promise<T>): Promise<T> {
   if (sent.status === 'unavailable')
     throw new NothingHappened('Sandbox: HTTP 503 Service Unavailable')
   if (sent.target === 'timeout@upi') throw new Error('Sandbox: the answer was lost')
@@ -160,19 +159,19 @@ async function answered<T>(sent: SandboxTransfer, read: () => Promise<T>): Promi
 }
 
 /** What has become of it by now, where that is something else. */
-function advanced(transfer: SandboxTransfer, at: Date): Partial<State> | null {
+function advanced(transfer: TransferRow, at: Date): Partial<TransferState> | null {
   const now = decided(started(transfer, at), at)
   const isReturned = now.status === 'succeeded' && isPast(transfer.returnsAt, at)
   const { status, failureCode } = isReturned ? failed('returned') : now
   return status === transfer.status ? null : { status, failureCode }
 }
 
-function started(transfer: SandboxTransfer, at: Date): SandboxTransfer {
+function started(transfer: TransferRow, at: Date): TransferRow {
   const starts = transfer.status === 'accepted' && isPast(transfer.startsAt, at)
   return starts ? { ...transfer, status: 'processing' } : transfer
 }
 
-function decided(transfer: SandboxTransfer, at: Date): SandboxTransfer {
+function decided(transfer: TransferRow, at: Date): TransferRow {
   if (transfer.status !== 'processing' || !isPast(transfer.decidesAt, at)) return transfer
   const failureCode = failures[transfer.kind][transfer.target]
   return { ...transfer, ...(failureCode ? failed(failureCode) : { status: 'succeeded' }) }
@@ -190,7 +189,7 @@ function after(at: Date, ms: number): Date {
   return new Date(at.getTime() + ms)
 }
 
-function toRefund(transfer: SandboxTransfer | null, at: Date): ProviderRefund {
+function toRefund(transfer: TransferRow | null, at: Date): ProviderRefund {
   if (!transfer) return { state: 'unsent' }
   const { id: ref, status, failureCode } = transfer
   if (status !== 'succeeded' && status !== 'failed')
@@ -199,7 +198,7 @@ function toRefund(transfer: SandboxTransfer | null, at: Date): ProviderRefund {
   return { state: 'decided', ref, verdict }
 }
 
-function toPayout(transfer: SandboxTransfer | null, at: Date): ProviderPayout {
+function toPayout(transfer: TransferRow | null, at: Date): ProviderPayout {
   if (!transfer || transfer.status === 'unavailable') return { state: 'unsent' }
   const { id: ref, status, failureCode, startsAt, decidesAt } = transfer
   if (status === 'accepted' || status === 'processing') {

@@ -9,7 +9,6 @@ import { events } from '../../db/webhooks/schema.ts'
 import { createProviders } from '../../providers/index.ts'
 import type { Provider } from '../../providers/provider.ts'
 import { sandboxCharges } from '../../providers/sandbox/schema.ts'
-import { sandboxStore } from '../../providers/sandbox/store.ts'
 import { paymentStart } from '../../temporal/starts.ts'
 import { type processPayment, state } from '../../workflows/index.ts'
 import { addMerchant, balanceOf, testDb } from '../support/db.ts'
@@ -50,7 +49,7 @@ export function testPaying(server: () => TestTemporal = timeSkippingEnv) {
 
   function provider({ delayMs = 0, wrap = () => ({}) }: Options = {}): Provider {
     const sandboxDelay = typeof delayMs === 'number' ? { minMs: delayMs, maxMs: delayMs } : delayMs
-    const { sandbox } = createProviders({ sandboxStore: sandboxStore(db), sandboxDelay, now })
+    const { sandbox } = createProviders({ db, sandboxDelay, now })
     return { ...(sandbox as Provider), ...wrap(sandbox as Provider) }
   }
 

@@ -7,7 +7,6 @@ import { insertPaymentLink } from '../../db/payment-links/payment-links.ts'
 import { orders, paymentLinks } from '../../db/payments/schema.ts'
 import { createProviders } from '../../providers/index.ts'
 import type { Provider } from '../../providers/provider.ts'
-import { sandboxStore } from '../../providers/sandbox/store.ts'
 import { createTemporalClient } from '../../temporal/client.ts'
 import { orderStart, paymentLinkStart, type Start } from '../../temporal/starts.ts'
 import { callAs, testApp } from '../support/app.ts'
@@ -72,8 +71,7 @@ export function testSales(server: () => TestTemporal = devServerEnv) {
 
   function activitiesOf({ delayMs = 0, wrap = () => ({}), activities }: Options): Activities {
     const sandboxDelay = { minMs: delayMs, maxMs: delayMs }
-    const store = { sandboxStore: sandboxStore(db), sandboxDelay, now }
-    const sandbox = createProviders(store).sandbox as Provider
+    const sandbox = createProviders({ db, sandboxDelay, now }).sandbox as Provider
     const providers = { sandbox: { ...sandbox, ...wrap(sandbox) } }
     const real = testActivities(db, { providers, now } as never)
     return { ...real, ...activities?.(real) }

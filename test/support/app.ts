@@ -5,7 +5,6 @@ import { createUpdater, type TryUpdate } from '../../api/http/try-update.ts'
 import type { Db } from '../../db/client.ts'
 import type { Log } from '../../log.ts'
 import { createProviders, type Providers } from '../../providers/index.ts'
-import { sandboxStore } from '../../providers/sandbox/store.ts'
 import type { Start } from '../../temporal/starts.ts'
 import { testCipher } from './cipher.ts'
 import type { Merchant } from './db.ts'
@@ -47,7 +46,7 @@ export function testApp(db: Db, options: Options = {}) {
 /** The sandbox provider, which decides at once. */
 export function testProviders(db: Db, now: () => Date | Promise<Date> = () => new Date()) {
   const sandboxDelay = { minMs: 0, maxMs: 0 }
-  return createProviders({ sandboxStore: sandboxStore(db), sandboxDelay, now })
+  return createProviders({ db, sandboxDelay, now })
 }
 
 type App = ReturnType<typeof createApp>

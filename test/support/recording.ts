@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url'
 import type { WorkflowHandle } from '@temporalio/client'
 import { temporal as proto } from '@temporalio/proto'
 import { createProviders } from '../../providers/index.ts'
-import { sandboxStore } from '../../providers/sandbox/store.ts'
 import { state } from '../../workflows/index.ts'
 import { addEndpoint } from '../webhooks/delivery.ts'
 import { callAs, testApp } from './app.ts'
@@ -60,7 +59,7 @@ export function testRecording() {
   /** Runs `use` as a merchant whose endpoint wants everything. */
   async function record(delayMs: number, use: (call: Call) => Promise<void>): Promise<void> {
     const providers = createProviders({
-      sandboxStore: sandboxStore(db),
+      db,
       sandboxDelay: { minMs: delayMs, maxMs: delayMs },
       now: () => new Date(),
     })

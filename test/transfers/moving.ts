@@ -6,7 +6,6 @@ import { refunds } from '../../db/refunds/schema.ts'
 import { commands } from '../../db/requests/schema.ts'
 import { createProviders } from '../../providers/index.ts'
 import type { Provider } from '../../providers/provider.ts'
-import { sandboxStore } from '../../providers/sandbox/store.ts'
 import { createTemporalClient } from '../../temporal/client.ts'
 import { callAs, testApp } from '../support/app.ts'
 import { addMerchant, type Merchant, testDb } from '../support/db.ts'
@@ -35,8 +34,8 @@ export function testMoving() {
 
   function run<T>(use: () => Promise<T>, { wrap = () => ({}), delayMs = 0 }: Options = {}) {
     const sandboxDelay = { minMs: delayMs, maxMs: delayMs }
-    const store = { sandboxStore: sandboxStore(db), sandboxDelay, now: () => new Date() }
-    const real = createProviders(store).sandbox as Provider
+    const now = () => new Date()
+    const real = createProviders({ db, sandboxDelay, now }).sandbox as Provider
     const providers = { sandbox: { ...real, ...wrap(real) } }
     return temporal.withActivities(testActivities(db, { providers }), use)
   }

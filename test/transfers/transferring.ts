@@ -20,7 +20,6 @@ import { events } from '../../db/webhooks/schema.ts'
 import { createProviders } from '../../providers/index.ts'
 import type { Provider } from '../../providers/provider.ts'
 import { sandboxTransfers } from '../../providers/sandbox/schema.ts'
-import { sandboxStore } from '../../providers/sandbox/store.ts'
 import { payoutStart, refundStart, type Start } from '../../temporal/starts.ts'
 import type { processPayout, processRefund } from '../../workflows/index.ts'
 import { testCipher } from '../support/cipher.ts'
@@ -76,7 +75,7 @@ export function testTransfers(server: () => TestTemporal = timeSkippingEnv) {
 
   function provider({ delayMs = 0, wrap = () => ({}) }: TransferOptions = {}): Provider {
     const sandboxDelay = { minMs: delayMs, maxMs: delayMs }
-    const { sandbox } = createProviders({ sandboxStore: sandboxStore(db), sandboxDelay, now })
+    const { sandbox } = createProviders({ db, sandboxDelay, now })
     return { ...(sandbox as Provider), ...wrap(sandbox as Provider) }
   }
 
