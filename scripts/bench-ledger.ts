@@ -8,8 +8,8 @@ import { insertMerchant, newKeyPair } from '../db/merchants/merchants.ts'
 import { migrateDb } from '../db/migrate.ts'
 import { insertPayment } from '../db/payments/payments.ts'
 import { settlePayment } from '../db/payments/steps.ts'
-import { startPostgres } from './postgres.ts'
-import { createSupervisor } from './supervisor.ts'
+import { createSupervisor } from './start/supervisor.ts'
+import { startPostgres } from './tools/postgres.ts'
 
 const STATEMENT_TIMEOUT_MS = 30_000
 const FEE_BPS = 200

@@ -13,12 +13,12 @@ import { measureThroughput } from './bench/load.ts'
 import { addMerchant, remitPayer } from './bench/remit.ts'
 import { toText } from './bench/report.ts'
 import { historyEventsPer, measureRound, newSide } from './bench/sides.ts'
-import { startPostgres } from './postgres.ts'
-import { tryPort } from './processes.ts'
-import { startProgram } from './programs.ts'
-import { createSupervisor } from './supervisor.ts'
-import { startDevServer } from './temporal.ts'
-import { resolveTemporalCli } from './temporal-binaries.ts'
+import { startProgram } from './start/programs.ts'
+import { createSupervisor } from './start/supervisor.ts'
+import { startPostgres } from './tools/postgres.ts'
+import { tryPort } from './tools/processes.ts'
+import { startDevServer } from './tools/temporal.ts'
+import { resolveTemporalCli } from './tools/temporal-binaries.ts'
 
 const PER_SECOND = 5
 const WARM_UP = 50

@@ -1,5 +1,5 @@
-import { install } from './install.mjs'
-import { run } from './run.mjs'
+import { install } from './tools/install.mjs'
+import { run } from './tools/run.mjs'
 
 const checks = [
   ['node_modules/typescript/bin/tsc', '--noEmit'],

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { startFailingServer, startRemit } from './demo/servers.ts'
-import { portOf } from './ports.ts'
-import { createSupervisor } from './supervisor.ts'
+import { portOf } from './start/ports.ts'
+import { createSupervisor } from './start/supervisor.ts'
 
 const ANSWERS = [503, 503, 200]
 const RETRY_SECONDS = [3, 3]

@@ -1,10 +1,8 @@
 import { seedDemo } from '../db/merchants/seed.ts'
 import { migrateDb } from '../db/migrate.ts'
-import { checkPorts, portOf } from './ports.ts'
-import { askPostgres, startPostgres } from './postgres.ts'
-import { tryConnect, waitUntilReady } from './processes.ts'
-import { startProgram } from './programs.ts'
-import { keepRunning } from './restarts.ts'
+import { checkPorts, portOf } from './start/ports.ts'
+import { startProgram } from './start/programs.ts'
+import { keepRunning } from './start/restarts.ts'
 import {
   holdPidFile,
   isDiskFull,
@@ -13,10 +11,12 @@ import {
   releaseLock,
   statePath,
   takeLock,
-} from './state.ts'
-import { createSupervisor } from './supervisor.ts'
-import { startDevServer } from './temporal.ts'
-import { resolveTemporalCli } from './temporal-binaries.ts'
+} from './start/state.ts'
+import { createSupervisor } from './start/supervisor.ts'
+import { askPostgres, startPostgres } from './tools/postgres.ts'
+import { tryConnect, waitUntilReady } from './tools/processes.ts'
+import { startDevServer } from './tools/temporal.ts'
+import { resolveTemporalCli } from './tools/temporal-binaries.ts'
 
 const EXTERNAL_LIMIT_MS = 10_000
 const LEFTOVERS_LIMIT_MS = 30_000

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import { openDb } from '../db/client.ts'
 import { insertMerchant, newKeyPair } from '../db/merchants/merchants.ts'
-import { findPostgres } from './postgres.ts'
-import { statePath } from './state.ts'
+import { statePath } from './start/state.ts'
+import { findPostgres } from './tools/postgres.ts'
 
 const NAME_MAX = 500
 const USAGE = 'Say what it is called: npm run merchant -- --name "Acme Books"'

@@ -1,8 +1,8 @@
 // `node run-ts.mjs <name> [arguments]` runs scripts/<name>.ts, which needs node_modules. A checkout may
 // not have them yet, so this file and its imports are plain JavaScript without packages.
 import { join } from 'node:path'
-import { install } from './install.mjs'
-import { root, run } from './run.mjs'
+import { install } from './tools/install.mjs'
+import { root, run } from './tools/run.mjs'
 
 const [name, ...args] = process.argv.slice(2)
 

@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { install } from './install.mjs'
-import { run } from './run.mjs'
+import { install } from './tools/install.mjs'
+import { run } from './tools/run.mjs'
 
 const ALONE = '/test/(faults|recovery/outage|repo/start\\.test|invoices/apply-inbound)'
 

@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Client } from '@temporalio/client'
-import { killAfter, type Running, whenExited } from '../processes.ts'
+import { killAfter, type Running, whenExited } from '../tools/processes.ts'
 import { createArrivals } from './load.ts'
 
 const STOP_LIMIT_MS = 10_000

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { killAfter, type Running, whenExited } from '../processes.ts'
+import { killAfter, type Running, whenExited } from '../tools/processes.ts'
 
 const STOP_LIMIT_MS = 90_000
 const dev = fileURLToPath(new URL('../dev.ts', import.meta.url))

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Db, openDb } from '../../db/client.ts'
 import { migrateDb } from '../../db/migrate.ts'
-import { startPostgres } from '../../scripts/postgres.ts'
-import { tryPort } from '../../scripts/processes.ts'
+import { startPostgres } from '../../scripts/tools/postgres.ts'
+import { tryPort } from '../../scripts/tools/processes.ts'
 import { testDb } from '../support/db.ts'
 
 const STATEMENT_TIMEOUT_MS = 20_000

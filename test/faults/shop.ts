@@ -1,4 +1,4 @@
-import { waitUntilReady } from '../../scripts/processes.ts'
+import { waitUntilReady } from '../../scripts/tools/processes.ts'
 import { addMerchant, type Merchant } from '../support/db.ts'
 import type { Request, testEndpoint } from '../support/endpoint.ts'
 import { pause } from '../support/stack.ts'

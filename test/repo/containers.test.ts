@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { devServerArgs } from '../../scripts/temporal.ts'
+import { devServerArgs } from '../../scripts/tools/temporal.ts'
 import {
   compose,
   composeText,

@@ -35,7 +35,7 @@ let root: string
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'remit-install-'))
   for (const file of ['install.mjs', 'installed.mjs', 'run.mjs'])
-    cpSync(join('scripts', file), join(root, 'scripts', file))
+    cpSync(join('scripts/tools', file), join(root, 'scripts/tools', file))
   write('package.json', { type: 'module' })
   write('package-lock.json', { lockfileVersion: 3, packages: locked })
   installAll()
@@ -80,7 +80,7 @@ function changeEntries(lockfile: string, change: (packages: Packages) => void): 
 async function install() {
   const { npm_execpath: _, ...env } = process.env
   const PATH = `${join(root, 'bin')}:${env.PATH}`
-  const code = "await (await import('./scripts/install.mjs')).install()"
+  const code = "await (await import('./scripts/tools/install.mjs')).install()"
   const args = ['--input-type=module', '--eval', code]
   const child = spawn(process.execPath, args, { cwd: root, env: { ...env, PATH } })
   const [[exitCode], printed] = await Promise.all([once(child, 'exit'), text(child.stdout)])
@@ -93,7 +93,7 @@ test('an install that is right is left alone', async () => {
 })
 
 test('the packages that npm installed in this checkout are found right', () => {
-  const code = "console.log((await import('./scripts/installed.mjs')).findDifference('.'))"
+  const code = "console.log((await import('./scripts/tools/installed.mjs')).findDifference('.'))"
   const args = ['--input-type=module', '--eval', code]
   expect(execFileSync(process.execPath, args, { encoding: 'utf8' })).toBe('undefined\n')
 })

@@ -19,7 +19,7 @@ test('Postgres runs from packages that were installed with --ignore-scripts', ()
   expect(() => execFileSync(postgres, ['--version'], { stdio: 'pipe' })).toThrow()
 
   const tsx = createRequire(join(process.cwd(), 'package.json')).resolve('tsx')
-  const code = `await (await import('./scripts/postgres-files.ts')).postgresBinaries(undefined)`
+  const code = `await (await import('./scripts/tools/postgres-files.ts')).postgresBinaries(undefined)`
   const args = ['--import', tsx, '--input-type=module', '--eval', code]
   execFileSync(process.execPath, args, { cwd: root, stdio: 'pipe' })
   expect(execFileSync(postgres, ['--version'], { encoding: 'utf8' })).toMatch(/^postgres .* 1\d/)

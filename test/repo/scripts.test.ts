@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { cached } from '../../scripts/cache.ts'
-import { commandOf, waitUntilReady } from '../../scripts/processes.ts'
+import { cached } from '../../scripts/tools/cache.ts'
+import { commandOf, waitUntilReady } from '../../scripts/tools/processes.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'remit-scripts-'))
 const { REMIT_CACHE } = process.env
@@ -49,7 +49,7 @@ test('what was started ends with the process that started it, even by kill -9', 
     '--input-type=module',
     '-e',
     `
-    import { spawnGuarded } from './scripts/processes.ts'
+    import { spawnGuarded } from './scripts/tools/processes.ts'
     spawnGuarded(${JSON.stringify(command)}, { logFile: ${JSON.stringify(logFile)} })
   `,
   ])

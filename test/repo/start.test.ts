@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { tryPort } from '../../scripts/processes.ts'
+import { tryPort } from '../../scripts/tools/processes.ts'
 import { until } from '../support/stack.ts'
 
 const exec = promisify(execFile)

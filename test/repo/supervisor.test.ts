@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
-import { createRestartWaits, keepRunning } from '../../scripts/restarts.ts'
-import { createSupervisor } from '../../scripts/supervisor.ts'
+import { createRestartWaits, keepRunning } from '../../scripts/start/restarts.ts'
+import { createSupervisor } from '../../scripts/start/supervisor.ts'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect'] as const
 const WINDOW_MS = 10_000

@@ -1,8 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startPostgres } from '../../scripts/postgres.ts'
-import { resolveTemporalCli, resolveTestServer } from '../../scripts/temporal-binaries.ts'
+import { startPostgres } from '../../scripts/tools/postgres.ts'
+import { resolveTemporalCli, resolveTestServer } from '../../scripts/tools/temporal-binaries.ts'
 import { bundleWorkflows } from '../../worker/worker.ts'
 
 declare global {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { tryPort } from '../../scripts/processes.ts'
-import { type Program, startProgram } from '../../scripts/programs.ts'
-import { startDevServer } from '../../scripts/temporal.ts'
+import { type Program, startProgram } from '../../scripts/start/programs.ts'
+import { tryPort } from '../../scripts/tools/processes.ts'
+import { startDevServer } from '../../scripts/tools/temporal.ts'
 import type { testDb } from './db.ts'
 
 /** Remit's own two processes, over a file's database and a Temporal of its own. */

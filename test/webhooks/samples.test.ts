@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileS
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { newWebhookSecret } from '../../core/webhooks/signature.ts'
-import { tryConnect, tryPort, waitUntilReady } from '../../scripts/processes.ts'
+import { tryConnect, tryPort, waitUntilReady } from '../../scripts/tools/processes.ts'
 import { until } from '../support/stack.ts'
 import {
   cutOffs,

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { tryPort } from './processes.ts'
+import { tryPort } from '../tools/processes.ts'
 
 type Port = {
   variable: string

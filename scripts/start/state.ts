@@ -11,12 +11,12 @@ import {
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { cacheRoot } from './cache.ts'
-import { commandOf } from './processes.ts'
+import { cacheRoot } from '../tools/cache.ts'
+import { commandOf } from '../tools/processes.ts'
 
-const folder = process.env.REMIT_STATE || fileURLToPath(new URL('../.remit', import.meta.url))
+const folder = process.env.REMIT_STATE || fileURLToPath(new URL('../../.remit', import.meta.url))
 const lock = join(folder, 'start.pid')
-const command = fileURLToPath(new URL('dev.ts', import.meta.url))
+const command = fileURLToPath(new URL('../dev.ts', import.meta.url))
 const NEEDED_MB = 500
 const FULL_MB = 20
 const LOCK_WAIT_MS = 5_000

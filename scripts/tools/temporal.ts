@@ -1,5 +1,5 @@
 import { Connection } from '@temporalio/client'
-import { searchAttributeNames } from '../temporal/search-attributes.ts'
+import { searchAttributeNames } from '../../temporal/search-attributes.ts'
 import { type Running, spawnGuarded, tryConnect, waitUntilReady } from './processes.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { Running } from './processes.ts'
+import type { Running } from '../tools/processes.ts'
 import type { Supervisor } from './supervisor.ts'
 
 const FIRST_WAIT_MS = 500

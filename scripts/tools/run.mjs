@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process'
-import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+export const root = fileURLToPath(new URL('../..', import.meta.url))
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
 const NPM_CHECK_MS = 500

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { killAfter, type Running, whenExited } from './processes.ts'
+import { killAfter, type Running, whenExited } from '../tools/processes.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const READY_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 45_000 // above the worker's own grace
 

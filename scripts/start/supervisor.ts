@@ -1,4 +1,4 @@
-import type { Running } from './processes.ts'
+import type { Running } from '../tools/processes.ts'
 
 const REPEAT_MS = 1_000 // npm passes the terminal's Ctrl-C on, so it arrives twice
 
