@@ -20,23 +20,19 @@ import { attemptFailed } from '../../workflows/webhooks/messages.ts'
 import type { Now } from '../now.ts'
 import type { Answer, Post } from './outbound.ts'
 
-/** The lines of `postWebhook` between which a worker may die; the tests kill it at each. */
-export type FaultPoint = 'entered' | 'taken up' | 'recorded' | 'sent' | 'completed' | 'signaled'
-
 export type WebhookDeps = {
   db: Db
   cipher: Cipher
   post: Post
   now: Now
   retrySchedule: readonly number[] // seconds after each failed attempt
-  fault?: (point: FaultPoint) => void
 }
 
 /** Clocks differ: a wait may end this much too early, and of a short one no more than a tenth. */
 const CLOCK_SLACK_MS = 1_000
 
 export function webhookActivities(deps: WebhookDeps) {
-  const { db, cipher, post, now, retrySchedule, fault = () => {} } = deps
+  const { db, cipher, post, now, retrySchedule } = deps
 
   return {
     /** Throws after each failed attempt, with the schedule's wait; the retry is the next attempt. */
@@ -44,9 +40,7 @@ export function webhookActivities(deps: WebhookDeps) {
       const { info } = Context.current()
       assert(info.workflowExecution, 'a webhook is always delivered by a workflow')
       const { runId } = info.workflowExecution
-      fault('entered')
       const { delivery, endpoint, event, last } = await takeUpDelivery(db, deliveryId, runId)
-      fault('taken up')
       if (last?.state === 'succeeded') return delivered(last)
       if (delivery.status === 'delivered' || delivery.status === 'skipped')
         return { status: delivery.status }
@@ -74,9 +68,7 @@ export function webhookActivities(deps: WebhookDeps) {
       const { url } = endpoint
       const begun = { deliveryId, runId, attempt, url, requestHeaders, bodySha256 }
       const id = await insertAttempt(db, begun, delivery.status, await now())
-      fault('recorded')
       const answer = await post(url, body, requestHeaders)
-      fault('sent')
       if (answer.reconnected)
         Context.current().log.info(
           `Attempt ${attempt}: the reused connection was closed, so Remit sent the request again on a new connection`,
@@ -84,7 +76,6 @@ export function webhookActivities(deps: WebhookDeps) {
       const outcome = toOutcome(answer, attempt, endpoint.retrySchedule ?? retrySchedule)
       const sent = { id, deliveryId, endpoint }
       const { attempt: made, told, ended } = await completeAttempt(db, sent, outcome, await now())
-      fault('completed')
       if (told?.deliveries.length) await startOnce(Context.current().client, eventStart(told))
       if (ended) return { status: 'skipped' }
       return made.state === 'failed' ? failWith(made, made.retryInMs) : delivered(made)
@@ -101,7 +92,6 @@ export function webhookActivities(deps: WebhookDeps) {
     const failure = { id, run, attempt, httpStatus, latencyMs: latencyMs ?? 0, retryInMs }
     const workflow = Context.current().client.workflow.getHandle(deliveryId, run)
     await workflow.signal(attemptFailed, failure)
-    fault('signaled')
     throw ApplicationFailure.create({
       type: ATTEMPT_FAILED,
       message: `Attempt ${attempt}: ${error ?? `HTTP ${httpStatus}`} in ${latencyMs} ms`,

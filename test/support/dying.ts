@@ -84,10 +84,11 @@ export function dyingWorker(url: () => string) {
     return result
   }
 
+  /** Makes each call of a function one more line that the worker may die at. */
   const dying = <Args extends unknown[], T>(call: (...args: Args) => Promise<T>) =>
     ((...args: Args) => step(() => call(...args))) as (...args: Args) => Promise<T>
 
-  /** What leaves, by calls that it may die at. */
+  /** Makes the calls that move money out into lines that the worker may die at. */
   function wrap(real: Provider): Partial<Provider> {
     const { simulatePayout = async () => ({ state: 'unsent' }) as const } = real
     return {
@@ -100,5 +101,5 @@ export function dyingWorker(url: () => string) {
     }
   }
 
-  return { db: () => db, wrap, dieAt, holdAt }
+  return { db: () => db, dying, wrap, dieAt, holdAt }
 }

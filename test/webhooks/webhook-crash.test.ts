@@ -1,32 +1,38 @@
 import { WorkflowClient } from '@temporalio/client'
 import { eq } from 'drizzle-orm'
-import type { FaultPoint, WebhookDeps } from '../../activities/webhooks/post-webhook.ts'
+import type { WebhookDeps } from '../../activities/webhooks/post-webhook.ts'
 import { defaultRetrySchedule } from '../../core/webhooks/retry-schedule.ts'
 import { takeUpDelivery } from '../../db/webhooks/attempts.ts'
 import { attempts } from '../../db/webhooks/schema.ts'
+import { dyingWorker } from '../support/dying.ts'
 import { ended, signalsOf, testDelivering } from './delivering.ts'
 import { testPost } from './delivery.ts'
 
 const { db, temporal, endpoint, deliver } = testDelivering()
+const worker = dyingWorker(() => db.url)
+afterEach(() => jest.restoreAllMocks())
 
-const points: FaultPoint[] = ['entered', 'taken up', 'recorded', 'sent', 'completed', 'signaled']
+/**
+ * A failed attempt is five lines: it takes the delivery up, inserts the attempt, posts, completes the
+ * attempt and signals. A worker may die before the first line and after each line.
+ */
+const LINES_OF_ATTEMPT = 5
+const points = {
+  entered: { line: 1, when: 'before' },
+  'taken up': { line: 1, when: 'after' },
+  recorded: { line: 2, when: 'after' },
+  sent: { line: 3, when: 'after' },
+  completed: { line: 4, when: 'after' },
+  signaled: { line: 5, when: 'after' },
+} as const
+type Point = keyof typeof points
+const names = Object.keys(points) as Point[]
+
 const scheduleMs = defaultRetrySchedule.map((seconds) => seconds * 1000)
 const LONGEST_DELAY_MS = 20_000 // that a crash may add: the fifth retry comes after 16 s
 
 const down = () => 503
 const upAtSecond = (post: number) => (post === 1 ? 503 : 200)
-
-/** The worker dies when it comes to this point for the nth time, and only then. */
-function crashAt(point: FaultPoint, nth: number) {
-  let times = 0
-  return jest.fn((reached: FaultPoint) => {
-    if (reached === point && ++times === nth) throw new Error('killed')
-  })
-}
-
-function timesThrown({ mock }: { mock: { results: { type: string }[] } }): number {
-  return mock.results.filter(({ type }) => type === 'throw').length
-}
 
 type Case = { status: (post: number) => number; meanwhile?: (post: number) => unknown }
 
@@ -73,43 +79,66 @@ function expectFullWaits(posted: Ran['attempts'], askedAt: number[]) {
 }
 
 /** A crash after the row and before the POST leaves a row of an attempt that nobody received. */
-function whatWasPosted({ attempts }: Ran, point: FaultPoint) {
+function whatWasPosted({ attempts }: Ran, point: Point) {
   return point === 'recorded' ? attempts.filter(({ state }) => state !== 'interrupted') : attempts
 }
 
-const everyPoint = points.flatMap((point) =>
+/** Delivers with a worker that dies at this point of the nth attempt, and only then. */
+async function crashAt(point: Point, nth: number, status: Case['status']): Promise<Ran> {
+  const { line, when } = points[point]
+  const { getHandle } = WorkflowClient.prototype
+  const spy = jest.spyOn(WorkflowClient.prototype, 'getHandle')
+  spy.mockImplementation(function (this: WorkflowClient, ...args) {
+    const handle = getHandle.apply(this, args)
+    return { ...handle, signal: worker.dying(handle.signal.bind(handle)) }
+  } as typeof getHandle)
+  const post = Object.assign(worker.dying(testPost), { close: testPost.close })
+  const deps = { db: worker.db(), post }
+  let ran: Promise<Ran> | undefined
+  const died = await worker.dieAt((nth - 1) * LINES_OF_ATTEMPT + line, when, () => {
+    ran = deliverThrough({ status }, deps)
+    return ran
+  })
+  expect(died).toBe(true)
+  return (await ran) as Ran // `dieAt` does not pass on the assertions that failed
+}
+
+const everyPoint = names.flatMap((point) =>
   ['first', 'second', 'last'].map((which, i) => ({ point, which, nth: [1, 2, 5][i] ?? 0 })),
 )
 
 describe('A crash during a delivery that fails costs the merchant no attempt and no wait', () => {
-  test.each(everyPoint)('$point, at the $which attempt', async ({ point, nth }) => {
-    const fault = crashAt(point, nth)
-    const ran = await deliverThrough({ status: down }, { fault })
-    expect(timesThrown(fault)).toBe(1)
-    expectFullWaits(whatWasPosted(ran, point), ran.askedAt)
-    expect(ran.counted).toHaveLength(5)
-    expect(ran.askedAt).toHaveLength(point === 'sent' ? 6 : 5)
-    const interrupted = ran.attempts.filter(({ state }) => state === 'interrupted')
-    expect(interrupted.map(({ attempt }) => attempt)).toEqual(
-      point === 'sent' || point === 'recorded' ? [nth] : [],
-    )
-    expect(ran.row.status).toBe('failed')
-    expect(ran.result).toMatchObject({ cause: { cause: { type: 'WebhookAttemptFailed' } } })
-  })
+  test.each(everyPoint)(
+    'when the worker dies at "$point" of the $which attempt',
+    async ({ point, nth }) => {
+      const ran = await crashAt(point, nth, down)
+      expectFullWaits(whatWasPosted(ran, point), ran.askedAt)
+      expect(ran.counted).toHaveLength(5)
+      expect(ran.askedAt).toHaveLength(point === 'sent' ? 6 : 5)
+      const interrupted = ran.attempts.filter(({ state }) => state === 'interrupted')
+      expect(interrupted.map(({ attempt }) => attempt)).toEqual(
+        point === 'sent' || point === 'recorded' ? [nth] : [],
+      )
+      expect(ran.signals).toHaveLength(point === 'signaled' ? 6 : 5)
+      expect(ran.row.status).toBe('failed')
+      expect(ran.result).toMatchObject({ cause: { cause: { type: 'WebhookAttemptFailed' } } })
+    },
+  )
 })
 
 describe('A crash during the attempt that succeeds', () => {
-  test.each(points.slice(0, -1))('%s', async (point) => {
-    const fault = crashAt(point, 2)
-    const ran = await deliverThrough({ status: upAtSecond }, { fault })
-    expect(timesThrown(fault)).toBe(1)
-    expectFullWaits(whatWasPosted(ran, point), ran.askedAt)
-    // Only where the answer was lost is it sent again: at least once is what was promised.
-    expect(ran.askedAt).toHaveLength(point === 'sent' ? 3 : 2)
-    expect(ran.counted.map(({ state }) => state)).toEqual(['failed', 'succeeded'])
-    expect(ran.row.status).toBe('delivered')
-    expect(ran.result).toMatchObject({ status: 'delivered' })
-  })
+  test.each(names.slice(0, -1))(
+    'at "%s" repeats only a POST whose answer was lost',
+    async (point) => {
+      const ran = await crashAt(point, 2, upAtSecond)
+      expectFullWaits(whatWasPosted(ran, point), ran.askedAt)
+      // Only where the answer was lost is it sent again: at least once is what was promised.
+      expect(ran.askedAt).toHaveLength(point === 'sent' ? 3 : 2)
+      expect(ran.counted.map(({ state }) => state)).toEqual(['failed', 'succeeded'])
+      expect(ran.row.status).toBe('delivered')
+      expect(ran.result).toMatchObject({ status: 'delivered' })
+    },
+  )
 })
 
 describe('A signal that is lost is sent again, and the schedule stays as it was', () => {
@@ -119,7 +148,6 @@ describe('A signal that is lost is sent again, and the schedule stays as it was'
     const lose = () => getHandle.mockReturnValueOnce({ signal } as never)
     const meanwhile = (post: number) => post === nth && lose()
     const ran = await deliverThrough({ status: down, meanwhile }, {})
-    getHandle.mockRestore()
     expect(signal).toHaveBeenCalledTimes(1)
     expectFullWaits(ran.attempts, ran.askedAt)
     expect(ran.askedAt).toHaveLength(5)
