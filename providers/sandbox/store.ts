@@ -30,7 +30,10 @@ type Table = typeof sandboxCharges | typeof sandboxTransfers
 
 /** Keeps charges and transfers in the sandbox's own tables, as if on the provider's own server. */
 export function sandboxStore(db: Db) {
-  /** Changes a row as `decide` says, and asks `decide` again if another change came in between. */
+  /**
+   * Changes a row as `decide` says, and asks `decide` again if another change came in between. A null
+   * changes nothing.
+   */
   async function changeRow<T extends Table>(
     table: T,
     id: string,
