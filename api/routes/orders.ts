@@ -1,5 +1,4 @@
 import { z } from '@hono/zod-openapi'
-import { AppError } from '../../core/errors.ts'
 import {
   FULFIL_WINDOW_MS,
   orderCancellationReasons,
@@ -7,7 +6,6 @@ import {
 } from '../../core/lifecycles/order.ts'
 import { looksLikeId } from '../../db/ids.ts'
 import {
-  findOrder,
   getOrder,
   insertOrder,
   listOrders,
@@ -166,15 +164,4 @@ export function orderRoutes(deps: Deps) {
       const list = await listOrders(db, c.var.caller.merchantId, filter)
       return c.json(toListBody(list, toOrder), 200)
     })
-}
-
-/**
- * The id of an order that a filter names by its id or by the merchant's own reference. Throws AppError
- * when the merchant has no such order.
- */
-export async function findOrderId(db: Deps['db'], merchantId: string, idOrReference: string) {
-  const order = await findOrder(db, merchantId, idOrReference)
-  if (order) return order.id
-  const message = `No such order: ${idOrReference}`
-  throw new AppError('invalid_request', message, { param: 'order_id' })
 }

@@ -1,5 +1,4 @@
 import { z } from '@hono/zod-openapi'
-import { AppError } from '../../core/errors.ts'
 import { paymentLinkStatuses } from '../../core/lifecycles/payment-link.ts'
 import {
   getPaymentLink,
@@ -124,15 +123,4 @@ export function paymentLinkRoutes(deps: Deps) {
       const links = await listPaymentLinks(db, c.var.caller.merchantId, filter)
       return c.json(toListBody(links, toPaymentLink), 200)
     })
-}
-
-/** Of a filter. Throws AppError when they have no such link. */
-export async function checkLink(db: Deps['db'], merchantId: string, id: string): Promise<void> {
-  try {
-    await getPaymentLink(db, merchantId, id)
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error
-    const param = 'payment_link_id'
-    throw new AppError('invalid_request', error.message, { param })
-  }
 }

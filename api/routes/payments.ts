@@ -5,7 +5,9 @@ import {
   paymentMethods,
   paymentStatuses,
 } from '../../core/lifecycles/payment.ts'
+import { getNamedOrder } from '../../db/orders/orders.ts'
 import { insertOrderPayment } from '../../db/orders/pay.ts'
+import { getPaymentLink } from '../../db/payment-links/payment-links.ts'
 import { openPaymentCommand } from '../../db/payments/commands.ts'
 import { getPayment, insertPayment, listPayments, toPayment } from '../../db/payments/payments.ts'
 import { paymentStart } from '../../temporal/starts.ts'
@@ -23,6 +25,7 @@ import {
   toPage,
 } from '../http/fields.ts'
 import { createOnce } from '../http/idempotency.ts'
+import { toFilterId } from '../http/resource.ts'
 import {
   type Deps,
   idempotencyKey,
@@ -32,8 +35,6 @@ import {
   newRouter,
   retrieveRoute,
 } from '../http/router.ts'
-import { findOrderId } from './orders.ts'
-import { checkLink } from './payment-links.ts'
 import { checkSource, exchangeCard, sourceFields, toSource } from './payment-source.ts'
 
 const failureCodes = Object.keys(failureMessages) as (keyof typeof failureMessages)[]
@@ -188,14 +189,13 @@ export function paymentRoutes(deps: Deps) {
     })
     .openapi(listPaymentsRoute, async (c) => {
       const { merchantId } = c.var.caller
-      const {
-        status,
-        order_id: named,
-        payment_link_id: paymentLinkId,
-        ...query
-      } = c.req.valid('query')
-      const orderId = named && (await findOrderId(db, merchantId, named))
-      if (paymentLinkId) await checkLink(db, merchantId, paymentLinkId)
+      const { status, order_id, payment_link_id, ...query } = c.req.valid('query')
+      const orderId = await toFilterId('order_id', order_id, (name) =>
+        getNamedOrder(db, merchantId, name),
+      )
+      const paymentLinkId = await toFilterId('payment_link_id', payment_link_id, (id) =>
+        getPaymentLink(db, merchantId, id),
+      )
       const filter = { ...toPage(query), status, orderId, paymentLinkId }
       const list = await listPayments(db, merchantId, filter)
       return c.json(toListBody(list, toPayment), 200)

@@ -1,11 +1,11 @@
 import { z } from '@hono/zod-openapi'
-import { AppError } from '../../core/errors.ts'
 import { refundFailureCodes, refundStatuses } from '../../core/lifecycles/refund.ts'
-import { findPayment, getPayment } from '../../db/payments/payments.ts'
+import { getPayment } from '../../db/payments/payments.ts'
 import { getRefund, insertRefund, listRefunds, toRefund } from '../../db/refunds/refunds.ts'
 import { refundStart } from '../../temporal/starts.ts'
 import { Amount, Id, Metadata, Text, Timestamp, toListBody, toPage } from '../http/fields.ts'
 import { createOnce } from '../http/idempotency.ts'
+import { toFilterId } from '../http/resource.ts'
 import {
   type Deps,
   idempotencyKey,
@@ -94,14 +94,12 @@ export function refundRoutes(deps: Deps) {
     })
     .openapi(listAll, async (c) => {
       const { merchantId } = c.var.caller
-      const { status, payment_id: paymentId, ...query } = c.req.valid('query')
-      if (paymentId) await checkPayment(merchantId, paymentId)
+      const { status, payment_id, ...query } = c.req.valid('query')
+      const paymentId = await toFilterId('payment_id', payment_id, (id) =>
+        getPayment(db, merchantId, id),
+      )
       const filter = { ...toPage(query), status, paymentId }
       const list = await listRefunds(db, merchantId, filter)
       return c.json(toListBody(list, toRefund), 200)
     })
-  async function checkPayment(merchantId: string, id: string): Promise<void> {
-    if (await findPayment(db, merchantId, id)) return
-    throw new AppError('invalid_request', `No such payment: ${id}`, { param: 'payment_id' })
-  }
 }
