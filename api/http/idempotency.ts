@@ -19,8 +19,8 @@ const KEY_MAX = 255
 type Needs = Pick<Deps, 'db' | 'cipher' | 'tryStart'>
 type Written<Body> = { body: Body; start: Start | null }
 
-type Steps<Body, Prepared> = {
-  /** What must happen outside the transaction, such as asking a provider; only for new requests. */
+export type CreationSteps<Body, Prepared> = {
+  /** Does what must happen outside the transaction, such as a call to a provider. Repeats skip it. */
   prepare?: (() => Promise<Prepared>) | undefined
   write: (tx: Tx, prepared: Prepared | undefined) => Promise<Written<Body>>
 }
@@ -33,7 +33,7 @@ export async function createOnce<Body extends object, Prepared = undefined>(
   c: Context<Env>,
   { db, cipher, tryStart }: Needs,
   input: unknown,
-  { prepare, write }: Steps<Body, Prepared>,
+  { prepare, write }: CreationSteps<Body, Prepared>,
 ): Promise<Body> {
   const request = keyedRequest(c, cipher, input)
   const lease = request && prepare ? await leaseKey(db, request, new Date()) : null

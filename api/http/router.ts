@@ -9,7 +9,6 @@ import type { Caller } from '../../db/merchants/merchants.ts'
 import type { Log } from '../../log.ts'
 import type { Providers } from '../../providers/index.ts'
 import { errorResponses, responseHeaders } from './error-responses.ts'
-import { ListQuery, listOf } from './fields.ts'
 import type { TryStart } from './try-start.ts'
 import type { TryUpdate } from './try-update.ts'
 
@@ -110,31 +109,3 @@ export const idempotencyKey = z.object({
 })
 
 export const idParam = z.object({ id: z.string().openapi({ description: 'The id of the object' }) })
-
-export function retrieveRoute<P extends string, S extends z.ZodType>(
-  path: P,
-  operationId: string,
-  schema: S,
-) {
-  const request = { params: idParam }
-  return merchantRoute({
-    method: 'get',
-    path,
-    operationId,
-    request,
-    responses: { 200: json(schema) },
-  })
-}
-
-/** `filters` are taken beside those that every list has. */
-export function listRoute<P extends string, S extends z.ZodType, F extends z.ZodRawShape>(
-  path: P,
-  operationId: string,
-  schema: S,
-  filters: F,
-) {
-  const params = path.includes('{id}') ? { params: idParam } : {}
-  const request = { ...params, query: ListQuery.extend(filters) }
-  const responses = { 200: json(listOf(schema)) }
-  return merchantRoute({ method: 'get', path, operationId, request, responses })
-}

@@ -8,17 +8,21 @@ import {
   toApiKey,
 } from '../../db/merchants/api-keys.ts'
 import { newKeyPair } from '../../db/merchants/merchants.ts'
-import { deletedOf, Text, Timestamp, toListBody, toPage } from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
+import { deletedOf, Text, Timestamp } from '../http/fields.ts'
+import {
+  answerCreated,
+  listHandler,
+  listRoute,
+  retrieveHandler,
+  retrieveRoute,
+} from '../http/resource.ts'
 import {
   type Deps,
   idempotencyKey,
   idParam,
   json,
-  listRoute,
   merchantRoute,
   newRouter,
-  retrieveRoute,
 } from '../http/router.ts'
 
 const ApiKey = z
@@ -80,29 +84,21 @@ const revoke = merchantRoute(
 
 export function apiKeyRoutes(deps: Deps) {
   const { db } = deps
+  const answerList = listHandler(db, listApiKeys, toApiKey)
   return newRouter()
-    .openapi(create, async (c) => {
-      const input = c.req.valid('json')
+    .openapi(create, (c) => {
       const { merchantId } = c.var.caller
-      const body = await createOnce(c, deps, input, {
+      const { name = null } = c.req.valid('json')
+      return answerCreated(c, deps, {
         write: async (tx) => {
           const keys = newKeyPair()
-          const values = { merchantId, name: input.name ?? null, ...keys }
-          const row = await insertApiKey(tx, values, new Date())
+          const row = await insertApiKey(tx, { merchantId, name, ...keys }, new Date())
           return { body: { ...toApiKey(row), secret: keys.secret }, start: null }
         },
       })
-      return c.json(body, 201)
     })
-    .openapi(retrieve, async (c) => {
-      const { id } = c.req.valid('param')
-      return c.json(toApiKey(await getApiKey(db, c.var.caller.merchantId, id)), 200)
-    })
-    .openapi(list, async (c) => {
-      const { status, ...query } = c.req.valid('query')
-      const found = await listApiKeys(db, c.var.caller.merchantId, { ...toPage(query), status })
-      return c.json(toListBody(found, toApiKey), 200)
-    })
+    .openapi(retrieve, retrieveHandler(db, getApiKey, toApiKey))
+    .openapi(list, (c) => answerList(c, c.req.valid('query')))
     .openapi(revoke, async (c) => {
       const { id } = c.req.valid('param')
       await db.transaction((tx) => revokeApiKey(tx, c.var.caller.merchantId, id, new Date()))

@@ -15,17 +15,16 @@ import {
   toBalanceTransaction,
 } from '../../db/ledger/balance.ts'
 import { DEFAULT_PROVIDER } from '../../providers/index.ts'
-import { Amount, Currency, Id, Timestamp, toListBody, toPage } from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
+import { Amount, Currency, Id, Timestamp } from '../http/fields.ts'
 import {
-  type Deps,
-  idempotencyKey,
-  json,
+  answerCreated,
+  creationRoute,
+  listHandler,
   listRoute,
-  merchantRoute,
-  newRouter,
+  retrieveHandler,
   retrieveRoute,
-} from '../http/router.ts'
+} from '../http/resource.ts'
+import { type Deps, json, merchantRoute, newRouter } from '../http/router.ts'
 
 const currency = z.string().openapi({ example: 'INR' })
 const Sums = z.array(z.object({ amount: z.int().min(0).openapi({ example: 50000 }), currency }))
@@ -94,50 +93,31 @@ const retrieveTransaction = retrieveRoute(
   BalanceTransaction,
 )
 
-const createTopup = merchantRoute(
-  {
-    method: 'post',
-    path: '/test/balance_topups',
-    operationId: 'createTestBalanceTopup',
-    description: 'Adds money of the sandbox to your balance, at once.',
-    request: {
-      headers: idempotencyKey,
-      body: {
-        required: true,
-        ...json(
-          z.strictObject({ amount: Amount, currency: Currency }).openapi('CreateBalanceTopup'),
-        ),
-      },
-    },
-    responses: { 201: json(Topup, 'What was added') },
-  },
-  ['conflict'],
-)
+const createTopup = creationRoute({
+  path: '/test/balance_topups',
+  operationId: 'createTestBalanceTopup',
+  description: 'Adds money of the sandbox to your balance at once.',
+  input: z.strictObject({ amount: Amount, currency: Currency }).openapi('CreateBalanceTopup'),
+  output: Topup,
+  result: 'The added money',
+  errors: ['conflict'],
+})
 
 export function balanceRoutes(deps: Deps) {
   const { db } = deps
+  const answerList = listHandler(db, listBalanceTransactions, toBalanceTransaction)
   return newRouter()
     .openapi(retrieveBalance, async (c) =>
       c.json(toBalance(await getBalances(db, c.var.caller.merchantId)), 200),
     )
-    .openapi(listTransactions, async (c) => {
-      const { type, source, ...query } = c.req.valid('query')
-      const filter = { ...toPage(query), type, source }
-      const list = await listBalanceTransactions(db, c.var.caller.merchantId, filter)
-      return c.json(toListBody(list, toBalanceTransaction), 200)
-    })
-    .openapi(retrieveTransaction, async (c) => {
-      const { id } = c.req.valid('param')
-      const found = await getBalanceTransaction(db, c.var.caller.merchantId, id)
-      return c.json(toBalanceTransaction(found), 200)
-    })
-    .openapi(createTopup, async (c) => {
+    .openapi(listTransactions, (c) => answerList(c, c.req.valid('query')))
+    .openapi(retrieveTransaction, retrieveHandler(db, getBalanceTransaction, toBalanceTransaction))
+    .openapi(createTopup, (c) => {
       if (DEFAULT_PROVIDER !== SANDBOX)
         throw new AppError('conflict', 'Only a balance at the sandbox can be topped up.')
       const values = { merchantId: c.var.caller.merchantId, ...c.req.valid('json') }
-      const body = await createOnce(c, deps, c.req.valid('json'), {
+      return answerCreated(c, deps, {
         write: async (tx) => ({ body: await insertTopup(tx, values, new Date()), start: null }),
       })
-      return c.json(body, 201)
     })
 }

@@ -13,7 +13,7 @@ import {
   toOrder,
 } from '../../db/orders/orders.ts'
 import { orderStart } from '../../temporal/starts.ts'
-import { commandRoute, commandsOf } from '../http/commands.ts'
+import { commandHandler, commandRoute, noFields } from '../http/commands.ts'
 import {
   Amount,
   Currency,
@@ -23,19 +23,16 @@ import {
   OwnName,
   Timestamp,
   toFuture,
-  toListBody,
-  toPage,
 } from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
 import {
-  type Deps,
-  idempotencyKey,
-  json,
+  answerCreated,
+  creationRoute,
+  listHandler,
   listRoute,
-  merchantRoute,
-  newRouter,
+  retrieveHandler,
   retrieveRoute,
-} from '../http/router.ts'
+} from '../http/resource.ts'
+import { type Deps, newRouter } from '../http/router.ts'
 
 export const Order = z
   .object({
@@ -82,59 +79,54 @@ const CreateOrder = z
   })
   .openapi('CreateOrder')
 
-const createOrder = merchantRoute(
-  {
-    method: 'post',
-    path: '/orders',
-    operationId: 'createOrder',
-    request: { headers: idempotencyKey, body: { required: true, ...json(CreateOrder) } },
-    responses: { 201: json(Order, 'The order') },
-  },
-  ['reference_taken'],
-)
+const create = creationRoute({
+  path: '/orders',
+  operationId: 'createOrder',
+  input: CreateOrder,
+  output: Order,
+  result: 'The order',
+  errors: ['reference_taken'],
+})
 
-const none = (name: string) => z.strictObject({}).openapi(name)
+const fulfill = commandRoute({
+  path: '/orders/{id}/fulfill',
+  operationId: 'fulfillOrder',
+  description: 'Records that you sent the goods. A fulfilled order cannot be canceled.',
+  input: noFields('FulfillOrder'),
+  output: Order,
+})
 
-const fulfillOrder = commandRoute(
-  {
-    path: '/orders/{id}/fulfill',
-    operationId: 'fulfillOrder',
-    description: 'You have sent what was ordered. From then on it is not canceled any more.',
-  },
-  { input: none('FulfillOrder'), output: Order },
-  ['conflict'],
-)
-const cancelOrder = commandRoute(
-  {
-    path: '/orders/{id}/cancel',
-    operationId: 'cancelOrder',
-    description:
-      'Nobody can pay it any more. A payment on its way is canceled, and what was paid is refunded: the answer does not wait for that.',
-  },
-  { input: none('CancelOrder'), output: Order },
-  ['conflict', 'insufficient_balance'],
-)
+const cancel = commandRoute({
+  path: '/orders/{id}/cancel',
+  operationId: 'cancelOrder',
+  description:
+    'Cancels the order, so that nobody can pay it. A payment in progress is canceled, and a captured payment is refunded. The answer does not wait for either.',
+  input: noFields('CancelOrder'),
+  output: Order,
+  errors: ['insufficient_balance'],
+})
 
-const retrieveOrder = retrieveRoute('/orders/{id}', 'retrieveOrder', Order)
+const retrieve = retrieveRoute('/orders/{id}', 'retrieveOrder', Order)
 
-const listOrdersRoute = listRoute('/orders', 'listOrders', Order, {
+const list = listRoute('/orders', 'listOrders', Order, {
   status: z.enum(orderStatuses).optional(),
   reference: NameFilter.optional(),
 })
 
 export function orderRoutes(deps: Deps) {
   const { db } = deps
-  const command = commandsOf(deps, {
+  const runCommand = commandHandler(deps, {
     open: openOrderCommand,
     get: getOrder,
     show: toOrder,
     start: orderStart,
   })
+  const answerList = listHandler(db, listOrders, toOrder)
   return newRouter()
-    .openapi(createOrder, async (c) => {
-      const { reference = null, fulfil_by, ...input } = c.req.valid('json')
+    .openapi(create, (c) => {
       const { merchantId } = c.var.caller
-      const body = await createOnce(c, deps, c.req.valid('json'), {
+      const { reference = null, fulfil_by, ...input } = c.req.valid('json')
+      return answerCreated(c, deps, {
         write: async (tx) => {
           const now = new Date()
           const fulfilBy =
@@ -144,24 +136,9 @@ export function orderRoutes(deps: Deps) {
           return { body: toOrder(order), start: orderStart(order, event.deliveries) }
         },
       })
-      return c.json(body, 201)
     })
-    .openapi(fulfillOrder, async (c) => {
-      const { status, body } = await command(c, { kind: 'fulfill' })
-      return c.json(body, status)
-    })
-    .openapi(cancelOrder, async (c) => {
-      const { status, body } = await command(c, { kind: 'cancel' })
-      return c.json(body, status)
-    })
-    .openapi(retrieveOrder, async (c) => {
-      const { id } = c.req.valid('param')
-      return c.json(toOrder(await getOrder(db, c.var.caller.merchantId, id)), 200)
-    })
-    .openapi(listOrdersRoute, async (c) => {
-      const { status, reference, ...query } = c.req.valid('query')
-      const filter = { ...toPage(query), status, reference }
-      const list = await listOrders(db, c.var.caller.merchantId, filter)
-      return c.json(toListBody(list, toOrder), 200)
-    })
+    .openapi(fulfill, (c) => runCommand(c, { kind: 'fulfill' }))
+    .openapi(cancel, (c) => runCommand(c, { kind: 'cancel' }))
+    .openapi(retrieve, retrieveHandler(db, getOrder, toOrder))
+    .openapi(list, (c) => answerList(c, c.req.valid('query')))
 }

@@ -10,17 +10,16 @@ import {
   toStartable,
 } from '../../db/webhooks/deliveries.ts'
 import { deliveryStart } from '../../temporal/starts.ts'
-import { Id, Timestamp, toListBody, toPage } from '../http/fields.ts'
+import { Id, Timestamp } from '../http/fields.ts'
 import { createOnce } from '../http/idempotency.ts'
+import { listHandler, listRoute, retrieveHandler, retrieveRoute } from '../http/resource.ts'
 import {
   type Deps,
   idempotencyKey,
   idParam,
   json,
-  listRoute,
   merchantRoute,
   newRouter,
-  retrieveRoute,
 } from '../http/router.ts'
 
 const Headers = z.record(z.string(), z.string())
@@ -92,24 +91,25 @@ const resend = merchantRoute(
 
 export function webhookDeliveryRoutes(deps: Deps) {
   const { db } = deps
+  const answerList = listHandler(db, listDeliveries, toDelivery)
   return newRouter()
-    .openapi(retrieve, async (c) => {
-      const { id } = c.req.valid('param')
-      const { delivery, attempts } = await getDelivery(db, c.var.caller.merchantId, id)
-      return c.json({ ...toDelivery(delivery), attempts: attempts.map(toAttempt) }, 200)
-    })
-    .openapi(list, async (c) => {
-      const { status, endpoint_id: endpointId, event_id: eventId, ...query } = c.req.valid('query')
-      const filter = { ...toPage(query), status, endpointId, eventId }
-      const found = await listDeliveries(db, c.var.caller.merchantId, filter)
-      return c.json(toListBody(found, toDelivery), 200)
+    .openapi(
+      retrieve,
+      retrieveHandler(db, getDelivery, ({ delivery, attempts }) => ({
+        ...toDelivery(delivery),
+        attempts: attempts.map(toAttempt),
+      })),
+    )
+    .openapi(list, (c) => {
+      const { endpoint_id: endpointId, event_id: eventId, ...query } = c.req.valid('query')
+      return answerList(c, { ...query, endpointId, eventId })
     })
     .openapi(resend, async (c) => {
       const { id } = c.req.valid('param')
       const body = await createOnce(c, deps, null, {
         write: async (tx) => {
-          const made = await resendDelivery(tx, c.var.caller.merchantId, id, new Date())
-          return { body: toDelivery(made), start: deliveryStart(toStartable(made)) }
+          const resent = await resendDelivery(tx, c.var.caller.merchantId, id, new Date())
+          return { body: toDelivery(resent), start: deliveryStart(toStartable(resent)) }
         },
       })
       return c.json(body, 201)

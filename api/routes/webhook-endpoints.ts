@@ -14,18 +14,16 @@ import {
   toEndpoint,
   updateEndpoint,
 } from '../../db/webhooks/endpoints.ts'
-import { deletedOf, Text, Timestamp, toListBody, toPage } from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
+import { deletedOf, Text, Timestamp } from '../http/fields.ts'
 import {
-  type Deps,
-  idempotencyKey,
-  idParam,
-  json,
+  answerCreated,
+  creationRoute,
+  listHandler,
   listRoute,
-  merchantRoute,
-  newRouter,
+  retrieveHandler,
   retrieveRoute,
-} from '../http/router.ts'
+} from '../http/resource.ts'
+import { type Deps, idParam, json, merchantRoute, newRouter } from '../http/router.ts'
 
 const RETRIES_MAX = 20
 const DAY_SECONDS = 86_400
@@ -119,38 +117,29 @@ const remove = merchantRoute({
 export function webhookEndpointRoutes(deps: Deps) {
   const { db, cipher } = deps
   const Input = endpointInput(deps.outbound)
-  const create = merchantRoute(
-    {
-      method: 'post',
-      path: '/webhook_endpoints',
-      operationId: 'createWebhookEndpoint',
-      request: {
-        headers: idempotencyKey,
-        body: { required: true, ...json(Input.openapi('CreateWebhookEndpoint', { example })) },
-      },
-      responses: { 201: json(CreatedEndpoint, 'The endpoint, with its secret') },
-    },
-    ['endpoint_limit_reached'],
-  )
+  const create = creationRoute({
+    path: '/webhook_endpoints',
+    operationId: 'createWebhookEndpoint',
+    input: Input.openapi('CreateWebhookEndpoint', { example }),
+    output: CreatedEndpoint,
+    result: 'The endpoint, with its secret',
+    errors: ['endpoint_limit_reached'],
+  })
+  const input = json(Input.partial().openapi('UpdateWebhookEndpoint', { example }))
   const update = merchantRoute({
     method: 'patch',
     path: '/webhook_endpoints/{id}',
     operationId: 'updateWebhookEndpoint',
-    request: {
-      ...one,
-      body: {
-        required: true,
-        ...json(Input.partial().openapi('UpdateWebhookEndpoint', { example })),
-      },
-    },
+    request: { ...one, body: { required: true, ...input } },
     responses: { 200: json(Endpoint) },
   })
+  const answerList = listHandler(db, listEndpoints, toEndpoint)
 
   return newRouter()
-    .openapi(create, async (c) => {
-      const input = c.req.valid('json')
+    .openapi(create, (c) => {
       const { merchantId } = c.var.caller
-      const body = await createOnce(c, deps, input, {
+      const { url, description = null, ...input } = c.req.valid('json')
+      return answerCreated(c, deps, {
         write: async (tx) => {
           const id = newId('endpoint')
           const secret = newWebhookSecret()
@@ -158,8 +147,8 @@ export function webhookEndpointRoutes(deps: Deps) {
             id,
             merchantId,
             secret: cipher.encrypt(secret, secretContext(id)),
-            url: input.url,
-            description: input.description ?? null,
+            url,
+            description,
             eventTypes: input.event_types ? [...input.event_types] : null,
             retrySchedule: input.retry_schedule ?? null,
           }
@@ -167,17 +156,9 @@ export function webhookEndpointRoutes(deps: Deps) {
           return { body: { ...toEndpoint(row), secret }, start: null }
         },
       })
-      return c.json(body, 201)
     })
-    .openapi(retrieve, async (c) => {
-      const { id } = c.req.valid('param')
-      return c.json(toEndpoint(await getEndpoint(db, c.var.caller.merchantId, id)), 200)
-    })
-    .openapi(list, async (c) => {
-      const { status, ...query } = c.req.valid('query')
-      const found = await listEndpoints(db, c.var.caller.merchantId, { ...toPage(query), status })
-      return c.json(toListBody(found, toEndpoint), 200)
-    })
+    .openapi(retrieve, retrieveHandler(db, getEndpoint, toEndpoint))
+    .openapi(list, (c) => answerList(c, c.req.valid('query')))
     .openapi(update, async (c) => {
       const { id } = c.req.valid('param')
       const { event_types, retry_schedule, url, description } = c.req.valid('json')
