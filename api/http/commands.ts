@@ -94,7 +94,10 @@ export function commandHandler<Row, Requested, Body extends object>(
     const body = show(await get(db, merchantId, id))
     if (status === 'open') return c.json(body, 202)
     if (status === 'refused')
-      throw new AppError('conflict', `It came too late: the status is ${body.status} now.`)
+      throw new AppError(
+        'conflict',
+        `The command came too late: the status is now "${body.status}".`,
+      )
     if (request) await storeCommandAnswer(db, request, sealAnswer(cipher, request, 200, body))
     return c.json(body, 200)
   }
