@@ -32,9 +32,9 @@ const Sums = z.array(z.object({ amount: z.int().min(0).openapi({ example: 50000 
 const Balance = z
   .object({
     object: z.literal('balance'),
-    available: Sums.openapi({ description: 'What can be refunded or paid out' }),
-    held: Sums.openapi({ description: 'What is on its way in refunds and payouts' }),
-    owed: Sums.openapi({ description: 'What you owe: what comes in repays it first' }),
+    available: Sums.openapi({ description: 'The money that you can refund or pay out' }),
+    held: Sums.openapi({ description: 'The money that refunds and payouts in progress hold' }),
+    owed: Sums.openapi({ description: 'Your debt. Incoming money repays the debt first' }),
   })
   .openapi('Balance')
 
@@ -43,10 +43,10 @@ const BalanceTransaction = z
     id: z.string().openapi({ example: 'txn_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     object: z.literal('balance_transaction'),
     type: z.enum(balanceTransactionTypes),
-    amount: z.int().openapi({ description: 'What it changed of `available`', example: -20000 }),
+    amount: z.int().openapi({ description: 'The change of `available`', example: -20000 }),
     currency,
     source: z.string().openapi({
-      description: 'The id of what it books',
+      description: 'The id of the booked object',
       example: 're_01jzxd4f7ve7q9w4d4pmx6k5hr',
     }),
     postings: z
@@ -55,7 +55,7 @@ const BalanceTransaction = z
       )
       .openapi({
         description:
-          'They sum to zero. A credit is positive; `receivable`, which is what you owe, grows by debits',
+          'The postings sum to zero. A credit is positive. `receivable` is your debt, and grows by debits',
       }),
     created_at: Timestamp,
   })
@@ -75,7 +75,7 @@ const retrieveBalance = merchantRoute({
   method: 'get',
   path: '/balance',
   operationId: 'retrieveBalance',
-  responses: { 200: json(Balance, 'A sum per currency that you have ever had') },
+  responses: { 200: json(Balance, 'One sum for each currency that you have ever had') },
 })
 
 const listTransactions = listRoute(

@@ -11,11 +11,14 @@ export const Event = z
     id: z.string().openapi({ example: 'evt_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     type: z.enum(eventTypes),
     created_at: Timestamp,
-    test: z.literal(true).optional().openapi({ description: 'Nothing happened: it is an example' }),
+    test: z
+      .literal(true)
+      .optional()
+      .openapi({ description: 'True for an example: nothing happened' }),
     data: z.object({
       object: z
         .record(z.string(), z.unknown())
-        .openapi({ description: 'The resource, as the API showed it at that moment' }),
+        .openapi({ description: 'The resource as the API showed it at `created_at`' }),
     }),
   })
   .openapi('Event')

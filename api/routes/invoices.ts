@@ -21,8 +21,11 @@ export const Invoice = z
     status: z.enum(invoiceStatuses),
     amount: Amount,
     currency: z.string().openapi({ example: 'INR' }),
-    amount_paid: z.int().min(0).openapi({ description: 'All that came in', example: 50000 }),
-    amount_overpaid: z.int().min(0).openapi({ description: 'What of it is too much', example: 0 }),
+    amount_paid: z.int().min(0).openapi({ description: 'All payments together', example: 50000 }),
+    amount_overpaid: z
+      .int()
+      .min(0)
+      .openapi({ description: 'The part of `amount_paid` above `amount`', example: 0 }),
     created_at: Timestamp,
     updated_at: Timestamp,
   })
@@ -33,7 +36,8 @@ const CreateInvoice = z
     amount: Amount,
     currency: Currency,
     number: z.int().min(1).max(MAX_INVOICE_NUMBER).optional().openapi({
-      description: 'Your own, unique among your invoices. Without it: the one after your highest',
+      description:
+        'Your own number, unique among your invoices. Without a number, the invoice gets your highest number plus 1',
       example: 17,
     }),
   })

@@ -44,11 +44,12 @@ export const Order = z
     status: z.enum(orderStatuses),
     fulfil_by: Timestamp.openapi({
       description:
-        'An order that is not fulfilled by then is canceled, and refunded if it was paid',
+        'The deadline. If the order is not fulfilled by then, it is canceled, and refunded if it was paid',
     }),
-    payment_id: z.string().nullable().openapi({ description: 'The payment that paid it' }),
+    payment_id: z.string().nullable().openapi({ description: 'The payment that paid the order' }),
     cancellation_reason: z.enum(orderCancellationReasons).nullable().openapi({
-      description: '`requested`: you canceled it. `deadline_passed`: it was not fulfilled in time',
+      description:
+        '`requested`: you canceled the order. `deadline_passed`: the order was not fulfilled in time',
     }),
     metadata: Metadata,
     created_at: Timestamp,
@@ -68,12 +69,12 @@ const CreateOrder = z
       .openapi({
         type: 'string',
         description:
-          'Your own id, unique among your orders. Two spellings that differ only in how Unicode encodes the same characters (NFC) are one reference',
+          'Your own id of the order, unique among your orders. Two spellings that differ only in how Unicode encodes the same characters (NFC) are one reference',
         example: 'ORDER_1001',
       }),
     fulfil_by: FutureTime.optional().openapi({
       description:
-        'When it has to be paid and fulfilled, at most 5 years ahead. Without it: in 7 days',
+        'The deadline to pay and fulfill the order, at most 5 years ahead. The default is in 7 days',
     }),
     metadata: Metadata.default({}),
   })

@@ -35,10 +35,12 @@ export const PaymentLink = z
     status: z.enum(paymentLinkStatuses),
     amount: Amount,
     currency: z.string().openapi({ example: 'INR' }),
-    url: z.string().openapi({ description: 'Where it is paid, by anybody who has it' }),
-    description: z.string().nullable().openapi({ description: 'Payers see it' }),
+    url: z
+      .string()
+      .openapi({ description: 'The page of the link. Anybody who has the URL can pay there' }),
+    description: z.string().nullable().openapi({ description: 'Payers see this text' }),
     expires_at: Timestamp.nullable(),
-    payment_id: z.string().nullable().openapi({ description: 'The payment that paid it' }),
+    payment_id: z.string().nullable().openapi({ description: 'The payment that paid the link' }),
     metadata: Metadata,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -49,9 +51,12 @@ const CreatePaymentLink = z
   .strictObject({
     amount: Amount,
     currency: Currency,
-    description: Text.optional().openapi({ description: 'Payers see it', example: 'Two cups' }),
+    description: Text.optional().openapi({
+      description: 'Payers see this text',
+      example: 'Two cups',
+    }),
     expires_at: FutureTime.optional().openapi({
-      description: 'At most 5 years ahead. Without it, it never expires',
+      description: 'At most 5 years ahead. Without this time, the link never expires',
     }),
     metadata: Metadata.default({}),
   })

@@ -49,12 +49,15 @@ export const Payment = z
     order_id: z.string().nullable(),
     capture_method: z.enum(captureMethods),
     card: z.object({ brand: z.string(), last4: z.string() }).nullable(),
-    vpa: z.string().nullable().openapi({ description: 'Masked', example: 'te***@upi' }),
+    vpa: z
+      .string()
+      .nullable()
+      .openapi({ description: 'The masked UPI address', example: 'te***@upi' }),
     failure_code: z.enum(failureCodes).nullable(),
     failure_message: z.string().nullable(),
     needs_attention: z.boolean().openapi({
       description:
-        "An operator has to look into it, such as where the provider doesn't say what became of it",
+        'True if an operator must look into the payment, for example because the provider gives no verdict',
     }),
     description: z.string().nullable(),
     metadata: Metadata,
@@ -70,10 +73,10 @@ const CreatePayment = z
     ...sourceFields,
     order_id: OwnName.optional().openapi({
       type: 'string',
-      description: "The order's id, or your own reference of the order",
+      description: 'The id of the order, or your own reference',
     }),
     capture_method: z.enum(captureMethods).default('automatic').openapi({
-      description: 'Manual: the funds are reserved, and wait 7 days for `capture`',
+      description: '`manual`: the funds are reserved, and wait 7 days for `capture`',
     }),
     description: Text.optional(),
     metadata: Metadata.default({}),
@@ -102,7 +105,7 @@ const Capture = z
   .strictObject({
     amount: Amount.optional().openapi({
       description:
-        'At most what is authorized; the rest is released. Without it, and for an order: all',
+        'At most the authorized amount. The rest is released. Without an amount, all is captured. For an order, only all can be captured',
       example: 30000,
     }),
   })

@@ -29,11 +29,11 @@ export const Payout = z
     status: z.enum(payoutStatuses),
     amount: Amount,
     currency: z.string().openapi({ example: 'INR' }),
-    destination: MaskedDestination.openapi({ description: 'Masked' }),
+    destination: MaskedDestination.openapi({ description: 'The masked destination' }),
     failure_code: z.enum(payoutFailureCodes).nullable(),
     needs_attention: z.boolean().openapi({
       description:
-        "An operator has to look into it, such as where the provider doesn't say what became of it",
+        'True if an operator must look into the payout, for example because the provider gives no verdict',
     }),
     description: z.string().nullable(),
     metadata: Metadata,

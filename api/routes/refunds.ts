@@ -32,7 +32,7 @@ export const Refund = z
 
 const CreateRefund = z
   .strictObject({
-    amount: Amount.openapi({ description: 'At most what is captured and not refunded yet' }),
+    amount: Amount.openapi({ description: 'At most the captured amount that is not refunded yet' }),
     reason: Text.optional(),
     metadata: Metadata.default({}),
   })

@@ -26,9 +26,11 @@ const Headers = z.record(z.string(), z.string())
 
 const Attempt = z.object({
   id: z.string().openapi({ example: 'att_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
-  attempt: z.int().openapi({ description: 'Counts from 1 in each run of the delivery' }),
+  attempt: z
+    .int()
+    .openapi({ description: 'The number of the attempt. Each run of the delivery starts at 1' }),
   state: z.enum(attemptStates),
-  http_status: z.int().nullable().openapi({ description: 'Null: no answer came' }),
+  http_status: z.int().nullable().openapi({ description: 'Null: the server sent no answer' }),
   error: z.string().nullable(),
   latency_ms: z.int().nullable(),
   reconnected: z.boolean().openapi({
@@ -39,7 +41,7 @@ const Attempt = z.object({
   request: z.object({ url: z.string(), headers: Headers, body_sha256: z.string() }),
   response: z.object({
     headers: Headers.nullable(),
-    body: z.string().nullable().openapi({ description: 'The first 4 KiB' }),
+    body: z.string().nullable().openapi({ description: 'The first 4 KiB of the body' }),
   }),
   created_at: Timestamp,
 })
@@ -53,7 +55,10 @@ const Delivery = z
     event_type: z.enum(eventTypes),
     endpoint_id: z.string(),
     url: z.string(),
-    resend_of: z.string().nullable().openapi({ description: 'The delivery that was sent again' }),
+    resend_of: z
+      .string()
+      .nullable()
+      .openapi({ description: 'The earlier delivery of the same event' }),
     next_attempt_at: Timestamp.nullable(),
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -82,7 +87,7 @@ const resend = merchantRoute(
     path: '/webhook_deliveries/{id}/resend',
     operationId: 'resendWebhookDelivery',
     description:
-      'Sends the same event to the same endpoint once more: the same body and the same `webhook-id`, with a schedule of its own. Refused with 409 while the delivery is pending, and where its endpoint is disabled or deleted.',
+      'Sends the same event to the same endpoint again, with the same body, the same `webhook-id` and a new schedule. The answer is 409 if the delivery is pending, or if its endpoint is disabled or deleted.',
     request: { headers: idempotencyKey, params: idParam },
     responses: { 201: json(Delivery, 'The new delivery') },
   },

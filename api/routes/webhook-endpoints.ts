@@ -41,7 +41,7 @@ const RetrySchedule = z
   .array(z.int().min(1).max(DAY_SECONDS))
   .max(RETRIES_MAX)
   .openapi({
-    description: 'The wait after each failed attempt, in seconds. Null: the default',
+    description: 'The wait after each failed attempt, in seconds. Null: the default schedule',
     example: [60, 300, 1800, 7200],
   })
 
@@ -51,7 +51,9 @@ export const Endpoint = z
     object: z.literal('webhook_endpoint'),
     url: z.string(),
     description: z.string().nullable(),
-    event_types: EventTypes.nullable().openapi({ description: 'Null: every type' }),
+    event_types: EventTypes.nullable().openapi({
+      description: 'Null: the endpoint gets every type',
+    }),
     retry_schedule: RetrySchedule.nullable(),
     status: z.enum(endpointStatuses),
     created_at: Timestamp,
@@ -60,12 +62,12 @@ export const Endpoint = z
   .openapi('WebhookEndpoint')
 
 const CreatedEndpoint = Endpoint.extend({
-  secret: z.string().openapi({ description: 'Signs every webhook. Shown only here' }),
+  secret: z.string().openapi({ description: 'Signs every webhook. Only this answer shows it' }),
 }).openapi('CreatedWebhookEndpoint')
 
 const example = { url: 'https://shop.example/webhooks', event_types: ['payment.succeeded'] }
 
-/** The rules of a URL depend on the configuration, so the schema is made with it. */
+/** The configuration decides which URLs are allowed, so the schema needs the configuration. */
 function endpointInput(outbound: OutboundPolicy) {
   const Url = z
     .string()
@@ -103,7 +105,7 @@ const disable = merchantRoute({
   path: '/webhook_endpoints/{id}/disable',
   operationId: 'disableWebhookEndpoint',
   request: one,
-  responses: { 200: json(Endpoint, 'The endpoint; what waited for it is skipped') },
+  responses: { 200: json(Endpoint, 'The endpoint. Its pending deliveries are skipped') },
 })
 
 const remove = merchantRoute({
@@ -111,7 +113,12 @@ const remove = merchantRoute({
   path: '/webhook_endpoints/{id}',
   operationId: 'deleteWebhookEndpoint',
   request: one,
-  responses: { 200: json(deletedOf('webhook_endpoint'), 'Deleted; what waited for it is skipped') },
+  responses: {
+    200: json(
+      deletedOf('webhook_endpoint'),
+      'The endpoint is deleted. Its pending deliveries are skipped',
+    ),
+  },
 })
 
 export function webhookEndpointRoutes(deps: Deps) {
