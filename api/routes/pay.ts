@@ -75,7 +75,7 @@ const pay = createRoute({
   },
 })
 
-/** The routes of payers, who have no key. All payers of a merchant share one rate, against guessed ids. */
+/** The routes of payers, who have no key. A merchant's payers share one rate, so nobody tries out cards. */
 export function payRoutes(deps: Deps) {
   const { db, providers, rateLimitPerSecond, tryUpdate } = deps
   const router = newRouter()

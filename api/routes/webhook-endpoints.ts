@@ -132,12 +132,12 @@ export function webhookEndpointRoutes(deps: Deps) {
     result: 'The endpoint, with its secret',
     errors: ['endpoint_limit_reached'],
   })
-  const input = json(Input.partial().openapi('UpdateWebhookEndpoint', { example }))
+  const changes = json(Input.partial().openapi('UpdateWebhookEndpoint', { example }))
   const update = merchantRoute({
     method: 'patch',
     path: '/webhook_endpoints/{id}',
     operationId: 'updateWebhookEndpoint',
-    request: { ...one, body: { required: true, ...input } },
+    request: { ...one, body: { required: true, ...changes } },
     responses: { 200: json(Endpoint) },
   })
   const answerList = listHandler(db, listEndpoints, toEndpoint)
@@ -180,8 +180,8 @@ export function webhookEndpointRoutes(deps: Deps) {
     })
     .openapi(enable, async (c) => {
       const { id } = c.req.valid('param')
-      const change = { status: 'enabled' as const }
-      const row = await updateEndpoint(db, c.var.caller.merchantId, id, change, new Date())
+      const { merchantId } = c.var.caller
+      const row = await updateEndpoint(db, merchantId, id, { status: 'enabled' }, new Date())
       return c.json(toEndpoint(row), 200)
     })
     .openapi(disable, async (c) => {

@@ -14,7 +14,6 @@ import { newId } from '../ids.ts'
 import { postTransaction } from '../ledger/ledger.ts'
 import { lockToCommand } from '../lifecycle-steps.ts'
 import { equals, type List, listRows, type Page } from '../lists.ts'
-
 import { type CommandRow, insertCommand } from '../requests/commands.ts'
 import { getterOf } from '../rows.ts'
 import { insertEvent } from '../webhooks/events.ts'
