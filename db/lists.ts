@@ -1,14 +1,8 @@
 import { and, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
-import type { PgColumn } from 'drizzle-orm/pg-core'
+import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import { AppError } from '../core/errors.ts'
 import type { Db } from './client.ts'
-import type { invoices } from './invoices/schema.ts'
-import type { balanceTransactions } from './ledger/schema.ts'
-import type { apiKeys } from './merchants/schema.ts'
-import type { orders, paymentLinks, payments } from './payments/schema.ts'
-import type { payouts } from './payouts/schema.ts'
-import type { refunds } from './refunds/schema.ts'
-import type { deliveries, endpoints, events } from './webhooks/schema.ts'
+import type { MerchantTable } from './rows.ts'
 
 export type Page = {
   limit: number
@@ -17,49 +11,38 @@ export type Page = {
   createdBefore?: Date | undefined
 }
 
-type Listed =
-  | typeof payments
-  | typeof orders
-  | typeof paymentLinks
-  | typeof invoices
-  | typeof events
-  | typeof endpoints
-  | typeof deliveries
-  | typeof apiKeys
-  | typeof refunds
-  | typeof payouts
-  | typeof balanceTransactions
+type ListedTable = MerchantTable & Record<'createdAt', PgColumn>
 
 /** `data` is newest first. */
 export type List<T> = { data: T[]; hasMore: boolean }
 
-/** A condition, or none where there is nothing to filter by. */
+/** Returns the condition of a filter. Returns undefined if the request does not have the filter. */
 export function equals<T>(column: PgColumn, value: T | undefined): SQL | undefined {
   return value === undefined ? undefined : eq(column, value)
 }
 
-/** One page of a merchant's rows. Throws AppError on a cursor that names no row of theirs. */
-export async function listRows<T extends Listed>(
+/** Reads one page of a merchant's rows. Throws AppError when the cursor names no row of the merchant. */
+export async function listRows<Table extends ListedTable>(
   db: Db,
-  table: T,
+  table: Table,
   merchantId: string,
   page: Page,
   filters: (SQL | undefined)[],
-): Promise<List<T['$inferSelect']>> {
+): Promise<List<Table['$inferSelect']>> {
   const { where, orderBy, limit } = await pageOf(db, table, merchantId, page, filters)
   const rows = await db
     .select()
-    .from(table as typeof payments)
+    .from(table as PgTable)
     .where(where)
     .orderBy(...orderBy)
     .limit(limit)
-  return toList(rows as T['$inferSelect'][], page)
+  return toList(rows as Table['$inferSelect'][], page)
 }
 
-/** For a list that joins. It takes one row more than the page holds, which tells if there are more. */
+/** Returns the parts of a list's query. Its limit is one row above the page: that row means `hasMore`. */
 export async function pageOf(
   db: Db,
-  table: Listed,
+  table: ListedTable,
   merchantId: string,
   page: Page,
   filters: (SQL | undefined)[],
@@ -83,16 +66,16 @@ export function toList<T>(rows: T[], { limit }: Page): List<T> {
   return { data: rows.slice(0, limit), hasMore: rows.length > limit }
 }
 
-async function findCursor(db: Db, table: Listed, merchantId: string, cursor: string) {
+async function findCursor(db: Db, table: ListedTable, merchantId: string, cursor: string) {
   const [row] = await db
     .select({ createdAt: table.createdAt })
-    .from(table as typeof payments)
+    .from(table as PgTable)
     .where(and(eq(table.id, cursor), eq(table.merchantId, merchantId)))
-  if (row) return row.createdAt
+  if (row) return row.createdAt as Date
   throw new AppError('invalid_request', `No such object: ${cursor}`, { param: 'starting_after' })
 }
 
-/** As drizzle declares the indexes: without the same `nulls last` Postgres would sort each list. */
+/** Postgres uses an index for a list only if both have the same `nulls last`, which drizzle writes. */
 function descending(column: PgColumn): SQL {
   return sql`${column} desc nulls last`
 }

@@ -65,10 +65,10 @@ export const OwnName = z
   .transform((text) => text.normalize('NFC'))
   .openapi({ type: 'string', minLength: 1, maxLength: 255 })
 
-/** A filter by an id or a name. An empty one is a slip, and would list everything. */
+/** A filter by an id or a name. An empty filter is refused: it is a slip, and would list everything. */
 export const Id = z.string().min(1).max(255)
 
-/** A filter by a name that a merchant gave, which is kept in NFC. */
+/** A filter by a name that a merchant gave. Such names are stored in NFC. */
 export const NameFilter = Id.transform((text) => text.normalize('NFC')).openapi({
   type: 'string',
   minLength: 1,
@@ -86,7 +86,7 @@ function timeOf(text: z.ZodISODateTime) {
     .openapi({ type: 'string', format: 'date-time', example: '2026-12-31T09:30:00.000Z' })
 }
 
-/** A time to come. Whether it is one, `toFuture` says. */
+/** A time in the future. `toFuture` checks that it is. */
 export const FutureTime = timeOf(z.iso.datetime({ offset: true }))
 
 /** In a URL a plus sign that is not encoded means a space, and an offset loses its sign. */
@@ -103,8 +103,8 @@ const TimeInUrl = timeOf(
 const FUTURE_MAX_MS = 5 * 365 * 24 * 60 * 60_000
 
 /**
- * For where something is created, not for its schema: the repeat of a request, which gets its first
- * answer again, may come when the time has passed. Throws AppError when `time` is no time to come.
+ * Throws AppError when `time` is not in the future. The schema cannot check this: a repeat of the request
+ * may come after `time`, and must get the first answer again.
  */
 export function toFuture(param: string, time: Date | undefined, now: Date): Date | null {
   if (time === undefined) return null
@@ -115,7 +115,7 @@ export function toFuture(param: string, time: Date | undefined, now: Date): Date
   throw new AppError('invalid_request', message, { param })
 }
 
-/** What every list takes. Its other filters are added by the resource. */
+/** The query parameters of every list. Each resource adds its own filters. */
 export const ListQuery = z.strictObject({
   limit: z
     .string()
@@ -128,7 +128,7 @@ export const ListQuery = z.strictObject({
   created_before: TimeInUrl.optional(),
 })
 
-/** The filters of a list as the queries want them. */
+/** Returns the page that a list's query names, as the functions in `db` take it. */
 export function toPage(query: z.infer<typeof ListQuery>) {
   return {
     limit: query.limit,
@@ -142,12 +142,12 @@ export function listOf<T extends z.ZodType>(schema: T) {
   return z.object({ object: z.literal('list'), data: z.array(schema), has_more: z.boolean() })
 }
 
-/** What is left to say of an object that was deleted. */
+/** The answer for a deleted object. */
 export function deletedOf<const Name extends string>(object: Name) {
   return z.object({ id: z.string(), object: z.literal(object), deleted: z.literal(true) })
 }
 
-/** A list as the API shows it, newest first. */
+/** Returns a list as the API shows it. Lists are newest first. */
 export function toListBody<Row, Shown>(
   { data, hasMore }: { data: Row[]; hasMore: boolean },
   show: (row: Row) => Shown,

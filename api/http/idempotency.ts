@@ -19,39 +19,40 @@ const KEY_MAX = 255
 type Needs = Pick<Deps, 'db' | 'cipher' | 'tryStart'>
 type Written<Body> = { body: Body; start: Start | null }
 
-type Steps<Body, Prepared> = {
-  /** What must happen outside the transaction, such as asking a provider; only for new requests. */
+export type CreationSteps<Body, Prepared> = {
+  /** Does what must happen outside the transaction, such as a call to a provider. Repeats skip it. */
   prepare?: (() => Promise<Prepared>) | undefined
   write: (tx: Tx, prepared: Prepared | undefined) => Promise<Written<Body>>
 }
 
 /**
- * Creates something at most once per Idempotency-Key. The record commits with what it answers for,
- * the workflow starts after that. A repeat gets the first body again, and says so in a header.
+ * Creates an object at most once per Idempotency-Key. The object and the record of its answer commit
+ * together, and the workflow starts after that. A repeat gets the first body again, with a header.
  */
 export async function createOnce<Body extends object, Prepared = undefined>(
   c: Context<Env>,
   { db, cipher, tryStart }: Needs,
   input: unknown,
-  { prepare, write }: Steps<Body, Prepared>,
+  { prepare, write }: CreationSteps<Body, Prepared>,
 ): Promise<Body> {
   const request = keyedRequest(c, cipher, input)
   const lease = request && prepare ? await leaseKey(db, request, new Date()) : null
   if (lease && !('leaseId' in lease)) return replay(lease)
   const leaseId = lease?.leaseId ?? null
 
-  function replay(known: Known): Body {
-    if (!request || !('answer' in known)) throw new Error('The key of a command, at another route')
-    return openAnswer(c, cipher, request, known.answer)
+  function replay(earlier: Known): Body {
+    if (!request || !('answer' in earlier))
+      throw new Error('The Idempotency-Key of a command came to another route')
+    return openAnswer(c, cipher, request, earlier.answer)
   }
 
-  /** The row and its record, or what an earlier request with this key has left. */
+  /** Writes the object and its record. For a repeat it returns what the earlier request left instead. */
   function writeOnce(prepared: Prepared | undefined) {
     return db.transaction(async (tx) => {
       if (!request) return write(tx, prepared)
       const now = new Date()
-      const known = await lockKey(tx, request, now, leaseId)
-      if (known) return known
+      const earlier = await lockKey(tx, request, now, leaseId)
+      if (earlier) return earlier
       const written = await write(tx, prepared)
       await storeKey(tx, request, { answer: sealAnswer(cipher, request, 201, written.body) }, now)
       return written
@@ -59,18 +60,18 @@ export async function createOnce<Body extends object, Prepared = undefined>(
   }
 
   try {
-    const made = await writeOnce(await prepare?.())
-    if (!('body' in made)) return replay(made)
-    if (made.start) await tryStart(made.start)
-    return made.body
+    const written = await writeOnce(await prepare?.())
+    if (!('body' in written)) return replay(written)
+    if (written.start) await tryStart(written.start)
+    return written.body
   } catch (error) {
-    // Otherwise it ends by itself, a little later.
+    // If the release fails, the lease ends by itself after its time.
     if (request && leaseId) await releaseKey(db, request, leaseId).catch(() => {})
     throw error
   }
 }
 
-/** Null without a key. Throws AppError on one that is too long. */
+/** Returns null for a request without a key. Throws AppError when the key is empty or too long. */
 export function keyedRequest(
   c: Context<Env>,
   cipher: Needs['cipher'],
@@ -87,7 +88,7 @@ export function keyedRequest(
   return { merchantId, method: c.req.method, path: c.req.path, key, fingerprints }
 }
 
-/** Encrypted at rest, because the answer to a new endpoint holds its secret. */
+/** Encrypts an answer for its record, because the answer for a new endpoint contains its secret. */
 export function sealAnswer(
   cipher: Needs['cipher'],
   request: KeyedRequest,
@@ -97,7 +98,7 @@ export function sealAnswer(
   return { status, body: cipher.encrypt(JSON.stringify(body), contextOf(request)) }
 }
 
-/** The body of an earlier answer, which the response says it is. */
+/** Returns the body of an earlier answer, and marks the response as a replay. */
 export function openAnswer<Body>(
   c: Context<Env>,
   cipher: Needs['cipher'],

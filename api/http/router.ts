@@ -9,7 +9,6 @@ import type { Caller } from '../../db/merchants/merchants.ts'
 import type { Log } from '../../log.ts'
 import type { Providers } from '../../providers/index.ts'
 import { errorResponses, responseHeaders } from './error-responses.ts'
-import { ListQuery, listOf } from './fields.ts'
 import type { TryStart } from './try-start.ts'
 import type { TryUpdate } from './try-update.ts'
 
@@ -35,7 +34,7 @@ export function newRouter() {
   })
 }
 
-/** A JSON body, in the shape that a route's request and responses want it. */
+/** Describes a JSON body for a route's request or response. */
 export function json<T extends z.ZodType>(schema: T, description?: string) {
   const content = { 'application/json': { schema } }
   return { ...(description && { description }), content }
@@ -43,7 +42,7 @@ export function json<T extends z.ZodType>(schema: T, description?: string) {
 
 const security = [{ bearer: [] }, { apiKey: [], apiSecret: [] }]
 
-/** What a route has no use for is refused with its name, in its query and in its body. */
+/** A query or a body that a route does not take is refused, with the name of its first field. */
 const Nothing = z.strictObject({})
 
 const refuseBody = createMiddleware<Env>(async (c, next) => {
@@ -52,8 +51,8 @@ const refuseBody = createMiddleware<Env>(async (c, next) => {
 })
 
 /**
- * A route of the merchants' API: it needs the secret key. `errors` are its own: those that follow
- * from what it takes are added here.
+ * A route of the merchants' API, which needs the secret key. `errors` are the route's own errors. The
+ * errors that every route with the same method, path parameters and headers has are added here.
  */
 export function merchantRoute<const R extends RouteConfig>(route: R, errors: ErrorCode[] = []) {
   const takesKey = route.request?.headers === idempotencyKey
@@ -86,12 +85,12 @@ const anywhere = [
 const ofBodies = ['body_too_large', 'unsupported_media_type'] as const
 const ofKeys = ['idempotency_key_in_use', 'idempotency_key_reused'] as const
 
-/** `/webhook_endpoints/{id}/enable` is of `Webhook endpoints`. */
+/** Returns the tag of a path: `/webhook_endpoints/{id}/enable` has the tag `Webhook endpoints`. */
 function tagOf(path: string): string {
   return capitalized((path.split('/')[1] ?? '').replaceAll('_', ' '))
 }
 
-/** `enableWebhookEndpoint`: `Enable webhook endpoint`. */
+/** Returns the summary of an operation id: `enableWebhookEndpoint` gives `Enable webhook endpoint`. */
 function summaryOf(operationId: string): string {
   return capitalized(operationId.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`))
 }
@@ -100,7 +99,7 @@ function capitalized(words: string): string {
   return (words.charAt(0).toUpperCase() + words.slice(1)).replace(/\b(api|Api)\b/, 'API')
 }
 
-/** For the document only: `createOnce` reads it, and says what is wrong with it. */
+/** Describes the header for the API document only. `keyedRequest` reads and checks the header. */
 export const idempotencyKey = z.object({
   'Idempotency-Key': z.string().optional().openapi({
     description: 'A repeat within 24 hours gets the first answer again',
@@ -110,31 +109,3 @@ export const idempotencyKey = z.object({
 })
 
 export const idParam = z.object({ id: z.string().openapi({ description: 'The id of the object' }) })
-
-export function retrieveRoute<P extends string, S extends z.ZodType>(
-  path: P,
-  operationId: string,
-  schema: S,
-) {
-  const request = { params: idParam }
-  return merchantRoute({
-    method: 'get',
-    path,
-    operationId,
-    request,
-    responses: { 200: json(schema) },
-  })
-}
-
-/** `filters` are taken beside those that every list has. */
-export function listRoute<P extends string, S extends z.ZodType, F extends z.ZodRawShape>(
-  path: P,
-  operationId: string,
-  schema: S,
-  filters: F,
-) {
-  const params = path.includes('{id}') ? { params: idParam } : {}
-  const request = { ...params, query: ListQuery.extend(filters) }
-  const responses = { 200: json(listOf(schema)) }
-  return merchantRoute({ method: 'get', path, operationId, request, responses })
-}

@@ -34,9 +34,9 @@ const update = merchantRoute({
   path: '/account',
   operationId: 'updateAccount',
   description:
-    'What is not named stays; `metadata` takes the place of all that is there. Sends `account.updated`, unless nothing is different.',
+    'Changes only the fields that you send. `metadata` replaces all earlier metadata. Sends `account.updated` if a field has another value than before.',
   request: { body: json(UpdateAccount) },
-  responses: { 200: json(Account, 'The account as it is now') },
+  responses: { 200: json(Account, 'The account after the change') },
 })
 
 export function accountRoutes({ db, tryStart }: Deps) {

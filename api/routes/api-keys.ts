@@ -8,17 +8,21 @@ import {
   toApiKey,
 } from '../../db/merchants/api-keys.ts'
 import { newKeyPair } from '../../db/merchants/merchants.ts'
-import { deletedOf, Text, Timestamp, toListBody, toPage } from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
+import { deletedOf, Text, Timestamp } from '../http/fields.ts'
+import {
+  answerCreated,
+  listHandler,
+  listRoute,
+  retrieveHandler,
+  retrieveRoute,
+} from '../http/resource.ts'
 import {
   type Deps,
   idempotencyKey,
   idParam,
   json,
-  listRoute,
   merchantRoute,
   newRouter,
-  retrieveRoute,
 } from '../http/router.ts'
 
 const ApiKey = z
@@ -27,18 +31,18 @@ const ApiKey = z
     object: z.literal('api_key'),
     name: z.string().nullable(),
     key: z.string().openapi({
-      description: 'Publishable: it opens nothing without its secret',
+      description: 'The publishable half of the pair. It gives no access without its secret',
       example: 'key_yRZ3sPVqCnCzUyrSbBvQ4pV6TzJwY1lE',
     }),
-    last_used_at: Timestamp.nullable().openapi({ description: 'To the minute' }),
-    revoked_at: Timestamp.nullable().openapi({ description: 'Null: it is active' }),
+    last_used_at: Timestamp.nullable().openapi({ description: 'The last use, to the minute' }),
+    revoked_at: Timestamp.nullable().openapi({ description: 'Null: the key is active' }),
     created_at: Timestamp,
   })
   .openapi('ApiKey')
 
 const CreatedApiKey = ApiKey.extend({
   secret: z.string().openapi({
-    description: 'Goes with the key. Shown only here',
+    description: 'The secret of the key. Only this answer shows it',
     example: 'secret_8mGk0D3Zr0yqf5h1R7bJxN2uWcVt9aLs',
   }),
 }).openapi('CreatedApiKey')
@@ -52,7 +56,8 @@ const create = merchantRoute(
     method: 'post',
     path: '/api_keys',
     operationId: 'createApiKey',
-    description: 'To change keys: make another, use it everywhere, then revoke the old one.',
+    description:
+      'To replace a key, create another one, use the new key everywhere, then revoke the old key.',
     request: { headers: idempotencyKey, body: json(CreateApiKey) },
     responses: { 201: json(CreatedApiKey, 'The key, with its secret') },
   },
@@ -71,38 +76,30 @@ const revoke = merchantRoute(
     path: '/api_keys/{id}',
     operationId: 'revokeApiKey',
     description:
-      'For good, and at once. It stays in the list. A key that is revoked already is answered the same. Your last active key is refused: make another one first.',
+      'Revokes the key at once and permanently. The key stays in the list. A second request for the same key changes nothing and gets the same answer. Your last active key is refused: create another one first.',
     request: { params: idParam },
-    responses: { 200: json(deletedOf('api_key'), 'It opens nothing any more') },
+    responses: { 200: json(deletedOf('api_key'), 'The key gives no access any more') },
   },
   ['last_api_key'],
 )
 
 export function apiKeyRoutes(deps: Deps) {
   const { db } = deps
+  const answerList = listHandler(db, listApiKeys, toApiKey)
   return newRouter()
-    .openapi(create, async (c) => {
-      const input = c.req.valid('json')
+    .openapi(create, (c) => {
       const { merchantId } = c.var.caller
-      const body = await createOnce(c, deps, input, {
+      const { name = null } = c.req.valid('json')
+      return answerCreated(c, deps, {
         write: async (tx) => {
           const keys = newKeyPair()
-          const values = { merchantId, name: input.name ?? null, ...keys }
-          const row = await insertApiKey(tx, values, new Date())
+          const row = await insertApiKey(tx, { merchantId, name, ...keys }, new Date())
           return { body: { ...toApiKey(row), secret: keys.secret }, start: null }
         },
       })
-      return c.json(body, 201)
     })
-    .openapi(retrieve, async (c) => {
-      const { id } = c.req.valid('param')
-      return c.json(toApiKey(await getApiKey(db, c.var.caller.merchantId, id)), 200)
-    })
-    .openapi(list, async (c) => {
-      const { status, ...query } = c.req.valid('query')
-      const found = await listApiKeys(db, c.var.caller.merchantId, { ...toPage(query), status })
-      return c.json(toListBody(found, toApiKey), 200)
-    })
+    .openapi(retrieve, retrieveHandler(db, getApiKey, toApiKey))
+    .openapi(list, (c) => answerList(c, c.req.valid('query')))
     .openapi(revoke, async (c) => {
       const { id } = c.req.valid('param')
       await db.transaction((tx) => revokeApiKey(tx, c.var.caller.merchantId, id, new Date()))

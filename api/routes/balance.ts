@@ -15,17 +15,16 @@ import {
   toBalanceTransaction,
 } from '../../db/ledger/balance.ts'
 import { DEFAULT_PROVIDER } from '../../providers/index.ts'
-import { Amount, Currency, Id, Timestamp, toListBody, toPage } from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
+import { Amount, Currency, Id, Timestamp } from '../http/fields.ts'
 import {
-  type Deps,
-  idempotencyKey,
-  json,
+  answerCreated,
+  creationRoute,
+  listHandler,
   listRoute,
-  merchantRoute,
-  newRouter,
+  retrieveHandler,
   retrieveRoute,
-} from '../http/router.ts'
+} from '../http/resource.ts'
+import { type Deps, json, merchantRoute, newRouter } from '../http/router.ts'
 
 const currency = z.string().openapi({ example: 'INR' })
 const Sums = z.array(z.object({ amount: z.int().min(0).openapi({ example: 50000 }), currency }))
@@ -33,9 +32,9 @@ const Sums = z.array(z.object({ amount: z.int().min(0).openapi({ example: 50000 
 const Balance = z
   .object({
     object: z.literal('balance'),
-    available: Sums.openapi({ description: 'What can be refunded or paid out' }),
-    held: Sums.openapi({ description: 'What is on its way in refunds and payouts' }),
-    owed: Sums.openapi({ description: 'What you owe: what comes in repays it first' }),
+    available: Sums.openapi({ description: 'The money that you can refund or pay out' }),
+    held: Sums.openapi({ description: 'The money that refunds and payouts in progress hold' }),
+    owed: Sums.openapi({ description: 'Your debt. Incoming money repays the debt first' }),
   })
   .openapi('Balance')
 
@@ -44,10 +43,10 @@ const BalanceTransaction = z
     id: z.string().openapi({ example: 'txn_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     object: z.literal('balance_transaction'),
     type: z.enum(balanceTransactionTypes),
-    amount: z.int().openapi({ description: 'What it changed of `available`', example: -20000 }),
+    amount: z.int().openapi({ description: 'The change of `available`', example: -20000 }),
     currency,
     source: z.string().openapi({
-      description: 'The id of what it books',
+      description: 'The id of the booked object',
       example: 're_01jzxd4f7ve7q9w4d4pmx6k5hr',
     }),
     postings: z
@@ -56,7 +55,7 @@ const BalanceTransaction = z
       )
       .openapi({
         description:
-          'They sum to zero. A credit is positive; `receivable`, which is what you owe, grows by debits',
+          'The postings sum to zero. A credit is positive. `receivable` is your debt, and grows by debits',
       }),
     created_at: Timestamp,
   })
@@ -76,7 +75,7 @@ const retrieveBalance = merchantRoute({
   method: 'get',
   path: '/balance',
   operationId: 'retrieveBalance',
-  responses: { 200: json(Balance, 'A sum per currency that you have ever had') },
+  responses: { 200: json(Balance, 'One sum for each currency that you have ever had') },
 })
 
 const listTransactions = listRoute(
@@ -94,50 +93,31 @@ const retrieveTransaction = retrieveRoute(
   BalanceTransaction,
 )
 
-const createTopup = merchantRoute(
-  {
-    method: 'post',
-    path: '/test/balance_topups',
-    operationId: 'createTestBalanceTopup',
-    description: 'Adds money of the sandbox to your balance, at once.',
-    request: {
-      headers: idempotencyKey,
-      body: {
-        required: true,
-        ...json(
-          z.strictObject({ amount: Amount, currency: Currency }).openapi('CreateBalanceTopup'),
-        ),
-      },
-    },
-    responses: { 201: json(Topup, 'What was added') },
-  },
-  ['conflict'],
-)
+const createTopup = creationRoute({
+  path: '/test/balance_topups',
+  operationId: 'createTestBalanceTopup',
+  description: 'Adds money of the sandbox to your balance at once.',
+  input: z.strictObject({ amount: Amount, currency: Currency }).openapi('CreateBalanceTopup'),
+  output: Topup,
+  result: 'The added money',
+  errors: ['conflict'],
+})
 
 export function balanceRoutes(deps: Deps) {
   const { db } = deps
+  const answerList = listHandler(db, listBalanceTransactions, toBalanceTransaction)
   return newRouter()
     .openapi(retrieveBalance, async (c) =>
       c.json(toBalance(await getBalances(db, c.var.caller.merchantId)), 200),
     )
-    .openapi(listTransactions, async (c) => {
-      const { type, source, ...query } = c.req.valid('query')
-      const filter = { ...toPage(query), type, source }
-      const list = await listBalanceTransactions(db, c.var.caller.merchantId, filter)
-      return c.json(toListBody(list, toBalanceTransaction), 200)
-    })
-    .openapi(retrieveTransaction, async (c) => {
-      const { id } = c.req.valid('param')
-      const found = await getBalanceTransaction(db, c.var.caller.merchantId, id)
-      return c.json(toBalanceTransaction(found), 200)
-    })
-    .openapi(createTopup, async (c) => {
+    .openapi(listTransactions, (c) => answerList(c, c.req.valid('query')))
+    .openapi(retrieveTransaction, retrieveHandler(db, getBalanceTransaction, toBalanceTransaction))
+    .openapi(createTopup, (c) => {
       if (DEFAULT_PROVIDER !== SANDBOX)
         throw new AppError('conflict', 'Only a balance at the sandbox can be topped up.')
       const values = { merchantId: c.var.caller.merchantId, ...c.req.valid('json') }
-      const body = await createOnce(c, deps, c.req.valid('json'), {
+      return answerCreated(c, deps, {
         write: async (tx) => ({ body: await insertTopup(tx, values, new Date()), start: null }),
       })
-      return c.json(body, 201)
     })
 }

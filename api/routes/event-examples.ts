@@ -137,8 +137,11 @@ const endpoint = {
 type Noun<Type> = Type extends `${infer N}.${string}` ? N : never
 type Past<N extends string, Type = EventType> = Type extends `${N}.${infer P}` ? P : never
 
-/** A resource's schema, and what it looks like in each of its events. */
-function of<S extends z.ZodType, P extends string>(schema: S, examples: Record<P, z.output<S>>) {
+/** Pairs the schema of a resource with an example for each of its events. */
+function withExamples<S extends z.ZodType, P extends string>(
+  schema: S,
+  examples: Record<P, z.output<S>>,
+) {
   return { schema, examples }
 }
 
@@ -147,52 +150,52 @@ type Resources = {
   [N in Noun<EventType>]: { schema: z.ZodType; examples: Record<Past<N>, Example> }
 }
 
-/** By the first half of an event's type. One that is missing here does not compile. */
+/** Each resource by the first half of its events' types. A missing resource does not compile. */
 export const eventResources: Resources = {
-  payment: of(Payment, {
+  payment: withExamples(Payment, {
     created: { ...uncaptured, status: 'pending', ...fresh },
     authorized: { ...uncaptured, status: 'authorized', capture_method: 'manual' },
     succeeded: payment,
     failed: { ...uncaptured, status: 'failed', ...failure },
     canceled: { ...uncaptured, status: 'canceled' },
   }),
-  order: of(Order, {
+  order: withExamples(Order, {
     created: { ...order, ...fresh },
     paid: { ...order, status: 'paid', payment_id: id('pay') },
     fulfilled: { ...order, status: 'fulfilled', payment_id: id('pay') },
     canceled: { ...order, status: 'canceled', cancellation_reason: 'requested' },
   }),
-  account: of(Account, { updated: account }),
-  webhook_endpoint: of(Endpoint, { disabled: endpoint }),
-  refund: of(Refund, {
+  account: withExamples(Account, { updated: account }),
+  webhook_endpoint: withExamples(Endpoint, { disabled: endpoint }),
+  refund: withExamples(Refund, {
     created: refund,
     succeeded: { ...refund, status: 'succeeded' },
     failed: { ...refund, status: 'failed', failure_code: 'processing_error' },
   }),
-  payment_link: of(PaymentLink, {
+  payment_link: withExamples(PaymentLink, {
     created: { ...link, ...fresh },
     paid: { ...link, status: 'paid', payment_id: id('pay') },
     expired: { ...link, status: 'expired', expires_at: '2026-01-31T09:30:08.000Z' },
     canceled: { ...link, status: 'canceled' },
   }),
-  payout: of(Payout, {
+  payout: withExamples(Payout, {
     created: { ...payout, ...fresh },
     processing: { ...payout, status: 'processing' },
     completed: { ...payout, status: 'completed' },
     failed: { ...payout, status: 'failed', failure_code: 'processing_error' },
     canceled: { ...payout, status: 'canceled' },
   }),
-  invoice: of(Invoice, {
+  invoice: withExamples(Invoice, {
     created: { ...invoice, ...fresh },
     partially_paid: { ...invoice, status: 'partially_paid', amount_paid: 20_000 },
     paid: { ...invoice, status: 'paid', amount_paid: 50_000 },
   }),
-  dispute: of(Dispute, {
+  dispute: withExamples(Dispute, {
     created: { ...dispute, ...fresh },
     updated: { ...dispute, status: 'under_review', evidence: { text: 'It was worn.', files: [] } },
     resolved: { ...dispute, status: 'won' },
   }),
-  subscription: of(Subscription, {
+  subscription: withExamples(Subscription, {
     created: { ...subscription, ...fresh },
     updated: { ...subscription, amount: 60_000 },
     past_due: { ...subscription, status: 'past_due' },

@@ -11,8 +11,8 @@ const CatalogEntry = z
   .object({
     type: z.enum(eventTypes),
     description: z.string(),
-    schema: AnyObject.openapi({ description: 'JSON Schema (2020-12) of the body that is sent' }),
-    example: AnyObject.openapi({ description: 'A body, as it is sent' }),
+    schema: AnyObject.openapi({ description: 'The JSON Schema (2020-12) of the sent body' }),
+    example: AnyObject.openapi({ description: 'An example of the sent body' }),
   })
   .openapi('EventType')
 
@@ -20,7 +20,7 @@ const list = merchantRoute({
   method: 'get',
   path: '/event_types',
   operationId: 'listEventTypes',
-  description: 'Every type that an endpoint can subscribe to, all on one page.',
+  description: 'Lists every type that an endpoint can subscribe to, on one page.',
   responses: { 200: json(listOf(CatalogEntry)) },
 })
 
@@ -29,7 +29,7 @@ export function eventTypeRoutes() {
   return newRouter().openapi(list, (c) => c.json(body, 200))
 }
 
-/** The schema, and an example, of the resource that events of this type carry. */
+/** Returns the schema and an example of the resource in events of this type. */
 export function resourceOf(type: EventType) {
   const [noun = '', past = ''] = type.split('.')
   const resource = Object.entries(eventResources).find(([name]) => name === noun)?.[1]
@@ -50,7 +50,7 @@ function toCatalogEntry(type: EventType) {
   return {
     type,
     description: eventCatalog[type],
-    // As input: a merchant must not refuse the fields that we add later.
+    // The schema is that of an input, because a merchant must not refuse fields that we add later.
     schema: withIntegerFormats(z.toJSONSchema(body, { io: 'input', override: dropPattern })),
     example: {
       id: 'evt_01jzxd4f7ve7q9w4d4pmx6k5hr',
@@ -61,7 +61,7 @@ function toCatalogEntry(type: EventType) {
   }
 }
 
-/** Zod adds a pattern of two hundred characters to each date-time, which says the same. */
+/** Removes the pattern of 200 characters that Zod adds to each date-time: its format says the same. */
 function dropPattern({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }): void {
   if (jsonSchema.format === 'date-time') delete jsonSchema.pattern
 }

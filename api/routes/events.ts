@@ -1,8 +1,9 @@
 import { z } from '@hono/zod-openapi'
 import { eventTypes } from '../../core/webhooks/events.ts'
 import { getEvent, listEvents, toEvent } from '../../db/webhooks/events.ts'
-import { Timestamp, toListBody, toPage } from '../http/fields.ts'
-import { type Deps, listRoute, newRouter, retrieveRoute } from '../http/router.ts'
+import { Timestamp } from '../http/fields.ts'
+import { listHandler, listRoute, retrieveHandler, retrieveRoute } from '../http/resource.ts'
+import { type Deps, newRouter } from '../http/router.ts'
 
 export const Event = z
   .object({
@@ -10,30 +11,25 @@ export const Event = z
     id: z.string().openapi({ example: 'evt_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     type: z.enum(eventTypes),
     created_at: Timestamp,
-    test: z.literal(true).optional().openapi({ description: 'Nothing happened: it is an example' }),
+    test: z
+      .literal(true)
+      .optional()
+      .openapi({ description: 'True for an example: nothing happened' }),
     data: z.object({
       object: z
         .record(z.string(), z.unknown())
-        .openapi({ description: 'The resource, as the API showed it at that moment' }),
+        .openapi({ description: 'The resource as the API showed it at `created_at`' }),
     }),
   })
   .openapi('Event')
 
-const retrieveEvent = retrieveRoute('/events/{id}', 'retrieveEvent', Event)
+const retrieve = retrieveRoute('/events/{id}', 'retrieveEvent', Event)
 
-const listEventsRoute = listRoute('/events', 'listEvents', Event, {
-  type: z.enum(eventTypes).optional(),
-})
+const list = listRoute('/events', 'listEvents', Event, { type: z.enum(eventTypes).optional() })
 
 export function eventRoutes({ db }: Deps) {
+  const answerList = listHandler(db, listEvents, toEvent)
   return newRouter()
-    .openapi(retrieveEvent, async (c) => {
-      const { id } = c.req.valid('param')
-      return c.json(toEvent(await getEvent(db, c.var.caller.merchantId, id)), 200)
-    })
-    .openapi(listEventsRoute, async (c) => {
-      const { type, ...query } = c.req.valid('query')
-      const list = await listEvents(db, c.var.caller.merchantId, { ...toPage(query), type })
-      return c.json(toListBody(list, toEvent), 200)
-    })
+    .openapi(retrieve, retrieveHandler(db, getEvent, toEvent))
+    .openapi(list, (c) => answerList(c, c.req.valid('query')))
 }

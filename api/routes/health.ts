@@ -9,8 +9,8 @@ const TEMPORAL_LIMIT_MS = 1_000
 type Deps = { db: Db; temporal: Client; stopping?: AbortSignal }
 
 /**
- * `/health`: this process answers. `/ready`: it can take payments, for which it needs Postgres;
- * without Temporal they wait, and the sweep starts them.
+ * `/health` says that this process answers. `/ready` says that it can take payments, which needs Postgres.
+ * Without Temporal, payments wait until the sweep starts them.
  */
 export function healthRoutes({ db, temporal, stopping }: Deps) {
   return newRouter()
@@ -30,7 +30,7 @@ export function healthRoutes({ db, temporal, stopping }: Deps) {
     })
 }
 
-/** For what is in its database: one that has lost that answers other questions all the same. */
+/** Asks Temporal for data of its database, because it answers other requests without its database. */
 function askTemporal({ workflowService, options: { namespace } }: Client): Promise<unknown> {
   return workflowService.describeNamespace({ namespace })
 }

@@ -13,7 +13,7 @@ import { Invoice } from './invoices.ts'
 const SYNC = '/webhooks-sync/payments'
 const ASYNC = '/webhooks/payments'
 
-/** Nobody unknown can mark an invoice paid: these two need the secret, unlike their neighbours. */
+/** Both routes need the secret, so that no stranger can mark an invoice paid. */
 export const inboundEventPaths = [SYNC, ASYNC]
 
 const eventId = {
@@ -30,10 +30,10 @@ const InboundEvent = z
     invoice_id: z.string().openapi({ example: 'inv_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
     amount: Amount.openapi(ofInvoice),
     status: z.enum(inboundEventLifecycle.statuses),
-    duplicate: z.boolean().openapi({ description: 'It had come before' }),
+    duplicate: z.boolean().openapi({ description: 'True if the same event had arrived before' }),
     created_at: Timestamp,
     applied_at: Timestamp.nullable(),
-    invoice: Invoice.openapi({ description: 'As it is now' }),
+    invoice: Invoice.openapi({ description: 'The invoice at the time of the answer' }),
   })
   .openapi('InboundEvent')
 
@@ -55,7 +55,7 @@ const words = {
   request: { body: { required: true, ...json(CreateInboundEvent) } },
 }
 const repeats =
-  'An `event_id` counts once, on whichever of the two routes: the same event once more changes nothing, and is answered with `duplicate: true`.'
+  'An `event_id` counts once on both routes together. A repeat of the event changes nothing, and its answer has `duplicate: true`.'
 
 const takeSync = merchantRoute(
   {
@@ -63,7 +63,7 @@ const takeSync = merchantRoute(
     path: SYNC,
     operationId: 'applyInboundEvent',
     ...words,
-    description: `Applied before it is answered. ${repeats} One that still waits from the other route is applied.`,
+    description: `Applies the event before the answer. ${repeats} If the event still waits from the other route, it is applied now.`,
     responses: { 200: json(InboundEvent, 'The event, applied') },
   },
   ['not_found', 'event_id_reused'],
@@ -75,10 +75,10 @@ const takeAsync = merchantRoute(
     path: ASYNC,
     operationId: 'acceptInboundEvent',
     ...words,
-    description: `Kept, and applied by its workflow. ${repeats}`,
+    description: `Stores the event. Its workflow applies it after the answer. ${repeats}`,
     responses: {
-      200: json(InboundEvent, 'It had come before, and may be applied by now'),
-      202: json(InboundEvent, 'The event, pending: its workflow applies it'),
+      200: json(InboundEvent, 'The event had arrived before. It may be applied already'),
+      202: json(InboundEvent, 'The event, with status `pending`. Its workflow applies it'),
     },
   },
   ['not_found', 'event_id_reused'],

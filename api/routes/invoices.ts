@@ -2,17 +2,16 @@ import { z } from '@hono/zod-openapi'
 import { invoiceStatuses, MAX_INVOICE_NUMBER } from '../../core/lifecycles/invoice.ts'
 import { getInvoice, insertInvoice, listInvoices, toInvoice } from '../../db/invoices/invoices.ts'
 import { eventStart } from '../../temporal/starts.ts'
-import { Amount, Currency, Timestamp, toListBody, toPage } from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
+import { Amount, Currency, Timestamp } from '../http/fields.ts'
 import {
-  type Deps,
-  idempotencyKey,
-  json,
+  answerCreated,
+  creationRoute,
+  listHandler,
   listRoute,
-  merchantRoute,
-  newRouter,
+  retrieveHandler,
   retrieveRoute,
-} from '../http/router.ts'
+} from '../http/resource.ts'
+import { type Deps, newRouter } from '../http/router.ts'
 
 export const Invoice = z
   .object({
@@ -22,8 +21,11 @@ export const Invoice = z
     status: z.enum(invoiceStatuses),
     amount: Amount,
     currency: z.string().openapi({ example: 'INR' }),
-    amount_paid: z.int().min(0).openapi({ description: 'All that came in', example: 50000 }),
-    amount_overpaid: z.int().min(0).openapi({ description: 'What of it is too much', example: 0 }),
+    amount_paid: z.int().min(0).openapi({ description: 'All payments together', example: 50000 }),
+    amount_overpaid: z
+      .int()
+      .min(0)
+      .openapi({ description: 'The part of `amount_paid` above `amount`', example: 0 }),
     created_at: Timestamp,
     updated_at: Timestamp,
   })
@@ -34,26 +36,25 @@ const CreateInvoice = z
     amount: Amount,
     currency: Currency,
     number: z.int().min(1).max(MAX_INVOICE_NUMBER).optional().openapi({
-      description: 'Your own, unique among your invoices. Without it: the one after your highest',
+      description:
+        'Your own number, unique among your invoices. Without a number, the invoice gets your highest number plus 1',
       example: 17,
     }),
   })
   .openapi('CreateInvoice', { example: { amount: 50000, currency: 'INR' } })
 
-const createInvoice = merchantRoute(
-  {
-    method: 'post',
-    path: '/invoices',
-    operationId: 'createInvoice',
-    request: { headers: idempotencyKey, body: { required: true, ...json(CreateInvoice) } },
-    responses: { 201: json(Invoice, 'The invoice') },
-  },
-  ['number_taken'],
-)
+const create = creationRoute({
+  path: '/invoices',
+  operationId: 'createInvoice',
+  input: CreateInvoice,
+  output: Invoice,
+  result: 'The invoice',
+  errors: ['number_taken'],
+})
 
-const retrieveInvoice = retrieveRoute('/invoices/{id}', 'retrieveInvoice', Invoice)
+const retrieve = retrieveRoute('/invoices/{id}', 'retrieveInvoice', Invoice)
 
-const listInvoicesRoute = listRoute('/invoices', 'listInvoices', Invoice, {
+const list = listRoute('/invoices', 'listInvoices', Invoice, {
   status: z.enum(invoiceStatuses).optional(),
   number: z
     .string()
@@ -65,11 +66,12 @@ const listInvoicesRoute = listRoute('/invoices', 'listInvoices', Invoice, {
 
 export function invoiceRoutes(deps: Deps) {
   const { db } = deps
+  const answerList = listHandler(db, listInvoices, toInvoice)
   return newRouter()
-    .openapi(createInvoice, async (c) => {
-      const { number = null, ...input } = c.req.valid('json')
+    .openapi(create, (c) => {
       const { merchantId } = c.var.caller
-      const body = await createOnce(c, deps, c.req.valid('json'), {
+      const { number = null, ...input } = c.req.valid('json')
+      return answerCreated(c, deps, {
         write: async (tx) => {
           const values = { merchantId, number, ...input }
           const { invoice, event } = await insertInvoice(tx, values, new Date())
@@ -77,16 +79,7 @@ export function invoiceRoutes(deps: Deps) {
           return { body: toInvoice(invoice), start }
         },
       })
-      return c.json(body, 201)
     })
-    .openapi(retrieveInvoice, async (c) => {
-      const { id } = c.req.valid('param')
-      return c.json(toInvoice(await getInvoice(db, c.var.caller.merchantId, id)), 200)
-    })
-    .openapi(listInvoicesRoute, async (c) => {
-      const { status, number, ...query } = c.req.valid('query')
-      const filter = { ...toPage(query), status, number }
-      const list = await listInvoices(db, c.var.caller.merchantId, filter)
-      return c.json(toListBody(list, toInvoice), 200)
-    })
+    .openapi(retrieve, retrieveHandler(db, getInvoice, toInvoice))
+    .openapi(list, (c) => answerList(c, c.req.valid('query')))
 }

@@ -1,5 +1,4 @@
 import { z } from '@hono/zod-openapi'
-import { AppError } from '../../core/errors.ts'
 import {
   FULFIL_WINDOW_MS,
   orderCancellationReasons,
@@ -7,7 +6,6 @@ import {
 } from '../../core/lifecycles/order.ts'
 import { looksLikeId } from '../../db/ids.ts'
 import {
-  findOrder,
   getOrder,
   insertOrder,
   listOrders,
@@ -15,7 +13,7 @@ import {
   toOrder,
 } from '../../db/orders/orders.ts'
 import { orderStart } from '../../temporal/starts.ts'
-import { commandRoute, commandsOf } from '../http/commands.ts'
+import { commandHandler, commandRoute, noFields } from '../http/commands.ts'
 import {
   Amount,
   Currency,
@@ -25,19 +23,16 @@ import {
   OwnName,
   Timestamp,
   toFuture,
-  toListBody,
-  toPage,
 } from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
 import {
-  type Deps,
-  idempotencyKey,
-  json,
+  answerCreated,
+  creationRoute,
+  listHandler,
   listRoute,
-  merchantRoute,
-  newRouter,
+  retrieveHandler,
   retrieveRoute,
-} from '../http/router.ts'
+} from '../http/resource.ts'
+import { type Deps, newRouter } from '../http/router.ts'
 
 export const Order = z
   .object({
@@ -49,11 +44,12 @@ export const Order = z
     status: z.enum(orderLifecycle.statuses),
     fulfil_by: Timestamp.openapi({
       description:
-        'An order that is not fulfilled by then is canceled, and refunded if it was paid',
+        'The deadline. If the order is not fulfilled by then, it is canceled, and refunded if it was paid',
     }),
-    payment_id: z.string().nullable().openapi({ description: 'The payment that paid it' }),
+    payment_id: z.string().nullable().openapi({ description: 'The payment that paid the order' }),
     cancellation_reason: z.enum(orderCancellationReasons).nullable().openapi({
-      description: '`requested`: you canceled it. `deadline_passed`: it was not fulfilled in time',
+      description:
+        '`requested`: you canceled the order. `deadline_passed`: the order was not fulfilled in time',
     }),
     metadata: Metadata,
     created_at: Timestamp,
@@ -73,70 +69,65 @@ const CreateOrder = z
       .openapi({
         type: 'string',
         description:
-          'Your own id, unique among your orders. Two spellings that differ only in how Unicode encodes the same characters (NFC) are one reference',
+          'Your own id of the order, unique among your orders. Two spellings that differ only in how Unicode encodes the same characters (NFC) are one reference',
         example: 'ORDER_1001',
       }),
     fulfil_by: FutureTime.optional().openapi({
       description:
-        'When it has to be paid and fulfilled, at most 5 years ahead. Without it: in 7 days',
+        'The deadline to pay and fulfill the order, at most 5 years ahead. The default is in 7 days',
     }),
     metadata: Metadata.default({}),
   })
   .openapi('CreateOrder')
 
-const createOrder = merchantRoute(
-  {
-    method: 'post',
-    path: '/orders',
-    operationId: 'createOrder',
-    request: { headers: idempotencyKey, body: { required: true, ...json(CreateOrder) } },
-    responses: { 201: json(Order, 'The order') },
-  },
-  ['reference_taken'],
-)
+const create = creationRoute({
+  path: '/orders',
+  operationId: 'createOrder',
+  input: CreateOrder,
+  output: Order,
+  result: 'The order',
+  errors: ['reference_taken'],
+})
 
-const none = (name: string) => z.strictObject({}).openapi(name)
+const fulfill = commandRoute({
+  path: '/orders/{id}/fulfill',
+  operationId: 'fulfillOrder',
+  description: 'Records that you sent the goods. A fulfilled order cannot be canceled.',
+  input: noFields('FulfillOrder'),
+  output: Order,
+})
 
-const fulfillOrder = commandRoute(
-  {
-    path: '/orders/{id}/fulfill',
-    operationId: 'fulfillOrder',
-    description: 'You have sent what was ordered. From then on it is not canceled any more.',
-  },
-  { input: none('FulfillOrder'), output: Order },
-  ['conflict'],
-)
-const cancelOrder = commandRoute(
-  {
-    path: '/orders/{id}/cancel',
-    operationId: 'cancelOrder',
-    description:
-      'Nobody can pay it any more. A payment on its way is canceled, and what was paid is refunded: the answer does not wait for that.',
-  },
-  { input: none('CancelOrder'), output: Order },
-  ['conflict', 'insufficient_balance'],
-)
+const cancel = commandRoute({
+  path: '/orders/{id}/cancel',
+  operationId: 'cancelOrder',
+  description:
+    'Cancels the order, so that nobody can pay it. A payment in progress is canceled, and a captured payment is refunded. The answer does not wait for either.',
+  input: noFields('CancelOrder'),
+  output: Order,
+  errors: ['insufficient_balance'],
+})
 
-const retrieveOrder = retrieveRoute('/orders/{id}', 'retrieveOrder', Order)
+const retrieve = retrieveRoute('/orders/{id}', 'retrieveOrder', Order)
 
-const listOrdersRoute = listRoute('/orders', 'listOrders', Order, {
+const list = listRoute('/orders', 'listOrders', Order, {
   status: z.enum(orderLifecycle.statuses).optional(),
   reference: NameFilter.optional(),
 })
 
 export function orderRoutes(deps: Deps) {
   const { db } = deps
-  const command = commandsOf(deps, {
+  const runCommand = commandHandler(deps, {
     open: openOrderCommand,
     get: getOrder,
     show: toOrder,
     start: orderStart,
   })
+  const answerList = listHandler(db, listOrders, toOrder)
   return newRouter()
-    .openapi(createOrder, async (c) => {
-      const { reference = null, fulfil_by, ...input } = c.req.valid('json')
+    .openapi(create, (c) => {
       const { merchantId } = c.var.caller
-      const body = await createOnce(c, deps, c.req.valid('json'), {
+      const { reference = null, fulfil_by, ...input } = c.req.valid('json')
+      return answerCreated(c, deps, {
         write: async (tx) => {
           const now = new Date()
           const fulfilBy =
@@ -146,35 +137,9 @@ export function orderRoutes(deps: Deps) {
           return { body: toOrder(order), start: orderStart(order, event.deliveries) }
         },
       })
-      return c.json(body, 201)
     })
-    .openapi(fulfillOrder, async (c) => {
-      const { status, body } = await command(c, { kind: 'fulfill' })
-      return c.json(body, status)
-    })
-    .openapi(cancelOrder, async (c) => {
-      const { status, body } = await command(c, { kind: 'cancel' })
-      return c.json(body, status)
-    })
-    .openapi(retrieveOrder, async (c) => {
-      const { id } = c.req.valid('param')
-      return c.json(toOrder(await getOrder(db, c.var.caller.merchantId, id)), 200)
-    })
-    .openapi(listOrdersRoute, async (c) => {
-      const { status, reference, ...query } = c.req.valid('query')
-      const filter = { ...toPage(query), status, reference }
-      const list = await listOrders(db, c.var.caller.merchantId, filter)
-      return c.json(toListBody(list, toOrder), 200)
-    })
-}
-
-/**
- * The id of an order that a filter names by its id or by the merchant's own reference. Throws AppError
- * when the merchant has no such order.
- */
-export async function findOrderId(db: Deps['db'], merchantId: string, idOrReference: string) {
-  const order = await findOrder(db, merchantId, idOrReference)
-  if (order) return order.id
-  const message = `No such order: ${idOrReference}`
-  throw new AppError('invalid_request', message, { param: 'order_id' })
+    .openapi(fulfill, (c) => runCommand(c, { kind: 'fulfill' }))
+    .openapi(cancel, (c) => runCommand(c, { kind: 'cancel' }))
+    .openapi(retrieve, retrieveHandler(db, getOrder, toOrder))
+    .openapi(list, (c) => answerList(c, c.req.valid('query')))
 }

@@ -2,45 +2,21 @@ import { createRoute, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { AppError, type ErrorCode } from '../../core/errors.ts'
-import { paymentLifecycle } from '../../core/lifecycles/payment.ts'
-import { linkLifecycle } from '../../core/lifecycles/payment-link.ts'
 import { findLastPaymentOf, insertLinkPayment } from '../../db/payment-links/pay.ts'
-import { checkActive, getPublicLink, isExpired } from '../../db/payment-links/payment-links.ts'
+import { checkActive, getPublicLink } from '../../db/payment-links/payment-links.ts'
 import { askToCancel } from '../../db/payments/commands.ts'
 import { findPaymentOf, toPayment } from '../../db/payments/payments.ts'
 import { commandUpdate, paymentStart } from '../../temporal/starts.ts'
 import { errorResponses, responseHeaders } from '../http/error-responses.ts'
-import { Amount, Timestamp } from '../http/fields.ts'
 import { createOnce } from '../http/idempotency.ts'
 import { limitRate } from '../http/rate-limit.ts'
 import { type Deps, type Env, idempotencyKey, idParam, json, newRouter } from '../http/router.ts'
 import { checkSource, exchangeCard, sourceFields, toSource } from './payment-source.ts'
 import { Payment } from './payments.ts'
+import { PublicPaymentLink, toPublicLink } from './public-payment-link.ts'
 
-/** One that is open for longer is canceled as soon as somebody else wants to pay. */
+/** If a payment stays open for longer than this, the next payer at the link cancels it. */
 const UNDECIDED_MAX_MS = 15 * 60_000
-
-const PublicPaymentLink = z
-  .object({
-    id: z.string().openapi({ example: 'plink_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
-    object: z.literal('payment_link'),
-    status: z.enum(linkLifecycle.statuses),
-    amount: Amount,
-    currency: z.string().openapi({ example: 'INR' }),
-    url: z.string(),
-    description: z.string().nullable(),
-    expires_at: Timestamp.nullable(),
-    merchant: z.object({ name: z.string() }),
-    last_payment: z
-      .object({
-        id: z.string(),
-        status: z.enum(paymentLifecycle.statuses),
-        failure_message: z.string().nullable(),
-      })
-      .nullable()
-      .openapi({ description: 'The one that was tried last' }),
-  })
-  .openapi('PublicPaymentLink')
 
 const PayLink = z
   .strictObject(sourceFields)
@@ -54,30 +30,28 @@ const errors: ErrorCode[] = [
   'internal',
   'unavailable',
 ]
-const open = { tags: ['Payment links'], security: [] }
+const payPage = { tags: ['Payment links'], security: [], path: '/pay/{id}' as const }
 
 const show = createRoute({
-  ...open,
+  ...payPage,
   method: 'get',
-  path: '/pay/{id}',
   operationId: 'showPaymentLink',
   summary: 'Show payment link to a payer',
-  description: 'Needs no key: whoever has the link may see it.',
+  description: 'Needs no key: anybody who has the link can see it.',
   request: { params: idParam, query: z.strictObject({}) },
   responses: {
-    200: { ...json(PublicPaymentLink, 'The link'), headers: responseHeaders() },
+    200: { ...json(PublicPaymentLink, 'The payment link'), headers: responseHeaders() },
     ...errorResponses(errors),
   },
 })
 
 const pay = createRoute({
-  ...open,
+  ...payPage,
   method: 'post',
-  path: '/pay/{id}',
   operationId: 'payPaymentLink',
   summary: 'Pay payment link',
   description:
-    'Needs no key: whoever has the link may pay it. One at a time, and once: whoever comes second is refused, and not charged. The payment is pending; what became of it is shown by the link. One that is undecided for 15 minutes gives way to the next.',
+    'Needs no key: anybody who has the link can pay it. A link is paid once, and has one payment at a time: a second payer is refused and not charged. The payment has status `pending`; retrieve the link for its outcome. A payment that is undecided for 15 minutes is canceled for the next payer.',
   request: {
     params: idParam,
     query: z.strictObject({}),
@@ -86,7 +60,7 @@ const pay = createRoute({
   },
   responses: {
     200: {
-      ...json(Payment, 'The payment, pending: its workflow charges it'),
+      ...json(Payment, 'The payment, with status `pending`. Its workflow charges it'),
       headers: responseHeaders('Idempotent-Replayed'),
     },
     ...errorResponses([
@@ -101,7 +75,7 @@ const pay = createRoute({
   },
 })
 
-/** What needs no key: paying at a link. Its merchant's payers share a rate, so that none is tried out. */
+/** The routes of payers, who have no key. A merchant's payers share one rate, so nobody tries out cards. */
 export function payRoutes(deps: Deps) {
   const { db, providers, rateLimitPerSecond, tryUpdate } = deps
   const router = newRouter()
@@ -109,28 +83,8 @@ export function payRoutes(deps: Deps) {
   return router
     .openapi(show, async (c) => {
       const { link, merchantName } = await getPublicLink(db, c.req.valid('param').id)
-      const { id, status, amount, currency, url, description, expiresAt } = link
-      const last = await findLastPaymentOf(db, id)
-      const tried = last && toPayment(last)
-      const isOpen = tried?.status === 'pending' || tried?.status === 'authorized'
-      const isOver = status === 'active' && !isOpen && isExpired(link, new Date())
-      return c.json(
-        {
-          id,
-          object: 'payment_link' as const,
-          amount,
-          currency,
-          url,
-          description,
-          status: isOver ? ('expired' as const) : status, // its workflow is about to say so
-          expires_at: expiresAt?.toISOString() ?? null,
-          merchant: { name: merchantName },
-          last_payment: tried
-            ? { id: tried.id, status: tried.status, failure_message: tried.failure_message }
-            : null,
-        },
-        200,
-      )
+      const lastPayment = await findLastPaymentOf(db, link.id)
+      return c.json(toPublicLink(link, merchantName, lastPayment), 200)
     })
     .openapi(pay, async (c) => {
       const { id } = c.req.valid('param')
@@ -142,30 +96,26 @@ export function payRoutes(deps: Deps) {
       return c.json(body, 200)
     })
 
-  function payOnce(c: Context<Env>, id: string, { card, ...input }: z.output<typeof PayLink>) {
+  function payOnce(c: Context<Env>, id: string, input: z.output<typeof PayLink>) {
+    const { card } = input
     async function exchange() {
       if (!card) return
       checkActive((await getPublicLink(db, id)).link, new Date())
       return exchangeCard(providers, card)
     }
-    return createOnce(
-      c,
-      deps,
-      { card, ...input },
-      {
-        prepare: card && exchange,
-        write: async (tx, token) => {
-          const source = toSource(input, token)
-          const { payment, deliveries } = await insertLinkPayment(tx, id, source, new Date())
-          return { body: toPayment(payment), start: paymentStart(payment, deliveries) }
-        },
+    return createOnce(c, deps, input, {
+      prepare: card && exchange,
+      write: async (tx, token) => {
+        const source = toSource(input, token)
+        const { payment, deliveries } = await insertLinkPayment(tx, id, source, new Date())
+        return { body: toPayment(payment), start: paymentStart(payment, deliveries) }
       },
-    )
+    })
   }
 
   /**
-   * A payer who gave a wrong address must not keep the link from all others for a week. True where the
-   * open payment was told to cancel; its provider's last word decides.
+   * A payer who gave a wrong address must not block the link for a week. Returns true after it has asked
+   * to cancel the open payment. The provider's verdict decides whether the payment is canceled.
    */
   async function giveWay(linkId: string): Promise<boolean> {
     const payment = await findPaymentOf(db, linkId)
@@ -181,7 +131,7 @@ function isInProgress(error: unknown): boolean {
   return error instanceof AppError && error.code === 'payment_link_payment_in_progress'
 }
 
-/** A payer has no key: what they do counts for the merchant whose link it is. */
+/** A payer has no key, so each request of a payer counts for the merchant of the link. */
 function forMerchant({ db }: Deps) {
   return createMiddleware<Env>(async (c, next) => {
     const { link } = await getPublicLink(db, c.req.param('id') ?? '')

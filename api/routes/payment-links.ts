@@ -1,5 +1,4 @@
 import { z } from '@hono/zod-openapi'
-import { AppError } from '../../core/errors.ts'
 import { linkLifecycle } from '../../core/lifecycles/payment-link.ts'
 import {
   getPaymentLink,
@@ -9,7 +8,7 @@ import {
   toPaymentLink,
 } from '../../db/payment-links/payment-links.ts'
 import { paymentLinkStart } from '../../temporal/starts.ts'
-import { commandRoute, commandsOf } from '../http/commands.ts'
+import { commandHandler, commandRoute, noFields } from '../http/commands.ts'
 import {
   Amount,
   Currency,
@@ -18,19 +17,16 @@ import {
   Text,
   Timestamp,
   toFuture,
-  toListBody,
-  toPage,
 } from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
 import {
-  type Deps,
-  idempotencyKey,
-  json,
+  answerCreated,
+  creationRoute,
+  listHandler,
   listRoute,
-  merchantRoute,
-  newRouter,
+  retrieveHandler,
   retrieveRoute,
-} from '../http/router.ts'
+} from '../http/resource.ts'
+import { type Deps, newRouter } from '../http/router.ts'
 
 export const PaymentLink = z
   .object({
@@ -39,10 +35,12 @@ export const PaymentLink = z
     status: z.enum(linkLifecycle.statuses),
     amount: Amount,
     currency: z.string().openapi({ example: 'INR' }),
-    url: z.string().openapi({ description: 'Where it is paid, by anybody who has it' }),
-    description: z.string().nullable().openapi({ description: 'Payers see it' }),
+    url: z
+      .string()
+      .openapi({ description: 'The page of the link. Anybody who has the URL can pay there' }),
+    description: z.string().nullable().openapi({ description: 'Payers see this text' }),
     expires_at: Timestamp.nullable(),
-    payment_id: z.string().nullable().openapi({ description: 'The payment that paid it' }),
+    payment_id: z.string().nullable().openapi({ description: 'The payment that paid the link' }),
     metadata: Metadata,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -53,9 +51,12 @@ const CreatePaymentLink = z
   .strictObject({
     amount: Amount,
     currency: Currency,
-    description: Text.optional().openapi({ description: 'Payers see it', example: 'Two cups' }),
+    description: Text.optional().openapi({
+      description: 'Payers see this text',
+      example: 'Two cups',
+    }),
     expires_at: FutureTime.optional().openapi({
-      description: 'At most 5 years ahead. Without it, it never expires',
+      description: 'At most 5 years ahead. Without this time, the link never expires',
     }),
     metadata: Metadata.default({}),
   })
@@ -63,23 +64,22 @@ const CreatePaymentLink = z
     example: { amount: 50000, currency: 'INR', description: 'Two cups' },
   })
 
-const create = merchantRoute({
-  method: 'post',
+const create = creationRoute({
   path: '/payment_links',
   operationId: 'createPaymentLink',
-  request: { headers: idempotencyKey, body: { required: true, ...json(CreatePaymentLink) } },
-  responses: { 201: json(PaymentLink, 'The link, active') },
+  input: CreatePaymentLink,
+  output: PaymentLink,
+  result: 'The payment link, with status `active`',
 })
 
-const cancel = commandRoute(
-  {
-    path: '/payment_links/{id}/cancel',
-    operationId: 'cancelPaymentLink',
-    description: 'A payment on its way is canceled first. If it succeeds all the same, it is paid.',
-  },
-  { input: z.strictObject({}).openapi('CancelPaymentLink'), output: PaymentLink },
-  ['conflict'],
-)
+const cancel = commandRoute({
+  path: '/payment_links/{id}/cancel',
+  operationId: 'cancelPaymentLink',
+  description:
+    'Cancels a payment in progress first. If that payment succeeds after all, the link is paid.',
+  input: noFields('CancelPaymentLink'),
+  output: PaymentLink,
+})
 
 const retrieve = retrieveRoute('/payment_links/{id}', 'retrievePaymentLink', PaymentLink)
 
@@ -89,17 +89,18 @@ const list = listRoute('/payment_links', 'listPaymentLinks', PaymentLink, {
 
 export function paymentLinkRoutes(deps: Deps) {
   const { db, publicUrl } = deps
-  const command = commandsOf(deps, {
+  const runCommand = commandHandler(deps, {
     open: openLinkCommand,
     get: getPaymentLink,
     show: toPaymentLink,
     start: paymentLinkStart,
   })
+  const answerList = listHandler(db, listPaymentLinks, toPaymentLink)
   return newRouter()
-    .openapi(create, async (c) => {
+    .openapi(create, (c) => {
       const { merchantId } = c.var.caller
       const { expires_at, description = null, ...input } = c.req.valid('json')
-      const body = await createOnce(c, deps, c.req.valid('json'), {
+      return answerCreated(c, deps, {
         write: async (tx) => {
           const now = new Date()
           const expiresAt = toFuture('expires_at', expires_at, now)
@@ -108,31 +109,8 @@ export function paymentLinkRoutes(deps: Deps) {
           return { body: toPaymentLink(link), start: paymentLinkStart(link, deliveries) }
         },
       })
-      return c.json(body, 201)
     })
-    .openapi(cancel, async (c) => {
-      const { status, body } = await command(c, { kind: 'close' })
-      return c.json(body, status)
-    })
-    .openapi(retrieve, async (c) => {
-      const { id } = c.req.valid('param')
-      return c.json(toPaymentLink(await getPaymentLink(db, c.var.caller.merchantId, id)), 200)
-    })
-    .openapi(list, async (c) => {
-      const { status, ...query } = c.req.valid('query')
-      const filter = { ...toPage(query), status }
-      const links = await listPaymentLinks(db, c.var.caller.merchantId, filter)
-      return c.json(toListBody(links, toPaymentLink), 200)
-    })
-}
-
-/** Of a filter. Throws AppError when they have no such link. */
-export async function checkLink(db: Deps['db'], merchantId: string, id: string): Promise<void> {
-  try {
-    await getPaymentLink(db, merchantId, id)
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error
-    const param = 'payment_link_id'
-    throw new AppError('invalid_request', error.message, { param })
-  }
+    .openapi(cancel, (c) => runCommand(c, { kind: 'close' }))
+    .openapi(retrieve, retrieveHandler(db, getPaymentLink, toPaymentLink))
+    .openapi(list, (c) => answerList(c, c.req.valid('query')))
 }

@@ -46,7 +46,7 @@ const CardInput = z
     if (problem) context.addIssue({ code: 'custom', path: ['cvc'], message: problem })
   })
 
-/** How somebody pays: each method with what goes with it, which `checkSource` sees to. */
+/** The fields that say how a payer pays. `checkSource` checks that each method comes with its own field. */
 export const sourceFields = {
   method: z.enum(paymentMethods),
   vpa: Vpa.optional().openapi({ example: 'test@upi' }),
@@ -71,7 +71,7 @@ export function checkSource({ method, ...input }: SourceInput, context: z.Refine
   }
 }
 
-/** As it is kept: of a card only its token, its brand and its last four digits. */
+/** Returns what Remit stores. For a card, that is its token, its brand and its last four digits. */
 export function toSource({ method, vpa }: SourceInput, token: CardToken | undefined): Source {
   return {
     method,
@@ -83,7 +83,7 @@ export function toSource({ method, vpa }: SourceInput, token: CardToken | undefi
   }
 }
 
-/** The one call to a provider that the API makes: the number goes no further. */
+/** Exchanges a card for a token. This is the API's only call to a provider: no number goes further. */
 export async function exchangeCard(providers: Providers, card: Card): Promise<CardToken> {
   const signal = AbortSignal.timeout(CARD_EXCHANGE_TIMEOUT_MS)
   const provider = providerFor(providers, DEFAULT_PROVIDER)
@@ -91,7 +91,7 @@ export async function exchangeCard(providers: Providers, card: Card): Promise<Ca
     const exchanging = provider.createCardToken(card, signal)
     return await withinLimit(CARD_EXCHANGE_TIMEOUT_MS, exchanging)
   } catch {
-    // Without its cause: what a provider says of a card may hold its number, and would be logged.
+    // The error has no cause: a provider's message may contain the card number, and would be logged.
     const message = 'The card could not be passed on. Nothing was changed.'
     throw new AppError('unavailable', message, { headers: { 'Retry-After': '5' } })
   }

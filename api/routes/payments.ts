@@ -5,11 +5,13 @@ import {
   paymentLifecycle,
   paymentMethods,
 } from '../../core/lifecycles/payment.ts'
+import { getNamedOrder } from '../../db/orders/orders.ts'
 import { insertOrderPayment } from '../../db/orders/pay.ts'
+import { getPaymentLink } from '../../db/payment-links/payment-links.ts'
 import { openPaymentCommand } from '../../db/payments/commands.ts'
 import { getPayment, insertPayment, listPayments, toPayment } from '../../db/payments/payments.ts'
 import { paymentStart } from '../../temporal/starts.ts'
-import { commandRoute, commandsOf } from '../http/commands.ts'
+import { commandHandler, commandRoute, noFields } from '../http/commands.ts'
 import {
   Amount,
   Currency,
@@ -19,21 +21,17 @@ import {
   OwnName,
   Text,
   Timestamp,
-  toListBody,
-  toPage,
 } from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
 import {
-  type Deps,
-  idempotencyKey,
-  json,
+  answerCreated,
+  creationRoute,
+  listHandler,
   listRoute,
-  merchantRoute,
-  newRouter,
+  retrieveHandler,
   retrieveRoute,
-} from '../http/router.ts'
-import { findOrderId } from './orders.ts'
-import { checkLink } from './payment-links.ts'
+  toFilterId,
+} from '../http/resource.ts'
+import { type Deps, newRouter } from '../http/router.ts'
 import { checkSource, exchangeCard, sourceFields, toSource } from './payment-source.ts'
 
 const failureCodes = Object.keys(failureMessages) as (keyof typeof failureMessages)[]
@@ -51,12 +49,15 @@ export const Payment = z
     order_id: z.string().nullable(),
     capture_method: z.enum(captureMethods),
     card: z.object({ brand: z.string(), last4: z.string() }).nullable(),
-    vpa: z.string().nullable().openapi({ description: 'Masked', example: 'te***@upi' }),
+    vpa: z
+      .string()
+      .nullable()
+      .openapi({ description: 'The masked UPI address', example: 'te***@upi' }),
     failure_code: z.enum(failureCodes).nullable(),
     failure_message: z.string().nullable(),
     needs_attention: z.boolean().openapi({
       description:
-        "An operator has to look into it, such as where the provider doesn't say what became of it",
+        'True if an operator must look into the payment, for example because the provider gives no verdict',
     }),
     description: z.string().nullable(),
     metadata: Metadata,
@@ -72,10 +73,10 @@ const CreatePayment = z
     ...sourceFields,
     order_id: OwnName.optional().openapi({
       type: 'string',
-      description: "The order's id, or your own reference of the order",
+      description: 'The id of the order, or your own reference',
     }),
     capture_method: z.enum(captureMethods).default('automatic').openapi({
-      description: 'Manual: the funds are reserved, and wait 7 days for `capture`',
+      description: '`manual`: the funds are reserved, and wait 7 days for `capture`',
     }),
     description: Text.optional(),
     metadata: Metadata.default({}),
@@ -85,47 +86,49 @@ const CreatePayment = z
     example: { amount: 50000, currency: 'INR', method: 'upi', vpa: 'test@upi' },
   })
 
-const createPayment = merchantRoute(
-  {
-    method: 'post',
-    path: '/payments',
-    operationId: 'createPayment',
-    request: { headers: idempotencyKey, body: { required: true, ...json(CreatePayment) } },
-    responses: { 201: json(Payment, 'The payment, pending: its workflow charges it') },
-  },
-  [
+const create = creationRoute({
+  path: '/payments',
+  operationId: 'createPayment',
+  input: CreatePayment,
+  output: Payment,
+  result: 'The payment, with status `pending`. Its workflow charges it',
+  errors: [
     'order_not_found',
     'order_payment_in_progress',
     'order_already_paid',
     'conflict',
     'order_mismatch',
   ],
-)
+})
 
 const Capture = z
   .strictObject({
     amount: Amount.optional().openapi({
       description:
-        'At most what is authorized; the rest is released. Without it, and for an order: all',
+        'At most the authorized amount. The rest is released. Without an amount, all is captured. For an order, only all can be captured',
       example: 30000,
     }),
   })
   .openapi('CapturePayment')
 
-const capturePayment = commandRoute(
-  { path: '/payments/{id}/capture', operationId: 'capturePayment' },
-  { input: Capture, output: Payment },
-  ['conflict', 'capture_exceeds_authorized', 'order_mismatch'],
-)
-const cancelPayment = commandRoute(
-  { path: '/payments/{id}/cancel', operationId: 'cancelPayment' },
-  { input: z.strictObject({}).openapi('CancelPayment'), output: Payment },
-  ['conflict'],
-)
+const capture = commandRoute({
+  path: '/payments/{id}/capture',
+  operationId: 'capturePayment',
+  input: Capture,
+  output: Payment,
+  errors: ['capture_exceeds_authorized', 'order_mismatch'],
+})
 
-const retrievePayment = retrieveRoute('/payments/{id}', 'retrievePayment', Payment)
+const cancel = commandRoute({
+  path: '/payments/{id}/cancel',
+  operationId: 'cancelPayment',
+  input: noFields('CancelPayment'),
+  output: Payment,
+})
 
-const listPaymentsRoute = listRoute('/payments', 'listPayments', Payment, {
+const retrieve = retrieveRoute('/payments/{id}', 'retrievePayment', Payment)
+
+const list = listRoute('/payments', 'listPayments', Payment, {
   status: z.enum(paymentLifecycle.statuses).optional(),
   order_id: NameFilter.optional(),
   payment_link_id: Id.optional(),
@@ -133,71 +136,50 @@ const listPaymentsRoute = listRoute('/payments', 'listPayments', Payment, {
 
 export function paymentRoutes(deps: Deps) {
   const { db, providers } = deps
-  const command = commandsOf(deps, {
+  const runCommand = commandHandler(deps, {
     open: openPaymentCommand,
     get: getPayment,
     show: toPayment,
     start: paymentStart,
   })
+  const answerList = listHandler(db, listPayments, toPayment)
   return newRouter()
-    .openapi(createPayment, async (c) => {
-      const { merchantId } = c.var.caller
-      const { card, ...input } = c.req.valid('json')
-      const body = await createOnce(
-        c,
-        deps,
-        { card, ...input },
-        {
-          prepare: card && (() => exchangeCard(providers, card)),
-          write: async (tx, token) => {
-            const now = new Date()
-            const { order_id: orderId = null } = input
-            const values = {
-              merchantId,
-              ...toSource(input, token),
-              amount: input.amount,
-              currency: input.currency,
-              captureMethod: input.capture_method,
-              description: input.description ?? null,
-              metadata: input.metadata,
-            }
-            const made = orderId
-              ? await insertOrderPayment(tx, { ...values, orderId }, now)
-              : await insertPayment(tx, { ...values, orderId }, now)
-            return {
-              body: toPayment(made.payment),
-              start: paymentStart(made.payment, made.deliveries),
-            }
-          },
+    .openapi(create, (c) => {
+      const { card, order_id: orderId = null, capture_method, ...input } = c.req.valid('json')
+      return answerCreated(c, deps, {
+        prepare: card && (() => exchangeCard(providers, card)),
+        write: async (tx, token) => {
+          const values = {
+            merchantId: c.var.caller.merchantId,
+            ...toSource(input, token),
+            amount: input.amount,
+            currency: input.currency,
+            captureMethod: capture_method,
+            description: input.description ?? null,
+            metadata: input.metadata,
+          }
+          const { payment, deliveries } = orderId
+            ? await insertOrderPayment(tx, { ...values, orderId }, new Date())
+            : await insertPayment(tx, { ...values, orderId }, new Date())
+          return { body: toPayment(payment), start: paymentStart(payment, deliveries) }
         },
-      )
-      return c.json(body, 201)
+      })
     })
-    .openapi(capturePayment, async (c) => {
-      const { amount } = c.req.valid('json')
-      const { status, body } = await command(c, { kind: 'capture', amount: amount ?? null })
-      return c.json(body, status)
+    .openapi(capture, (c) => {
+      const { amount = null } = c.req.valid('json')
+      return runCommand(c, { kind: 'capture', amount })
     })
-    .openapi(cancelPayment, async (c) => {
-      const { status, body } = await command(c, { kind: 'cancel' })
-      return c.json(body, status)
-    })
-    .openapi(retrievePayment, async (c) => {
-      const { id } = c.req.valid('param')
-      return c.json(toPayment(await getPayment(db, c.var.caller.merchantId, id)), 200)
-    })
-    .openapi(listPaymentsRoute, async (c) => {
+    .openapi(cancel, (c) => runCommand(c, { kind: 'cancel' }))
+    .openapi(retrieve, retrieveHandler(db, getPayment, toPayment))
+    .openapi(list, async (c) => {
       const { merchantId } = c.var.caller
-      const {
-        status,
-        order_id: named,
-        payment_link_id: paymentLinkId,
-        ...query
-      } = c.req.valid('query')
-      const orderId = named && (await findOrderId(db, merchantId, named))
-      if (paymentLinkId) await checkLink(db, merchantId, paymentLinkId)
-      const filter = { ...toPage(query), status, orderId, paymentLinkId }
-      const list = await listPayments(db, merchantId, filter)
-      return c.json(toListBody(list, toPayment), 200)
+      const { order_id, payment_link_id, ...query } = c.req.valid('query')
+      const orderId = await toFilterId('order_id', order_id, (name) =>
+        getNamedOrder(db, merchantId, name),
+      )
+      const paymentLinkId = await toFilterId('payment_link_id', payment_link_id, (id) =>
+        getPaymentLink(db, merchantId, id),
+      )
+      return answerList(c, { ...query, orderId, paymentLinkId })
     })
 }

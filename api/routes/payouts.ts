@@ -1,12 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { payoutLifecycle } from '../../core/lifecycles/payout.ts'
 import {
-  findAccountNumberProblem,
-  findBankCodeProblem,
-  withoutIbanLabel,
-  withoutSeparators,
-} from '../../core/money/bank-account.ts'
-import {
   getPayout,
   insertPayout,
   listPayouts,
@@ -15,37 +9,18 @@ import {
 } from '../../db/payouts/payouts.ts'
 import { DEFAULT_PROVIDER } from '../../providers/index.ts'
 import { payoutStart } from '../../temporal/starts.ts'
-import { commandRoute, commandsOf } from '../http/commands.ts'
+import { commandHandler, commandRoute, noFields } from '../http/commands.ts'
+import { Amount, Currency, Metadata, Text, Timestamp } from '../http/fields.ts'
 import {
-  Amount,
-  Currency,
-  Metadata,
-  Text,
-  Timestamp,
-  toListBody,
-  toPage,
-  Vpa,
-} from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
-import {
-  type Deps,
-  idempotencyKey,
-  json,
+  answerCreated,
+  creationRoute,
+  listHandler,
   listRoute,
-  merchantRoute,
-  newRouter,
+  retrieveHandler,
   retrieveRoute,
-} from '../http/router.ts'
-
-const MaskedDestination = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('vpa'), vpa: z.string().openapi({ example: 'se***@upi' }) }),
-  z.object({
-    type: z.literal('bank_account'),
-    account_number: z.string().openapi({ example: '***6789' }),
-    bank_code: z.string(),
-    holder_name: z.string().openapi({ example: 'A*** R***' }),
-  }),
-])
+} from '../http/resource.ts'
+import { type Deps, newRouter } from '../http/router.ts'
+import { checkBankCode, Destination, MaskedDestination } from './payout-destination.ts'
 
 export const Payout = z
   .object({
@@ -54,11 +29,11 @@ export const Payout = z
     status: z.enum(payoutLifecycle.statuses),
     amount: Amount,
     currency: z.string().openapi({ example: 'INR' }),
-    destination: MaskedDestination.openapi({ description: 'Masked' }),
+    destination: MaskedDestination.openapi({ description: 'The masked destination' }),
     failure_code: z.enum(payoutLifecycle.failureCodes).nullable(),
     needs_attention: z.boolean().openapi({
       description:
-        "An operator has to look into it, such as where the provider doesn't say what became of it",
+        'True if an operator must look into the payout, for example because the provider gives no verdict',
     }),
     description: z.string().nullable(),
     metadata: Metadata,
@@ -66,56 +41,6 @@ export const Payout = z
     updated_at: Timestamp,
   })
   .openapi('Payout')
-
-/** A pattern for `count` letters and digits, with spaces and hyphens anywhere among them. */
-function patternOf(count: string): string {
-  return `^[ -]*([A-Za-z0-9][ -]*)${count}$`
-}
-
-const Destination = z.discriminatedUnion('type', [
-  z.strictObject({
-    type: z.literal('vpa'),
-    vpa: Vpa.openapi({ example: 'seller@upi' }),
-  }),
-  z.strictObject({
-    type: z.literal('bank_account'),
-    account_number: z
-      .string()
-      .transform((number) => withoutIbanLabel(withoutSeparators(number)))
-      .refine(
-        (number) => /^[A-Za-z0-9]{6,34}$/.test(number),
-        'Send an account number or IBAN of 6 to 34 letters and digits. Spaces and hyphens are ignored.',
-      )
-      .transform((number) => number.toUpperCase())
-      .superRefine((number, context) => {
-        const problem = findAccountNumberProblem(number)
-        if (problem) context.addIssue(problem)
-      })
-      .openapi({ type: 'string', pattern: patternOf('{6,38}'), example: '000123456789' }),
-    bank_code: z
-      .string()
-      .transform(withoutSeparators)
-      .refine(
-        (code) => /^[A-Za-z0-9]{4,11}$/.test(code),
-        'Send an IFSC, BIC, routing number or sort code of 4 to 11 letters and digits. Spaces and hyphens are ignored.',
-      )
-      .transform((code) => code.toUpperCase())
-      .openapi({
-        type: 'string',
-        pattern: patternOf('{4,11}'),
-        description: 'An IFSC, BIC, routing number, sort code or another national code',
-        example: 'HDFC0000123',
-      }),
-    holder_name: z
-      .string()
-      .trim()
-      .normalize('NFC')
-      .min(1)
-      .max(140)
-      .regex(/^\P{Cc}*$/u, 'The name must not have control characters.')
-      .openapi({ type: 'string', example: 'Asha Rao' }),
-  }),
-])
 
 const CreatePayout = z
   .strictObject({
@@ -125,12 +50,7 @@ const CreatePayout = z
     description: Text.optional(),
     metadata: Metadata.default({}),
   })
-  .superRefine(({ currency, destination }, context) => {
-    if (destination.type !== 'bank_account') return
-    const message = findBankCodeProblem(destination.bank_code, currency)
-    const path = ['destination', 'bank_code']
-    if (message) context.addIssue({ code: 'custom', path, message })
-  })
+  .superRefine(checkBankCode)
   .openapi('CreatePayout', {
     example: {
       amount: 20000,
@@ -139,91 +59,70 @@ const CreatePayout = z
     },
   })
 
-const createPayout = merchantRoute(
-  {
-    method: 'post',
-    path: '/payouts',
-    operationId: 'createPayout',
-    description: 'Its amount is held of your balance until it has arrived.',
-    request: { headers: idempotencyKey, body: { required: true, ...json(CreatePayout) } },
-    responses: { 201: json(Payout, 'The payout, pending: its workflow submits it') },
-  },
-  ['insufficient_balance'],
-)
+const create = creationRoute({
+  path: '/payouts',
+  operationId: 'createPayout',
+  description: 'The amount is held from your balance until the payout completes.',
+  input: CreatePayout,
+  output: Payout,
+  result: 'The payout, with status `pending`. Its workflow submits it',
+  errors: ['insufficient_balance'],
+})
 
-const Nothing = z.strictObject({})
+const cancel = commandRoute({
+  path: '/payouts/{id}/cancel',
+  operationId: 'cancelPayout',
+  input: noFields('CancelPayout'),
+  output: Payout,
+})
 
-const cancelPayout = commandRoute(
-  { path: '/payouts/{id}/cancel', operationId: 'cancelPayout' },
-  { input: Nothing.openapi('CancelPayout'), output: Payout },
-  ['conflict'],
-)
-const completePayout = commandRoute(
-  {
-    path: '/test/payouts/{id}/complete',
-    operationId: 'completeTestPayout',
-    description: 'Tells the sandbox that a payout, pending or processing, has arrived.',
-  },
-  { input: Nothing.openapi('CompleteTestPayout'), output: Payout },
-  ['conflict'],
-)
-const failPayout = commandRoute(
-  {
-    path: '/test/payouts/{id}/fail',
-    operationId: 'failTestPayout',
-    description:
-      'Tells the sandbox that a payout, pending or processing, has failed, or that a completed one has been returned.',
-  },
-  { input: Nothing.openapi('FailTestPayout'), output: Payout },
-  ['conflict'],
-)
+const complete = commandRoute({
+  path: '/test/payouts/{id}/complete',
+  operationId: 'completeTestPayout',
+  description: 'Completes a payout at the sandbox. Its status must be `pending` or `processing`.',
+  input: noFields('CompleteTestPayout'),
+  output: Payout,
+})
 
-const retrievePayout = retrieveRoute('/payouts/{id}', 'retrievePayout', Payout)
+const fail = commandRoute({
+  path: '/test/payouts/{id}/fail',
+  operationId: 'failTestPayout',
+  description:
+    'Fails a payout at the sandbox if its status is `pending` or `processing`. Returns the money of a payout if its status is `completed`.',
+  input: noFields('FailTestPayout'),
+  output: Payout,
+})
 
-const listPayoutsRoute = listRoute('/payouts', 'listPayouts', Payout, {
+const retrieve = retrieveRoute('/payouts/{id}', 'retrievePayout', Payout)
+
+const list = listRoute('/payouts', 'listPayouts', Payout, {
   status: z.enum(payoutLifecycle.statuses).optional(),
 })
 
 export function payoutRoutes(deps: Deps) {
   const { db, cipher } = deps
-  const command = commandsOf(deps, {
+  const runCommand = commandHandler(deps, {
     open: openPayoutCommand,
     get: getPayout,
     show: toPayout,
     start: payoutStart,
   })
+  const answerList = listHandler(db, listPayouts, toPayout)
   return newRouter()
-    .openapi(createPayout, async (c) => {
+    .openapi(create, (c) => {
       const { merchantId } = c.var.caller
       const { description = null, ...input } = c.req.valid('json')
       const values = { merchantId, provider: DEFAULT_PROVIDER, description, ...input }
-      const body = await createOnce(c, deps, c.req.valid('json'), {
+      return answerCreated(c, deps, {
         write: async (tx) => {
           const { payout, deliveries } = await insertPayout(tx, cipher, values, new Date())
           return { body: toPayout(payout), start: payoutStart(payout, deliveries) }
         },
       })
-      return c.json(body, 201)
     })
-    .openapi(cancelPayout, async (c) => {
-      const { status, body } = await command(c, { kind: 'cancel' })
-      return c.json(body, status)
-    })
-    .openapi(completePayout, async (c) => {
-      const { status, body } = await command(c, { kind: 'complete' })
-      return c.json(body, status)
-    })
-    .openapi(failPayout, async (c) => {
-      const { status, body } = await command(c, { kind: 'fail' })
-      return c.json(body, status)
-    })
-    .openapi(retrievePayout, async (c) => {
-      const { id } = c.req.valid('param')
-      return c.json(toPayout(await getPayout(db, c.var.caller.merchantId, id)), 200)
-    })
-    .openapi(listPayoutsRoute, async (c) => {
-      const { status, ...query } = c.req.valid('query')
-      const list = await listPayouts(db, c.var.caller.merchantId, { ...toPage(query), status })
-      return c.json(toListBody(list, toPayout), 200)
-    })
+    .openapi(cancel, (c) => runCommand(c, { kind: 'cancel' }))
+    .openapi(complete, (c) => runCommand(c, { kind: 'complete' }))
+    .openapi(fail, (c) => runCommand(c, { kind: 'fail' }))
+    .openapi(retrieve, retrieveHandler(db, getPayout, toPayout))
+    .openapi(list, (c) => answerList(c, c.req.valid('query')))
 }

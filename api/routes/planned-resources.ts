@@ -2,8 +2,8 @@ import { z } from '@hono/zod-openapi'
 import { Amount, Timestamp } from '../http/fields.ts'
 
 /**
- * What the catalog's events will carry of resources that are not there yet. Each moves to its
- * resource's own file, for its routes to answer with, once there is one.
+ * The schemas of resources that have events in the catalog and no routes yet. Each schema moves to the
+ * file of its routes when the resource gets them.
  */
 const currency = z.string()
 const money = { amount: Amount, currency }

@@ -1,21 +1,19 @@
 import { z } from '@hono/zod-openapi'
-import { AppError } from '../../core/errors.ts'
 import { refundLifecycle } from '../../core/lifecycles/refund.ts'
-import { findPayment, getPayment } from '../../db/payments/payments.ts'
+import { getPayment } from '../../db/payments/payments.ts'
 import { getRefund, insertRefund, listRefunds, toRefund } from '../../db/refunds/refunds.ts'
 import { refundStart } from '../../temporal/starts.ts'
-import { Amount, Id, Metadata, Text, Timestamp, toListBody, toPage } from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
+import { Amount, Id, Metadata, Text, Timestamp } from '../http/fields.ts'
 import {
-  type Deps,
-  idempotencyKey,
-  idParam,
-  json,
+  answerCreated,
+  creationRoute,
+  listHandler,
   listRoute,
-  merchantRoute,
-  newRouter,
+  retrieveHandler,
   retrieveRoute,
-} from '../http/router.ts'
+  toFilterId,
+} from '../http/resource.ts'
+import { type Deps, newRouter } from '../http/router.ts'
 
 export const Refund = z
   .object({
@@ -34,74 +32,53 @@ export const Refund = z
 
 const CreateRefund = z
   .strictObject({
-    amount: Amount.openapi({ description: 'At most what is captured and not refunded yet' }),
+    amount: Amount.openapi({ description: 'At most the captured amount that is not refunded yet' }),
     reason: Text.optional(),
     metadata: Metadata.default({}),
   })
   .openapi('CreateRefund', { example: { amount: 20000, reason: 'The size was wrong' } })
 
-const createRefund = merchantRoute(
-  {
-    method: 'post',
-    path: '/payments/{id}/refunds',
-    operationId: 'createRefund',
-    description: 'Its amount is held of your balance until the provider has decided.',
-    request: {
-      params: idParam,
-      headers: idempotencyKey,
-      body: { required: true, ...json(CreateRefund) },
-    },
-    responses: { 201: json(Refund, 'The refund, pending: its workflow sends it') },
-  },
-  ['conflict', 'refund_exceeds_captured', 'insufficient_balance'],
-)
+const create = creationRoute({
+  path: '/payments/{id}/refunds',
+  operationId: 'createRefund',
+  description: 'The amount is held from your balance until the provider has decided.',
+  input: CreateRefund,
+  output: Refund,
+  result: 'The refund, with status `pending`. Its workflow sends it',
+  errors: ['conflict', 'refund_exceeds_captured', 'insufficient_balance'],
+})
 
 const status = z.enum(refundLifecycle.statuses).optional()
 
 const listOfPayment = listRoute('/payments/{id}/refunds', 'listPaymentRefunds', Refund, { status })
-const retrieveRefund = retrieveRoute('/refunds/{id}', 'retrieveRefund', Refund)
-const listAll = listRoute('/refunds', 'listRefunds', Refund, {
-  status,
-  payment_id: Id.optional(),
-})
+const retrieve = retrieveRoute('/refunds/{id}', 'retrieveRefund', Refund)
+const list = listRoute('/refunds', 'listRefunds', Refund, { status, payment_id: Id.optional() })
 
 export function refundRoutes(deps: Deps) {
   const { db } = deps
+  const answerList = listHandler(db, listRefunds, toRefund)
   return newRouter()
-    .openapi(createRefund, async (c) => {
+    .openapi(create, (c) => {
       const { merchantId } = c.var.caller
-      const { id: paymentId } = c.req.valid('param')
       const { amount, reason = null, metadata } = c.req.valid('json')
-      const values = { merchantId, paymentId, amount, reason, metadata }
-      const body = await createOnce(c, deps, c.req.valid('json'), {
+      const values = { merchantId, paymentId: c.req.param('id'), amount, reason, metadata }
+      return answerCreated(c, deps, {
         write: async (tx) => {
           const { refund, deliveries } = await insertRefund(tx, values, new Date())
           return { body: toRefund(refund), start: refundStart(refund, deliveries) }
         },
       })
-      return c.json(body, 201)
     })
     .openapi(listOfPayment, async (c) => {
-      const { merchantId } = c.var.caller
-      const { id } = await getPayment(db, merchantId, c.req.param('id'))
-      const { status, ...query } = c.req.valid('query')
-      const filter = { ...toPage(query), status, paymentId: id }
-      return c.json(toListBody(await listRefunds(db, merchantId, filter), toRefund), 200)
+      const { id: paymentId } = await getPayment(db, c.var.caller.merchantId, c.req.param('id'))
+      return answerList(c, { ...c.req.valid('query'), paymentId })
     })
-    .openapi(retrieveRefund, async (c) => {
-      const { id } = c.req.valid('param')
-      return c.json(toRefund(await getRefund(db, c.var.caller.merchantId, id)), 200)
+    .openapi(retrieve, retrieveHandler(db, getRefund, toRefund))
+    .openapi(list, async (c) => {
+      const { payment_id, ...query } = c.req.valid('query')
+      const paymentId = await toFilterId('payment_id', payment_id, (id) =>
+        getPayment(db, c.var.caller.merchantId, id),
+      )
+      return answerList(c, { ...query, paymentId })
     })
-    .openapi(listAll, async (c) => {
-      const { merchantId } = c.var.caller
-      const { status, payment_id: paymentId, ...query } = c.req.valid('query')
-      if (paymentId) await checkPayment(merchantId, paymentId)
-      const filter = { ...toPage(query), status, paymentId }
-      const list = await listRefunds(db, merchantId, filter)
-      return c.json(toListBody(list, toRefund), 200)
-    })
-  async function checkPayment(merchantId: string, id: string): Promise<void> {
-    if (await findPayment(db, merchantId, id)) return
-    throw new AppError('invalid_request', `No such payment: ${id}`, { param: 'payment_id' })
-  }
 }

@@ -10,26 +10,27 @@ import {
   toStartable,
 } from '../../db/webhooks/deliveries.ts'
 import { deliveryStart } from '../../temporal/starts.ts'
-import { Id, Timestamp, toListBody, toPage } from '../http/fields.ts'
+import { Id, Timestamp } from '../http/fields.ts'
 import { createOnce } from '../http/idempotency.ts'
+import { listHandler, listRoute, retrieveHandler, retrieveRoute } from '../http/resource.ts'
 import {
   type Deps,
   idempotencyKey,
   idParam,
   json,
-  listRoute,
   merchantRoute,
   newRouter,
-  retrieveRoute,
 } from '../http/router.ts'
 
 const Headers = z.record(z.string(), z.string())
 
 const Attempt = z.object({
   id: z.string().openapi({ example: 'att_01jzxd4f7ve7q9w4d4pmx6k5hr' }),
-  attempt: z.int().openapi({ description: 'Counts from 1 in each run of the delivery' }),
+  attempt: z
+    .int()
+    .openapi({ description: 'The number of the attempt. Each run of the delivery starts at 1' }),
   state: z.enum(attemptStates),
-  http_status: z.int().nullable().openapi({ description: 'Null: no answer came' }),
+  http_status: z.int().nullable().openapi({ description: 'Null: the server sent no answer' }),
   error: z.string().nullable(),
   latency_ms: z.int().nullable(),
   reconnected: z.boolean().openapi({
@@ -40,7 +41,7 @@ const Attempt = z.object({
   request: z.object({ url: z.string(), headers: Headers, body_sha256: z.string() }),
   response: z.object({
     headers: Headers.nullable(),
-    body: z.string().nullable().openapi({ description: 'The first 4 KiB' }),
+    body: z.string().nullable().openapi({ description: 'The first 4 KiB of the body' }),
   }),
   created_at: Timestamp,
 })
@@ -54,7 +55,10 @@ const Delivery = z
     event_type: z.enum(eventTypes),
     endpoint_id: z.string(),
     url: z.string(),
-    resend_of: z.string().nullable().openapi({ description: 'The delivery that was sent again' }),
+    resend_of: z
+      .string()
+      .nullable()
+      .openapi({ description: 'The earlier delivery of the same event' }),
     next_attempt_at: Timestamp.nullable(),
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -83,7 +87,7 @@ const resend = merchantRoute(
     path: '/webhook_deliveries/{id}/resend',
     operationId: 'resendWebhookDelivery',
     description:
-      'Sends the same event to the same endpoint once more: the same body and the same `webhook-id`, with a schedule of its own. Refused with 409 while the delivery is pending, and where its endpoint is disabled or deleted.',
+      'Sends the same event to the same endpoint again, with the same body, the same `webhook-id` and a new schedule. The answer is 409 if the delivery is pending, or if its endpoint is disabled or deleted.',
     request: { headers: idempotencyKey, params: idParam },
     responses: { 201: json(Delivery, 'The new delivery') },
   },
@@ -92,24 +96,25 @@ const resend = merchantRoute(
 
 export function webhookDeliveryRoutes(deps: Deps) {
   const { db } = deps
+  const answerList = listHandler(db, listDeliveries, toDelivery)
   return newRouter()
-    .openapi(retrieve, async (c) => {
-      const { id } = c.req.valid('param')
-      const { delivery, attempts } = await getDelivery(db, c.var.caller.merchantId, id)
-      return c.json({ ...toDelivery(delivery), attempts: attempts.map(toAttempt) }, 200)
-    })
-    .openapi(list, async (c) => {
-      const { status, endpoint_id: endpointId, event_id: eventId, ...query } = c.req.valid('query')
-      const filter = { ...toPage(query), status, endpointId, eventId }
-      const found = await listDeliveries(db, c.var.caller.merchantId, filter)
-      return c.json(toListBody(found, toDelivery), 200)
+    .openapi(
+      retrieve,
+      retrieveHandler(db, getDelivery, ({ delivery, attempts }) => ({
+        ...toDelivery(delivery),
+        attempts: attempts.map(toAttempt),
+      })),
+    )
+    .openapi(list, (c) => {
+      const { endpoint_id: endpointId, event_id: eventId, ...query } = c.req.valid('query')
+      return answerList(c, { ...query, endpointId, eventId })
     })
     .openapi(resend, async (c) => {
       const { id } = c.req.valid('param')
       const body = await createOnce(c, deps, null, {
         write: async (tx) => {
-          const made = await resendDelivery(tx, c.var.caller.merchantId, id, new Date())
-          return { body: toDelivery(made), start: deliveryStart(toStartable(made)) }
+          const resent = await resendDelivery(tx, c.var.caller.merchantId, id, new Date())
+          return { body: toDelivery(resent), start: deliveryStart(toStartable(resent)) }
         },
       })
       return c.json(body, 201)

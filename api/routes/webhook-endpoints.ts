@@ -14,18 +14,16 @@ import {
   toEndpoint,
   updateEndpoint,
 } from '../../db/webhooks/endpoints.ts'
-import { deletedOf, Text, Timestamp, toListBody, toPage } from '../http/fields.ts'
-import { createOnce } from '../http/idempotency.ts'
+import { deletedOf, Text, Timestamp } from '../http/fields.ts'
 import {
-  type Deps,
-  idempotencyKey,
-  idParam,
-  json,
+  answerCreated,
+  creationRoute,
+  listHandler,
   listRoute,
-  merchantRoute,
-  newRouter,
+  retrieveHandler,
   retrieveRoute,
-} from '../http/router.ts'
+} from '../http/resource.ts'
+import { type Deps, idParam, json, merchantRoute, newRouter } from '../http/router.ts'
 
 const RETRIES_MAX = 20
 const DAY_SECONDS = 86_400
@@ -43,7 +41,7 @@ const RetrySchedule = z
   .array(z.int().min(1).max(DAY_SECONDS))
   .max(RETRIES_MAX)
   .openapi({
-    description: 'The wait after each failed attempt, in seconds. Null: the default',
+    description: 'The wait after each failed attempt, in seconds. Null: the default schedule',
     example: [60, 300, 1800, 7200],
   })
 
@@ -53,7 +51,9 @@ export const Endpoint = z
     object: z.literal('webhook_endpoint'),
     url: z.string(),
     description: z.string().nullable(),
-    event_types: EventTypes.nullable().openapi({ description: 'Null: every type' }),
+    event_types: EventTypes.nullable().openapi({
+      description: 'Null: the endpoint gets every type',
+    }),
     retry_schedule: RetrySchedule.nullable(),
     status: z.enum(endpointStatuses),
     created_at: Timestamp,
@@ -62,12 +62,12 @@ export const Endpoint = z
   .openapi('WebhookEndpoint')
 
 const CreatedEndpoint = Endpoint.extend({
-  secret: z.string().openapi({ description: 'Signs every webhook. Shown only here' }),
+  secret: z.string().openapi({ description: 'Signs every webhook. Only this answer shows it' }),
 }).openapi('CreatedWebhookEndpoint')
 
 const example = { url: 'https://shop.example/webhooks', event_types: ['payment.succeeded'] }
 
-/** The rules of a URL depend on the configuration, so the schema is made with it. */
+/** The configuration decides which URLs are allowed, so the schema needs the configuration. */
 function endpointInput(outbound: OutboundPolicy) {
   const Url = z
     .string()
@@ -105,7 +105,7 @@ const disable = merchantRoute({
   path: '/webhook_endpoints/{id}/disable',
   operationId: 'disableWebhookEndpoint',
   request: one,
-  responses: { 200: json(Endpoint, 'The endpoint; what waited for it is skipped') },
+  responses: { 200: json(Endpoint, 'The endpoint. Its pending deliveries are skipped') },
 })
 
 const remove = merchantRoute({
@@ -113,44 +113,40 @@ const remove = merchantRoute({
   path: '/webhook_endpoints/{id}',
   operationId: 'deleteWebhookEndpoint',
   request: one,
-  responses: { 200: json(deletedOf('webhook_endpoint'), 'Deleted; what waited for it is skipped') },
+  responses: {
+    200: json(
+      deletedOf('webhook_endpoint'),
+      'The endpoint is deleted. Its pending deliveries are skipped',
+    ),
+  },
 })
 
 export function webhookEndpointRoutes(deps: Deps) {
   const { db, cipher } = deps
   const Input = endpointInput(deps.outbound)
-  const create = merchantRoute(
-    {
-      method: 'post',
-      path: '/webhook_endpoints',
-      operationId: 'createWebhookEndpoint',
-      request: {
-        headers: idempotencyKey,
-        body: { required: true, ...json(Input.openapi('CreateWebhookEndpoint', { example })) },
-      },
-      responses: { 201: json(CreatedEndpoint, 'The endpoint, with its secret') },
-    },
-    ['endpoint_limit_reached'],
-  )
+  const create = creationRoute({
+    path: '/webhook_endpoints',
+    operationId: 'createWebhookEndpoint',
+    input: Input.openapi('CreateWebhookEndpoint', { example }),
+    output: CreatedEndpoint,
+    result: 'The endpoint, with its secret',
+    errors: ['endpoint_limit_reached'],
+  })
+  const changes = json(Input.partial().openapi('UpdateWebhookEndpoint', { example }))
   const update = merchantRoute({
     method: 'patch',
     path: '/webhook_endpoints/{id}',
     operationId: 'updateWebhookEndpoint',
-    request: {
-      ...one,
-      body: {
-        required: true,
-        ...json(Input.partial().openapi('UpdateWebhookEndpoint', { example })),
-      },
-    },
+    request: { ...one, body: { required: true, ...changes } },
     responses: { 200: json(Endpoint) },
   })
+  const answerList = listHandler(db, listEndpoints, toEndpoint)
 
   return newRouter()
-    .openapi(create, async (c) => {
-      const input = c.req.valid('json')
+    .openapi(create, (c) => {
       const { merchantId } = c.var.caller
-      const body = await createOnce(c, deps, input, {
+      const { url, description = null, ...input } = c.req.valid('json')
+      return answerCreated(c, deps, {
         write: async (tx) => {
           const id = newId('endpoint')
           const secret = newWebhookSecret()
@@ -158,8 +154,8 @@ export function webhookEndpointRoutes(deps: Deps) {
             id,
             merchantId,
             secret: cipher.encrypt(secret, secretContext(id)),
-            url: input.url,
-            description: input.description ?? null,
+            url,
+            description,
             eventTypes: input.event_types ? [...input.event_types] : null,
             retrySchedule: input.retry_schedule ?? null,
           }
@@ -167,17 +163,9 @@ export function webhookEndpointRoutes(deps: Deps) {
           return { body: { ...toEndpoint(row), secret }, start: null }
         },
       })
-      return c.json(body, 201)
     })
-    .openapi(retrieve, async (c) => {
-      const { id } = c.req.valid('param')
-      return c.json(toEndpoint(await getEndpoint(db, c.var.caller.merchantId, id)), 200)
-    })
-    .openapi(list, async (c) => {
-      const { status, ...query } = c.req.valid('query')
-      const found = await listEndpoints(db, c.var.caller.merchantId, { ...toPage(query), status })
-      return c.json(toListBody(found, toEndpoint), 200)
-    })
+    .openapi(retrieve, retrieveHandler(db, getEndpoint, toEndpoint))
+    .openapi(list, (c) => answerList(c, c.req.valid('query')))
     .openapi(update, async (c) => {
       const { id } = c.req.valid('param')
       const { event_types, retry_schedule, url, description } = c.req.valid('json')
@@ -192,8 +180,8 @@ export function webhookEndpointRoutes(deps: Deps) {
     })
     .openapi(enable, async (c) => {
       const { id } = c.req.valid('param')
-      const change = { status: 'enabled' as const }
-      const row = await updateEndpoint(db, c.var.caller.merchantId, id, change, new Date())
+      const { merchantId } = c.var.caller
+      const row = await updateEndpoint(db, merchantId, id, { status: 'enabled' }, new Date())
       return c.json(toEndpoint(row), 200)
     })
     .openapi(disable, async (c) => {

@@ -8,6 +8,7 @@ import {
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
 import { equals, listRows, type Page } from '../lists.ts'
+import { firstRow, getterOf } from '../rows.ts'
 import { insertEvent } from '../webhooks/events.ts'
 import { invoices } from './schema.ts'
 
@@ -65,11 +66,7 @@ function numberTaken(message: string): AppError {
   return new AppError('number_taken', message, { param: 'number' })
 }
 
-export async function getInvoice(db: Db | Tx, merchantId: string, id: string): Promise<InvoiceRow> {
-  const invoice = await findInvoice(db, merchantId, id)
-  if (!invoice) throw new AppError('not_found', `No such invoice: ${id}`)
-  return invoice
-}
+export const getInvoice = getterOf(invoices, 'invoice')
 
 /** By its id, or by the merchant's own number. */
 export async function findInvoice(db: Db | Tx, merchantId: string, idOrNumber: string | number) {
@@ -95,8 +92,8 @@ export function listInvoices(db: Db, merchantId: string, { status, number, ...pa
  */
 export async function payInvoice(tx: Tx, id: string, amount: number, now: Date) {
   const isIt = eq(invoices.id, id)
-  const [before] = await tx.select().from(invoices).where(isIt).for('no key update')
-  if (!before) throw new AppError('not_found', `No such invoice: ${id}`)
+  const rows = await tx.select().from(invoices).where(isIt).for('no key update')
+  const before = firstRow(rows, 'invoice', id)
   const { merchantId, amount: owed } = before
   const amountPaid = before.amountPaid + amount
   const status = invoiceStatus(owed, amountPaid)

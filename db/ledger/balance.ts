@@ -1,10 +1,10 @@
-import { and, asc, eq, inArray } from 'drizzle-orm'
-import { AppError } from '../../core/errors.ts'
+import { asc, eq, inArray } from 'drizzle-orm'
 import type { BalanceTransactionType, MerchantAccount, Posting } from '../../core/money/ledger.ts'
 import { topUp } from '../../core/money/ledger.ts'
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
 import { equals, type List, listRows, type Page } from '../lists.ts'
+import { getterOf } from '../rows.ts'
 import { postTransaction } from './ledger.ts'
 import { balanceTransactions, ledgerAccounts, ledgerPostings } from './schema.ts'
 
@@ -64,16 +64,11 @@ export async function listBalanceTransactions(
   return { ...list, data: await withPostings(db, list.data) }
 }
 
-export async function getBalanceTransaction(
-  db: Db,
-  merchantId: string,
-  id: string,
-): Promise<TransactionRow> {
-  const theirs = and(eq(balanceTransactions.id, id), eq(balanceTransactions.merchantId, merchantId))
-  const rows = await db.select().from(balanceTransactions).where(theirs)
-  const [found] = await withPostings(db, rows)
-  if (!found) throw new AppError('not_found', `No such balance transaction: ${id}`)
-  return found
+const getRow = getterOf(balanceTransactions, 'balance transaction')
+
+export async function getBalanceTransaction(db: Db, merchantId: string, id: string) {
+  const rows = await withPostings(db, [await getRow(db, merchantId, id)])
+  return rows[0] as TransactionRow
 }
 
 async function withPostings(db: Db, rows: (typeof balanceTransactions.$inferSelect)[]) {

@@ -4,6 +4,7 @@ import { sha256 } from '../../core/secrets.ts'
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
 import { listRows, type Page } from '../lists.ts'
+import { getterOf } from '../rows.ts'
 import { type KeyPair, lockMerchant } from './merchants.ts'
 import { apiKeys } from './schema.ts'
 
@@ -51,14 +52,7 @@ export async function insertApiKey(tx: Tx, values: NewApiKey, now: Date): Promis
   return rows[0] as ApiKeyRow
 }
 
-export async function getApiKey(db: Db | Tx, merchantId: string, id: string): Promise<ApiKeyRow> {
-  const [row] = await db
-    .select()
-    .from(apiKeys)
-    .where(and(eq(apiKeys.id, id), eq(apiKeys.merchantId, merchantId)))
-  if (!row) throw new AppError('not_found', `No such API key: ${id}`)
-  return row
-}
+export const getApiKey = getterOf(apiKeys, 'API key')
 
 type Filter = Page & { status?: Status | undefined }
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { and, eq, isNull, lt, or } from 'drizzle-orm'
-import { AppError } from '../../core/errors.ts'
 import { equalsInConstantTime, sha256 } from '../../core/secrets.ts'
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
+import { firstRow } from '../rows.ts'
 import { insertEvent } from '../webhooks/events.ts'
 import { apiKeys, merchants } from './schema.ts'
 
@@ -42,14 +42,15 @@ export function toAccount(row: MerchantRow) {
 }
 
 export async function getMerchant(db: Db, merchantId: string): Promise<MerchantRow> {
-  return found(await db.select().from(merchants).where(eq(merchants.id, merchantId)), merchantId)
+  const rows = await db.select().from(merchants).where(eq(merchants.id, merchantId))
+  return firstRow(rows, 'account', merchantId)
 }
 
 /** Until the transaction ends, nobody else decides by what this merchant has. */
 export async function lockMerchant(tx: Tx, merchantId: string): Promise<MerchantRow> {
   const isIt = eq(merchants.id, merchantId)
   const rows = await tx.select().from(merchants).where(isIt).for('no key update')
-  return found(rows, merchantId)
+  return firstRow(rows, 'account', merchantId)
 }
 
 type Change = Partial<Pick<MerchantRow, 'name' | 'metadata'>>
@@ -63,14 +64,9 @@ export async function updateMerchant(tx: Tx, merchantId: string, change: Change,
     .set({ ...change, updatedAt: now })
     .where(eq(merchants.id, merchantId))
     .returning()
-  const merchant = found(rows, merchantId)
+  const merchant = firstRow(rows, 'account', merchantId)
   const told = { type: 'account.updated' as const, merchantId, object: toAccount(merchant) }
   return { merchant, event: await insertEvent(tx, told, now) }
-}
-
-function found([row]: MerchantRow[], id: string): MerchantRow {
-  if (!row) throw new AppError('not_found', `No such account: ${id}`)
-  return row
 }
 
 /** Who is asking: `keyId` is what their rate is counted by. */

@@ -9,6 +9,7 @@ import { lockToCommand } from '../lifecycle-steps.ts'
 import { equals, listRows, type Page } from '../lists.ts'
 import { orders, payments } from '../payments/schema.ts'
 import { type CommandRow, insertCommand } from '../requests/commands.ts'
+import { firstRow, getterOf } from '../rows.ts'
 import { insertEvent } from '../webhooks/events.ts'
 
 export type OrderRow = typeof orders.$inferSelect
@@ -50,22 +51,15 @@ export async function insertOrder(tx: Tx, values: NewOrder, now: Date) {
   return { order, event: await insertEvent(tx, { ...event, object: toOrder(order) }, now) }
 }
 
-export async function getOrder(db: Db | Tx, merchantId: string, id: string): Promise<OrderRow> {
-  const [row] = await db
-    .select()
-    .from(orders)
-    .where(and(eq(orders.id, id), eq(orders.merchantId, merchantId)))
-  if (!row) throw new AppError('not_found', `No such order: ${id}`)
-  return row
+export const getOrder = getterOf(orders, 'order')
+
+/** Gets an order by its id or by the merchant's own reference. A reference never looks like an id. */
+export async function getNamedOrder(db: Db, merchantId: string, idOrReference: string) {
+  const rows = await db.select().from(orders).where(named(merchantId, idOrReference))
+  return firstRow(rows, 'order', idOrReference)
 }
 
-/** By its id or by the merchant's own reference: one of them can't be mistaken for the other. */
-export async function findOrder(db: Db | Tx, merchantId: string, idOrReference: string) {
-  const [row] = await db.select().from(orders).where(named(merchantId, idOrReference))
-  return row
-}
-
-/** As `findOrder`, for whoever adds a payment to it. */
+/** Locks an order, which is named as in `getNamedOrder`, so that a payment can be added to it. */
 export async function lockOrder(tx: Tx, merchantId: string, idOrReference: string) {
   const theirs = named(merchantId, idOrReference)
   const [row] = await tx.select().from(orders).where(theirs).for('no key update')

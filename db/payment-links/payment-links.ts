@@ -1,4 +1,4 @@
-import { and, eq } from 'drizzle-orm'
+import { eq } from 'drizzle-orm'
 import { AppError } from '../../core/errors.ts'
 import type { LinkCommand, PaymentLinkStatus } from '../../core/lifecycles/payment-link.ts'
 import { timesOfNew } from '../../core/lifecycles/sweep.ts'
@@ -9,6 +9,7 @@ import { equals, type List, listRows, type Page } from '../lists.ts'
 import { merchants } from '../merchants/schema.ts'
 import { paymentLinks } from '../payments/schema.ts'
 import { type CommandRow, findOpenCommand, insertCommand } from '../requests/commands.ts'
+import { firstRow, getterOf } from '../rows.ts'
 import { insertEvent } from '../webhooks/events.ts'
 
 export type PaymentLinkRow = typeof paymentLinks.$inferSelect
@@ -53,29 +54,16 @@ export async function insertPaymentLink(
   return { link, deliveries: (await insertEvent(tx, event, now)).deliveries }
 }
 
-/** For the API, which must never read another merchant's rows. */
-export async function getPaymentLink(
-  db: Db,
-  merchantId: string,
-  id: string,
-): Promise<PaymentLinkRow> {
-  const [row] = await db
-    .select()
-    .from(paymentLinks)
-    .where(and(eq(paymentLinks.id, id), eq(paymentLinks.merchantId, merchantId)))
-  if (!row) throw noSuchLink(id)
-  return row
-}
+export const getPaymentLink = getterOf(paymentLinks, 'payment link')
 
-/** For whoever has the link: with the name of its merchant, and the payment that was last tried. */
+/** For payers, who know the link only: reads a link of any merchant, with the name of its merchant. */
 export async function getPublicLink(db: Db, id: string) {
-  const [found] = await db
+  const rows = await db
     .select({ link: paymentLinks, merchantName: merchants.name })
     .from(paymentLinks)
     .innerJoin(merchants, eq(merchants.id, paymentLinks.merchantId))
     .where(eq(paymentLinks.id, id))
-  if (!found) throw noSuchLink(id)
-  return found
+  return firstRow(rows, 'payment link', id)
 }
 
 type Filter = Page & { status?: PaymentLinkStatus | undefined }
@@ -94,8 +82,8 @@ export function listPaymentLinks(
  */
 export async function lockLinkToPay(tx: Tx, id: string, now: Date): Promise<PaymentLinkRow> {
   const theLink = eq(paymentLinks.id, id)
-  const [link] = await tx.select().from(paymentLinks).where(theLink).for('no key update')
-  if (!link) throw noSuchLink(id)
+  const rows = await tx.select().from(paymentLinks).where(theLink).for('no key update')
+  const link = firstRow(rows, 'payment link', id)
   checkActive(link, now)
   if (await findOpenCommand(tx, id, 'close')) throw notActive('canceled')
   return link
@@ -113,10 +101,6 @@ export function isExpired({ expiresAt }: PaymentLinkRow, now: Date): boolean {
 
 function notActive(status: PaymentLinkStatus): AppError {
   return new AppError('payment_link_not_active', `The payment link is ${status}.`)
-}
-
-function noSuchLink(id: string): AppError {
-  return new AppError('not_found', `No such payment link: ${id}`)
 }
 
 /** Inserts the command to cancel it. Throws AppError when it is not active, or has one already. */

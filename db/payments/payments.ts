@@ -1,11 +1,11 @@
 import { and, eq, or, sql } from 'drizzle-orm'
-import { AppError } from '../../core/errors.ts'
 import { failureMessages, type PaymentStatus } from '../../core/lifecycles/payment.ts'
 import { timesOfNew } from '../../core/lifecycles/sweep.ts'
 import { maskVpa } from '../../core/money/vpa.ts'
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
 import { equals, type List, listRows, type Page } from '../lists.ts'
+import { getterOf } from '../rows.ts'
 import { insertEvent } from '../webhooks/events.ts'
 import { payments } from './schema.ts'
 
@@ -74,21 +74,7 @@ export async function findPaymentOf(db: Db | Tx, payableId: string) {
   return row
 }
 
-/** For the API, which must never read another merchant's rows. */
-export async function findPayment(db: Db, merchantId: string, id: string) {
-  const [row] = await db
-    .select()
-    .from(payments)
-    .where(and(eq(payments.id, id), eq(payments.merchantId, merchantId)))
-  return row
-}
-
-/** Throws AppError when they have no such payment. */
-export async function getPayment(db: Db, merchantId: string, id: string): Promise<PaymentRow> {
-  const row = await findPayment(db, merchantId, id)
-  if (!row) throw new AppError('not_found', `No such payment: ${id}`)
-  return row
-}
+export const getPayment = getterOf(payments, 'payment')
 
 type Filter = Page & {
   status?: PaymentStatus | undefined

@@ -1,4 +1,3 @@
-import { and, eq } from 'drizzle-orm'
 import { AppError } from '../../core/errors.ts'
 import {
   type Destination,
@@ -16,6 +15,7 @@ import { postTransaction } from '../ledger/ledger.ts'
 import { lockToCommand } from '../lifecycle-steps.ts'
 import { equals, type List, listRows, type Page } from '../lists.ts'
 import { type CommandRow, insertCommand } from '../requests/commands.ts'
+import { getterOf } from '../rows.ts'
 import { insertEvent } from '../webhooks/events.ts'
 import { payouts } from './schema.ts'
 
@@ -77,15 +77,7 @@ function destinationContext(id: string): string {
   return `payouts.destination/${id}`
 }
 
-/** For the API, which must never read another merchant's rows. */
-export async function getPayout(db: Db, merchantId: string, id: string): Promise<PayoutRow> {
-  const [row] = await db
-    .select()
-    .from(payouts)
-    .where(and(eq(payouts.id, id), eq(payouts.merchantId, merchantId)))
-  if (!row) throw new AppError('not_found', `No such payout: ${id}`)
-  return row
-}
+export const getPayout = getterOf(payouts, 'payout')
 
 type Filter = Page & { status?: PayoutStatus | undefined }
 

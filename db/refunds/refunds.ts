@@ -9,6 +9,7 @@ import { postTransaction } from '../ledger/ledger.ts'
 import { equals, type List, listRows, type Page } from '../lists.ts'
 import type { PaymentRow } from '../payments/payments.ts'
 import { payments } from '../payments/schema.ts'
+import { getterOf } from '../rows.ts'
 import { insertEvent } from '../webhooks/events.ts'
 import { refunds } from './schema.ts'
 
@@ -123,15 +124,7 @@ async function takeFromPayment(tx: Tx, values: NewRefund, now: Date): Promise<Pa
   throw new AppError('refund_exceeds_captured', message, { param: 'amount' })
 }
 
-/** For the API, which must never read another merchant's rows. */
-export async function getRefund(db: Db, merchantId: string, id: string): Promise<RefundRow> {
-  const [row] = await db
-    .select()
-    .from(refunds)
-    .where(and(eq(refunds.id, id), eq(refunds.merchantId, merchantId)))
-  if (!row) throw new AppError('not_found', `No such refund: ${id}`)
-  return row
-}
+export const getRefund = getterOf(refunds, 'refund')
 
 type Filter = Page & { status?: RefundStatus | undefined; paymentId?: string | undefined }
 

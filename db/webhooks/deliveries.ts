@@ -6,6 +6,7 @@ import type { EventType } from '../../core/webhooks/events.ts'
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
 import { equals, type List, type Page, pageOf, toList } from '../lists.ts'
+import { firstRow } from '../rows.ts'
 import { attempts, deliveries, endpoints, events } from './schema.ts'
 
 export type AttemptRow = typeof attempts.$inferSelect
@@ -70,11 +71,8 @@ async function findDelivery(
   merchantId: string,
   id: string,
 ) {
-  const [found] = await select.where(
-    and(eq(deliveries.id, id), eq(deliveries.merchantId, merchantId)),
-  )
-  if (!found) throw new AppError('not_found', `No such webhook delivery: ${id}`)
-  return found
+  const isOwnRow = and(eq(deliveries.id, id), eq(deliveries.merchantId, merchantId))
+  return firstRow(await select.where(isOwnRow), 'webhook delivery', id)
 }
 
 /** With its attempts, oldest first. */

@@ -3,6 +3,7 @@ import { AppError } from '../../core/errors.ts'
 import type { Db, Tx } from '../client.ts'
 import { equals, listRows, type Page } from '../lists.ts'
 import { lockMerchant } from '../merchants/merchants.ts'
+import { firstRow } from '../rows.ts'
 import { skipDeliveries } from './deliveries.ts'
 import { insertEvent } from './events.ts'
 import { endpoints } from './schema.ts'
@@ -62,9 +63,7 @@ function ownedBy(merchantId: string, id: string) {
 }
 
 function found(rows: EndpointRow[], id: string): EndpointRow {
-  const [row] = rows
-  if (!row) throw new AppError('not_found', `No such webhook endpoint: ${id}`)
-  return row
+  return firstRow(rows, 'webhook endpoint', id)
 }
 
 export async function getEndpoint(db: Db, merchantId: string, id: string): Promise<EndpointRow> {

@@ -1,11 +1,11 @@
 import { and, arrayContains, eq, isNull, or } from 'drizzle-orm'
-import { AppError } from '../../core/errors.ts'
 import { firstSweepAt } from '../../core/lifecycles/sweep.ts'
 import type { Delivery } from '../../core/webhooks/delivery.ts'
 import type { EventType } from '../../core/webhooks/events.ts'
 import type { Db, Tx } from '../client.ts'
 import { newId } from '../ids.ts'
 import { equals, listRows, type Page } from '../lists.ts'
+import { getterOf } from '../rows.ts'
 import { findDeliveries } from './deliveries.ts'
 import { deliveries, endpoints, events } from './schema.ts'
 
@@ -85,14 +85,7 @@ export async function findEventDeliveries(tx: Db | Tx, type: EventType, resource
   return findDeliveries(tx, and(eq(deliveries.eventId, event.id), isNull(deliveries.resendOf)))
 }
 
-export async function getEvent(db: Db | Tx, merchantId: string, id: string): Promise<EventRow> {
-  const [row] = await db
-    .select()
-    .from(events)
-    .where(and(eq(events.id, id), eq(events.merchantId, merchantId)))
-  if (!row) throw new AppError('not_found', `No such event: ${id}`)
-  return row
-}
+export const getEvent = getterOf(events, 'event')
 
 type Filter = Page & { type?: EventType | undefined }
 
