@@ -9,7 +9,7 @@ import { addMerchant, testDb } from '../support/db.ts'
 import { testEndpoint } from '../support/endpoint.ts'
 import { appWith, expectRefusal, testShop, upi } from '../support/http.ts'
 import { keptLog } from '../support/log.ts'
-import { patientStart, testActivities, until } from '../support/stack.ts'
+import { testActivities, until } from '../support/stack.ts'
 import { devServerEnv } from '../support/temporal.ts'
 
 const db = testDb()
@@ -38,7 +38,7 @@ const nothing = {
 }
 
 test("it counts the merchant's workflows by type, and deliveries, and nobody else's", async () => {
-  const options = { temporal: temporal.client(), tryStart: patientStart(temporal.client()) }
+  const options = { temporal: temporal.client() }
   const { call, merchant } = await testShop(db, options)
   const stranger = (await testShop(db, options)).call
   expect((await call('GET', path)).body).toStrictEqual(nothing)

@@ -4,13 +4,7 @@ import { deliveries } from '../../db/webhooks/schema.ts'
 import { testDb } from '../support/db.ts'
 import { testEndpoint } from '../support/endpoint.ts'
 import { contents } from '../support/http.ts'
-import {
-  everythingOf,
-  patientStart,
-  resetWorkflow,
-  testActivities,
-  until,
-} from '../support/stack.ts'
+import { everythingOf, resetWorkflow, testActivities, until } from '../support/stack.ts'
 import { devServerEnv } from '../support/temporal.ts'
 import { testBilling } from './billing.ts'
 
@@ -26,7 +20,7 @@ const withWorker = <T>(use: () => Promise<T>) => temporal.withActivities(testAct
 
 /** A merchant whose events reach Temporal, and whose server hears of invoices that change. */
 async function testBank(event_types = ['invoice.partially_paid', 'invoice.paid']) {
-  const billing = await testBilling(db, { tryStart: patientStart(temporal.client()) })
+  const billing = await testBilling(db, { temporal: temporal.client() })
   await billing.call('POST', '/api/v1/webhook_endpoints', { url: endpoint.url, event_types })
 
   /** That so many webhooks are there, and that nothing else is on its way. */

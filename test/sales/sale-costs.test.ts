@@ -3,7 +3,7 @@ import { countedDb, historyOf } from '../support/counting.ts'
 import { addMerchant, type Merchant, testDb } from '../support/db.ts'
 import { fileWorkers } from '../support/file-workers.ts'
 import { succeed, upi } from '../support/http.ts'
-import { patientStart, testActivities, until } from '../support/stack.ts'
+import { testActivities, until } from '../support/stack.ts'
 import { devServerEnv } from '../support/temporal.ts'
 import { addEndpoint } from '../webhooks/delivery.ts'
 
@@ -83,7 +83,7 @@ describe('What is sold takes the worker', () => {
   /** One that its workflow has looked up, so that nothing else happens at the same time. */
   async function sell(path: string, until = {}) {
     const client = temporal.client()
-    const { app } = testApp(db, { temporal: client, tryStart: patientStart(client) })
+    const { app } = testApp(db, { temporal: client })
     const call = callAs(app, merchant)
     const { body } = await call('POST', `/api/v1/${path}`, { ...sale, ...until })
     await untilTasks(body.id, 2)

@@ -6,7 +6,7 @@ import { callAs, testApp } from '../support/app.ts'
 import { addMerchant, balanceOf, type Merchant, testDb } from '../support/db.ts'
 import { fileWorkers } from '../support/file-workers.ts'
 import { upi } from '../support/http.ts'
-import { patientStart, testActivities, until } from '../support/stack.ts'
+import { testActivities, until } from '../support/stack.ts'
 import { devServerEnv } from '../support/temporal.ts'
 
 /** Orders and payment links with their workflows at work, as their callers see it. */
@@ -27,7 +27,7 @@ let anybody: ReturnType<typeof callAs>
 beforeEach(async () => {
   merchant = await addMerchant(db)
   const client = temporal.client()
-  const { app } = testApp(db, { temporal: client, tryStart: patientStart(client) })
+  const { app } = testApp(db, { temporal: client })
   call = callAs(app, merchant)
   anybody = callAs(app, null)
 })

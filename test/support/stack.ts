@@ -1,7 +1,6 @@
 import type { Client, WorkflowHandle } from '@temporalio/client'
 import { createActivities } from '../../activities/index.ts'
 import type { WebhookDeps } from '../../activities/webhooks/post-webhook.ts'
-import type { TryStart } from '../../api/http/try-start.ts'
 import type { Db } from '../../db/client.ts'
 import type { Providers } from '../../providers/index.ts'
 import { webhookDeps } from '../webhooks/delivery.ts'
@@ -20,13 +19,6 @@ export function testActivities(db: Db, { providers, ...overrides }: Overrides = 
     feeBps: 0,
     eventRetentionDays: 90,
   })
-}
-
-/** Starts what the API asks for, however long that takes on a busy machine. */
-export function patientStart(client: Client): TryStart {
-  return async ({ workflowType, ...options }) => {
-    await client.workflow.start(workflowType, options)
-  }
 }
 
 const POLL_MS = 50

@@ -7,7 +7,7 @@ import { callAs, testApp } from '../support/app.ts'
 import { testDb } from '../support/db.ts'
 import { testEndpoint } from '../support/endpoint.ts'
 import { contents, expectRefusal, fail, succeed, testShop, upi } from '../support/http.ts'
-import { patientStart, testActivities, until } from '../support/stack.ts'
+import { testActivities, until } from '../support/stack.ts'
 import { timeSkippingEnv } from '../support/temporal.ts'
 
 const db = testDb()
@@ -159,7 +159,7 @@ describe('a test event', () => {
     await hook('all')
     await hook('refunds', ['refund.failed'])
     await hook('payments', ['payment.succeeded'])
-    const { app } = testApp(db, { tryStart: patientStart(temporal.client()) })
+    const { app } = testApp(db, { temporal: temporal.client() })
     const live = callAs(app, merchant)
     await temporal.withActivities(testActivities(db), async () => {
       const { body } = await live('POST', path, { type: 'refund.failed' })

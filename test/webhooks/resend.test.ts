@@ -7,7 +7,7 @@ import { callAs, testApp } from '../support/app.ts'
 import { testDb } from '../support/db.ts'
 import { testEndpoint } from '../support/endpoint.ts'
 import { contents, expectRefusal, testShop } from '../support/http.ts'
-import { patientStart, testActivities } from '../support/stack.ts'
+import { testActivities } from '../support/stack.ts'
 import { timeSkippingEnv } from '../support/temporal.ts'
 
 const db = testDb()
@@ -103,7 +103,7 @@ test('a resend that never started is swept, and is no part of its event', async 
 
 test('it arrives with the same webhook-id and the same bytes', async () => {
   const { merchant, order, sent } = await shopWithDelivery()
-  const { app } = testApp(db, { tryStart: patientStart(temporal.client()) })
+  const { app } = testApp(db, { temporal: temporal.client() })
   const result = (id: string) => temporal.client().workflow.getHandle(id).result()
   await temporal.withActivities(testActivities(db), async () => {
     const call = callAs(app, merchant)
