@@ -138,10 +138,7 @@ type Noun<Type> = Type extends `${infer N}.${string}` ? N : never
 type Past<N extends string, Type = EventType> = Type extends `${N}.${infer P}` ? P : never
 
 /** Pairs the schema of a resource with an example for each of its events. */
-function withExamples<S extends z.ZodType, P extends string>(
-  schema: S,
-  examples: Record<P, z.output<S>>,
-) {
+function entry<S extends z.ZodType, P extends string>(schema: S, examples: Record<P, z.output<S>>) {
   return { schema, examples }
 }
 
@@ -152,50 +149,50 @@ type Resources = {
 
 /** Each resource by the first half of its events' types. A missing resource does not compile. */
 export const eventResources: Resources = {
-  payment: withExamples(Payment, {
+  payment: entry(Payment, {
     created: { ...uncaptured, status: 'pending', ...fresh },
     authorized: { ...uncaptured, status: 'authorized', capture_method: 'manual' },
     succeeded: payment,
     failed: { ...uncaptured, status: 'failed', ...failure },
     canceled: { ...uncaptured, status: 'canceled' },
   }),
-  order: withExamples(Order, {
+  order: entry(Order, {
     created: { ...order, ...fresh },
     paid: { ...order, status: 'paid', payment_id: id('pay') },
     fulfilled: { ...order, status: 'fulfilled', payment_id: id('pay') },
     canceled: { ...order, status: 'canceled', cancellation_reason: 'requested' },
   }),
-  account: withExamples(Account, { updated: account }),
-  webhook_endpoint: withExamples(Endpoint, { disabled: endpoint }),
-  refund: withExamples(Refund, {
+  account: entry(Account, { updated: account }),
+  webhook_endpoint: entry(Endpoint, { disabled: endpoint }),
+  refund: entry(Refund, {
     created: refund,
     succeeded: { ...refund, status: 'succeeded' },
     failed: { ...refund, status: 'failed', failure_code: 'processing_error' },
   }),
-  payment_link: withExamples(PaymentLink, {
+  payment_link: entry(PaymentLink, {
     created: { ...link, ...fresh },
     paid: { ...link, status: 'paid', payment_id: id('pay') },
     expired: { ...link, status: 'expired', expires_at: '2026-01-31T09:30:08.000Z' },
     canceled: { ...link, status: 'canceled' },
   }),
-  payout: withExamples(Payout, {
+  payout: entry(Payout, {
     created: { ...payout, ...fresh },
     processing: { ...payout, status: 'processing' },
     completed: { ...payout, status: 'completed' },
     failed: { ...payout, status: 'failed', failure_code: 'processing_error' },
     canceled: { ...payout, status: 'canceled' },
   }),
-  invoice: withExamples(Invoice, {
+  invoice: entry(Invoice, {
     created: { ...invoice, ...fresh },
     partially_paid: { ...invoice, status: 'partially_paid', amount_paid: 20_000 },
     paid: { ...invoice, status: 'paid', amount_paid: 50_000 },
   }),
-  dispute: withExamples(Dispute, {
+  dispute: entry(Dispute, {
     created: { ...dispute, ...fresh },
     updated: { ...dispute, status: 'under_review', evidence: { text: 'It was worn.', files: [] } },
     resolved: { ...dispute, status: 'won' },
   }),
-  subscription: withExamples(Subscription, {
+  subscription: entry(Subscription, {
     created: { ...subscription, ...fresh },
     updated: { ...subscription, amount: 60_000 },
     past_due: { ...subscription, status: 'past_due' },
