@@ -27,7 +27,7 @@ import {
 } from '../db/payouts/steps.ts'
 import { findOpenCommand, refuseCommand } from '../db/requests/commands.ts'
 import { type Providers, providerFor } from '../providers/index.ts'
-import type { ProviderPayout } from '../providers/provider.ts'
+import type { Provider, ProviderPayout } from '../providers/provider.ts'
 import type { Now } from './now.ts'
 import { untilAnswered, waitOut } from './provider/provider-calls.ts'
 import { known, sendTransfer, windowOf } from './provider/send-transfer.ts'
@@ -47,15 +47,14 @@ type PayoutOpen = {
  * Each asks the provider and records its answer at once. Run twice, they find it recorded, and
  * return the first result again.
  */
-export function payoutActivities({ db, providers, cipher, now }: Deps) {
-  const providerOf = ({ provider }: PayoutRow) => providerFor(providers, provider)
-
+export function payoutActivities(deps: Deps) {
+  const { db, now } = deps
   return {
     /** One that was sent is looked up: there may be news of it, even where it has ended. */
     async sendPayout(payoutId: string): Promise<PayoutProgress> {
       const payout = await claimRow(db, payouts, payoutId)
-      if (payout.status === 'pending') return submit(payout)
-      const progress = await record(payout, await look(payout))
+      if (payout.status === 'pending') return submit(deps, payout)
+      const progress = await record(deps, payout, await look(deps, payout))
       await clearNews(db, payouts, payoutId)
       return progress
     },
@@ -68,7 +67,7 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     ): Promise<PayoutProgress> {
       return untilAnswered(checkInMs, async () => {
         const payout = await findRow(db, payouts, payoutId)
-        const progress = await record(payout, await look(payout))
+        const progress = await record(deps, payout, await look(deps, payout))
         return progress.status === known ? null : progress
       })
     },
@@ -76,8 +75,8 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
     /** Canceled only if it has not left yet: otherwise it goes on. */
     async cancelPayout(payoutId: string): Promise<PayoutProgress> {
       const payout = await findRow(db, payouts, payoutId)
-      if (payout.status !== 'pending') return record(payout, await look(payout))
-      return cancel(payout)
+      if (payout.status !== 'pending') return record(deps, payout, await look(deps, payout))
+      return cancel(deps, payout)
     },
 
     /**
@@ -90,13 +89,14 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
       kind: Exclude<PayoutCommand['kind'], 'cancel'>,
     ): Promise<PayoutProgress> {
       const payout = await findRow(db, payouts, payoutId)
-      if (!(await findOpenCommand(db, payoutId, kind))) return record(payout, await look(payout))
+      if (!(await findOpenCommand(db, payoutId, kind)))
+        return record(deps, payout, await look(deps, payout))
       const verdict: PayoutVerdict =
         kind === 'complete'
           ? { status: 'completed', failureCode: null }
           : { status: 'failed', failureCode: 'declined' }
-      const told = providerOf(payout).simulatePayout?.(payoutId, verdict)
-      const progress = await record(payout, await (told ?? look(payout)))
+      const told = providerOf(deps, payout).simulatePayout?.(payoutId, verdict)
+      const progress = await record(deps, payout, await (told ?? look(deps, payout)))
       await db.transaction(async (tx) => refuseCommand(tx, payoutId, kind, await now()))
       return progress
     },
@@ -107,8 +107,8 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
      */
     async settlePayout(payoutId: string, verdict: PayoutVerdict): Promise<PayoutProgress> {
       const payout = await findRow(db, payouts, payoutId)
-      const found = await look(payout).catch(() => null)
-      if (found?.state === 'decided') return record(payout, found)
+      const found = await look(deps, payout).catch(() => null)
+      if (found?.state === 'decided') return record(deps, payout, found)
       const told = { ...verdict, ref: null }
       return toProgress(await settlePayout(db, payoutId, told, await now()))
     },
@@ -117,63 +117,76 @@ export function payoutActivities({ db, providers, cipher, now }: Deps) {
       await markNeedsAttention(db, payouts, payoutId, await now())
     },
   }
+}
 
-  /** What was canceled before it was sent, while no workflow was there to hear it, is not sent. */
-  async function submit(payout: PayoutRow): Promise<PayoutProgress> {
-    const isUnwanted = payout.sendAttempt === 0 && (await findOpenCommand(db, payout.id, 'cancel'))
-    return isUnwanted ? cancel(payout) : record(payout, await send(payout))
-  }
+function providerOf({ providers }: Deps, { provider }: PayoutRow): Provider {
+  return providerFor(providers, provider)
+}
 
-  function send(payout: PayoutRow): Promise<ProviderPayout> {
-    const { id: payoutId, amount, currency } = payout
-    const provider = providerOf(payout)
-    const destination = openDestination(cipher, payout)
-    return sendTransfer<ProviderPayout>({
-      db,
-      table: payouts,
-      row: payout,
-      operation: 'payout',
-      provider,
-      now,
-      look: () => look(payout),
-      send: (key) => provider.createPayout({ key, payoutId, amount, currency, destination }),
-    })
-  }
+/** What was canceled before it was sent, while no workflow was there to hear it, is not sent. */
+async function submit(deps: Deps, payout: PayoutRow): Promise<PayoutProgress> {
+  const { db } = deps
+  const isUnwanted = payout.sendAttempt === 0 && (await findOpenCommand(db, payout.id, 'cancel'))
+  return isUnwanted ? cancel(deps, payout) : record(deps, payout, await send(deps, payout))
+}
 
-  async function look(payout: PayoutRow): Promise<ProviderPayout> {
-    return known(payout, await providerOf(payout).retrievePayout(payout.id))
-  }
+function send(deps: Deps, payout: PayoutRow): Promise<ProviderPayout> {
+  const { db, cipher, now } = deps
+  const { id: payoutId, amount, currency } = payout
+  const provider = providerOf(deps, payout)
+  const destination = openDestination(cipher, payout)
+  return sendTransfer<ProviderPayout>({
+    db,
+    table: payouts,
+    row: payout,
+    operation: 'payout',
+    provider,
+    now,
+    look: () => look(deps, payout),
+    send: (key) => provider.createPayout({ key, payoutId, amount, currency, destination }),
+  })
+}
 
-  /** Where the provider knows nothing of it, the next attempt is taken, so that nobody else makes it. */
-  async function cancel(payout: PayoutRow): Promise<PayoutProgress> {
-    const { id, sendAttempt, sentAt } = payout
-    const found = sendAttempt > 0 ? await cancelAtProvider(payout) : null
-    if (found && found.state !== 'unsent') return record(payout, found)
-    if (sentAt) await waitOut(sentAt, windowOf(providerOf(payout)), now)
-    await markSent(db, payouts, id, sendAttempt + 1, await now())
-    const verdict = { status: 'canceled' as const, failureCode: null, ref: null }
-    return toProgress(await settlePayout(db, id, verdict, await now()))
-  }
+async function look(deps: Deps, payout: PayoutRow): Promise<ProviderPayout> {
+  return known(payout, await providerOf(deps, payout).retrievePayout(payout.id))
+}
 
-  async function cancelAtProvider(payout: PayoutRow): Promise<ProviderPayout> {
-    const number = await nextCancelAttempt(db, payouts, payout.id)
-    const key = `${payout.id}:cancel:${number}`
-    return known(payout, await providerOf(payout).cancelPayout(payout.id, key))
-  }
+/** Where the provider knows nothing of it, the next attempt is taken, so that nobody else makes it. */
+async function cancel(deps: Deps, payout: PayoutRow): Promise<PayoutProgress> {
+  const { db, now } = deps
+  const { id, sendAttempt, sentAt } = payout
+  const found = sendAttempt > 0 ? await cancelAtProvider(deps, payout) : null
+  if (found && found.state !== 'unsent') return record(deps, payout, found)
+  if (sentAt) await waitOut(sentAt, windowOf(providerOf(deps, payout)), now)
+  await markSent(db, payouts, id, sendAttempt + 1, await now())
+  const verdict = { status: 'canceled' as const, failureCode: null, ref: null }
+  return toProgress(await settlePayout(db, id, verdict, await now()))
+}
 
-  async function record(payout: PayoutRow, found: ProviderPayout): Promise<PayoutProgress> {
-    const { id, status, providerRef } = payout
-    if (found.state === 'decided') {
-      const verdict = status === 'processing' ? toFailure(found.verdict) : found.verdict
-      return toProgress(await settlePayout(db, id, { ...verdict, ref: found.ref }, await now()))
-    }
-    const checkInMs = found.state === 'unsent' ? null : found.checkInMs
-    if (found.state === 'processing' && status === 'pending')
-      return toProgress(await startPayout(db, id, found.ref, await now()), checkInMs)
-    if (status !== 'pending') return toProgress(await recordedPayout(db, id), checkInMs)
-    if (found.state === 'accepted' && !providerRef) await setProviderRef(db, payouts, id, found.ref)
-    return { status, deliveries: [], checkInMs }
+async function cancelAtProvider(deps: Deps, payout: PayoutRow): Promise<ProviderPayout> {
+  const { db } = deps
+  const number = await nextCancelAttempt(db, payouts, payout.id)
+  const key = `${payout.id}:cancel:${number}`
+  return known(payout, await providerOf(deps, payout).cancelPayout(payout.id, key))
+}
+
+async function record(
+  deps: Deps,
+  payout: PayoutRow,
+  found: ProviderPayout,
+): Promise<PayoutProgress> {
+  const { db, now } = deps
+  const { id, status, providerRef } = payout
+  if (found.state === 'decided') {
+    const verdict = status === 'processing' ? toFailure(found.verdict) : found.verdict
+    return toProgress(await settlePayout(db, id, { ...verdict, ref: found.ref }, await now()))
   }
+  const checkInMs = found.state === 'unsent' ? null : found.checkInMs
+  if (found.state === 'processing' && status === 'pending')
+    return toProgress(await startPayout(db, id, found.ref, await now()), checkInMs)
+  if (status !== 'pending') return toProgress(await recordedPayout(db, id), checkInMs)
+  if (found.state === 'accepted' && !providerRef) await setProviderRef(db, payouts, id, found.ref)
+  return { status, deliveries: [], checkInMs }
 }
 
 /** What was on its way and is canceled all the same has not arrived. */

@@ -28,13 +28,14 @@ export type RefundSettled = RefundVerdict & { deliveries: Delivery[] }
  * Each asks the provider and records its answer at once. Run twice, they find it recorded, and
  * return the first result again.
  */
-export function refundActivities({ db, providers, now }: Deps) {
+export function refundActivities(deps: Deps) {
+  const { db, now } = deps
   return {
     /** One that has ended is looked up: there may be news of it. */
     async sendRefund(refundId: string): Promise<RefundProgress> {
       const refund = await claimRow(db, refunds, refundId)
-      if (refund.status === 'pending') return record(refund, await send(refund))
-      const progress = await record(refund, await look(refund))
+      if (refund.status === 'pending') return record(deps, refund, await send(deps, refund))
+      const progress = await record(deps, refund, await look(deps, refund))
       await clearNews(db, refunds, refundId)
       return progress
     },
@@ -42,7 +43,7 @@ export function refundActivities({ db, providers, now }: Deps) {
     async pollRefund(refundId: string, checkInMs: number | null): Promise<RefundSettled> {
       return untilAnswered(checkInMs, async () => {
         const refund = await findRow(db, refunds, refundId)
-        const progress = await record(refund, await look(refund))
+        const progress = await record(deps, refund, await look(deps, refund))
         return progress.status === 'pending' ? null : progress
       })
     },
@@ -50,8 +51,8 @@ export function refundActivities({ db, providers, now }: Deps) {
     /** For what an operator has found out: it counts where the provider itself says nothing. */
     async settleRefund(refundId: string, verdict: RefundVerdict): Promise<RefundSettled> {
       const refund = await findRow(db, refunds, refundId)
-      const found = await look(refund).catch(() => null)
-      const said = found?.state === 'decided' ? await record(refund, found) : null
+      const found = await look(deps, refund).catch(() => null)
+      const said = found?.state === 'decided' ? await record(deps, refund, found) : null
       if (said && said.status !== 'pending') return said
       return toSettled(await settleRefund(db, refundId, { ...verdict, ref: null }, await now()))
     },
@@ -61,44 +62,51 @@ export function refundActivities({ db, providers, now }: Deps) {
       await markNeedsAttention(db, payments, paymentId, await now())
     },
   }
+}
 
-  async function send(refund: RefundRow): Promise<ProviderRefund> {
-    const { id: refundId, amount, currency } = refund
-    const { provider, chargeRef } = await chargeOf(refund)
-    return sendTransfer<ProviderRefund>({
-      db,
-      table: refunds,
-      row: refund,
-      operation: 'refund',
-      provider,
-      now,
-      look: () => look(refund),
-      send: (key) => provider.createRefund({ key, refundId, chargeRef, amount, currency }),
-    })
-  }
+async function send(deps: Deps, refund: RefundRow): Promise<ProviderRefund> {
+  const { db, now } = deps
+  const { id: refundId, amount, currency } = refund
+  const { provider, chargeRef } = await chargeOf(deps, refund)
+  return sendTransfer<ProviderRefund>({
+    db,
+    table: refunds,
+    row: refund,
+    operation: 'refund',
+    provider,
+    now,
+    look: () => look(deps, refund),
+    send: (key) => provider.createRefund({ key, refundId, chargeRef, amount, currency }),
+  })
+}
 
-  async function look(refund: RefundRow): Promise<ProviderRefund> {
-    const { provider, chargeRef } = await chargeOf(refund)
-    return known(refund, await provider.retrieveRefund(refund.id, chargeRef))
-  }
+async function look(deps: Deps, refund: RefundRow): Promise<ProviderRefund> {
+  const { provider, chargeRef } = await chargeOf(deps, refund)
+  return known(refund, await provider.retrieveRefund(refund.id, chargeRef))
+}
 
-  async function chargeOf({ id, paymentId, provider }: RefundRow) {
-    const { providerRef: chargeRef } = await findRow(db, payments, paymentId)
-    if (!chargeRef) throw new Error(`Refund ${id} is of a payment that was never charged`)
-    return { provider: providerFor(providers, provider), chargeRef }
-  }
+async function chargeOf(deps: Deps, { id, paymentId, provider }: RefundRow) {
+  const { db } = deps
+  const { providerRef: chargeRef } = await findRow(db, payments, paymentId)
+  if (!chargeRef) throw new Error(`Refund ${id} is of a payment that was never charged`)
+  return { provider: providerFor(deps.providers, provider), chargeRef }
+}
 
-  async function record(refund: RefundRow, found: ProviderRefund): Promise<RefundProgress> {
-    const { id, status, providerRef } = refund
-    if (found.state === 'decided') {
-      const { verdict, ref } = found
-      return toSettled(await settleRefund(db, id, { ...verdict, ref }, await now()))
-    }
-    if (status !== 'pending') return toSettled(await recordedRefund(db, id))
-    if (found.state === 'unsent') return { status, checkInMs: null }
-    if (!providerRef) await setProviderRef(db, refunds, id, found.ref)
-    return { status, checkInMs: found.checkInMs }
+async function record(
+  deps: Deps,
+  refund: RefundRow,
+  found: ProviderRefund,
+): Promise<RefundProgress> {
+  const { db, now } = deps
+  const { id, status, providerRef } = refund
+  if (found.state === 'decided') {
+    const { verdict, ref } = found
+    return toSettled(await settleRefund(db, id, { ...verdict, ref }, await now()))
   }
+  if (status !== 'pending') return toSettled(await recordedRefund(db, id))
+  if (found.state === 'unsent') return { status, checkInMs: null }
+  if (!providerRef) await setProviderRef(db, refunds, id, found.ref)
+  return { status, checkInMs: found.checkInMs }
 }
 
 function toSettled({ status, ...rest }: Awaited<ReturnType<typeof settleRefund>>): RefundSettled {
