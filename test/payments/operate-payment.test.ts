@@ -161,6 +161,25 @@ describe("An operator's Cancel", () => {
   })
 })
 
+test('a cancel overtakes a capture that waits for the authorization of its payment', async () => {
+  await run(
+    async () => {
+      const id = await add()
+      await untilStatus(id, 'canceled')
+      const { charges } = await recorded(id)
+      expect(charges).toMatchObject([{ status: 'canceled', amountCaptured: 0 }])
+    },
+    ({ confirmCharge }) => ({
+      confirmCharge: async (ref, key) => {
+        const handle = handleOf(key.split(':')[0] ?? '')
+        await handle.startUpdate(capture, { args: [null], waitForStage: 'ACCEPTED' })
+        await handle.startUpdate(cancel, { waitForStage: 'ACCEPTED' })
+        return confirmCharge(ref, key)
+      },
+    }),
+  )
+})
+
 test("the provider's webhook that overtakes its answer to a capture books the part", async () => {
   await run(
     async () => {

@@ -147,6 +147,27 @@ describe('Of two commands at the same moment', () => {
   })
 })
 
+test('a cancel overtakes a fulfilment that its order has not begun to record', async () => {
+  const claiming = gate()
+  shop.use({
+    activities: ({ takeUpOrder }) => ({
+      async takeUpOrder(id) {
+        await claiming.pass()
+        return takeUpOrder(id)
+      },
+    }),
+  })
+  const id = await order()
+  await claiming.isReached()
+  const fulfilling = await handleOf(id).startUpdate(fulfill, { waitForStage: 'ACCEPTED' })
+  const canceling = await handleOf(id).startUpdate(cancelOrder, { waitForStage: 'ACCEPTED' })
+  claiming.open = true
+  expect(await fulfilling.result()).toBe('canceled') // "created" if the order had refused it first
+  expect(await canceling.result()).toBe('canceled')
+  expect(await handleOf(id).result()).toBe('canceled')
+  await expectAgreed(db, id)
+})
+
 describe("An operator's Cancel is the merchant's", () => {
   test('of an order that nobody has paid', async () => {
     const id = await order()
