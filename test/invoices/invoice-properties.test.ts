@@ -4,7 +4,7 @@ import { bankWorld, type Telling, type Told, ways } from '../transfers/bank-worl
 
 const { FC_SEED, FC_RUNS } = process.env
 const numRuns = Number(FC_RUNS || 50)
-const TIMEOUT_MS = 60_000 + numRuns * 2_000
+const TIMEOUT_MS = 60_000 + numRuns * 6_000
 const INVOICES = 3
 
 const db = testDb()

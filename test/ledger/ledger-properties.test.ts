@@ -9,7 +9,7 @@ import { ledgerWorld } from './ledger-world.ts'
 
 const { FC_SEED, FC_RUNS } = process.env
 const numRuns = Number(FC_RUNS || 50)
-const TIMEOUT_MS = 60_000 + numRuns * 2_000
+const TIMEOUT_MS = 60_000 + numRuns * 6_000
 
 const db = testDb()
 
