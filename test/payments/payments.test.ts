@@ -1,4 +1,5 @@
 import { eq } from 'drizzle-orm'
+import { createStarter } from '../../api/http/try-start.ts'
 import { payments } from '../../db/payments/schema.ts'
 import { deliveries, events } from '../../db/webhooks/schema.ts'
 import { providerFor } from '../../providers/index.ts'
@@ -142,7 +143,7 @@ test('payment.created is recorded with it, as text that stays the same when pars
 test('while Temporal is away payments are taken, and soon without waiting for it', async () => {
   const temporal = createTemporalClient({ address: '127.0.0.1:1', namespace: 'default' })
   const tried = jest.spyOn(temporal, 'withDeadline')
-  const { call } = await testShop(db, { temporal })
+  const { call } = await testShop(db, { temporal, tryStart: createStarter(temporal, silent) })
   await call('GET', '/api/v1/payments')
   async function timed() {
     const at = performance.now()
