@@ -55,8 +55,10 @@ export async function processPayout(payoutId: string, created: Delivery[]): Prom
       sendInTime(payoutId),
     )
     while (inbox.verdict || inbox.commands.peek() || !isEnd(progress)) {
-      if (isOpen(progress)) webhooks.start(progress.deliveries)
-      if (progress) inbox.state = { ...inbox.state, status: progress.status }
+      if (progress) {
+        webhooks.start(progress.deliveries)
+        inbox.state = { ...inbox.state, status: progress.status }
+      }
       progress = await step(payout, progress)
     }
     inbox.commands.close()
