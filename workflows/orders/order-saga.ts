@@ -116,7 +116,7 @@ async function decide(
   inbox.commands.next()
   const order = await fulfill(id)
   if (!isOpenStatus(orderLifecycle, order.status)) return order
-  inbox.commands.answer() // the order is not paid, and so stays open
+  inbox.commands.refuse() // the order is not paid, and so stays open
   return null
 }
 

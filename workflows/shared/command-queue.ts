@@ -5,8 +5,8 @@ type Entry<Command> = { command: Command; isAnswered: boolean }
  * the front, because it makes the others pointless.
  */
 export function commandQueue<Command extends { kind: string }>(overtaking?: Command['kind']) {
-  const waiting: Entry<Command>[] = []
-  let taken: Entry<Command> | undefined
+  let waiting: Entry<Command>[] = []
+  let taken: Entry<Command>[] = [] // by `next`, with those that waited behind it
   let isClosed = false
 
   return {
@@ -28,12 +28,17 @@ export function commandQueue<Command extends { kind: string }>(overtaking?: Comm
       return waiting[0]?.command ?? null
     },
     next(): Command | null {
-      taken = waiting.shift()
-      return taken?.command ?? null
+      taken = [...waiting]
+      return waiting.shift()?.command ?? null
     },
-    /** Answers the command that `next` returned last, whether it was done or came too late. */
+    /** Answers the command that `next` returned last. */
     answer(): void {
-      if (taken) taken.isAnswered = true
+      if (taken[0]) taken[0].isAnswered = true
+    },
+    /** Answers it together with the commands that waited behind it: they would be refused as well. */
+    refuse(): void {
+      for (const entry of taken) entry.isAnswered = true
+      waiting = waiting.filter(({ isAnswered }) => !isAnswered)
     },
     close(): void {
       isClosed = true
