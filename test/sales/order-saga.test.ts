@@ -211,7 +211,7 @@ test('Its state and its details say where it is', async () => {
   await untilStage(id, 'awaiting_payment')
   expect(await stateOf(id)).toEqual({ stage: 'awaiting_payment', status: 'created' })
   const deadline = (await orderOf(id)).fulfilBy.toISOString().slice(0, 10)
-  expect(await shop.detailsOf(id)).toContain(`Waiting for the payment**, until ${deadline}`)
+  await untilDetails(id, `Waiting for the payment**, until ${deadline}`)
   const paymentId = await pay(id)
   await untilStage(id, 'awaiting_fulfilment')
   expect(await stateOf(id)).toEqual({ stage: 'awaiting_fulfilment', status: 'paid' })
