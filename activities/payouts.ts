@@ -36,7 +36,7 @@ type Deps = { db: Db; providers: Providers; cipher: Cipher; now: Now }
 
 /** What became of a payout. It is recorded already; the deliveries are of the event that tells of it. */
 export type PayoutProgress = PayoutSettled | PayoutOpen
-export type PayoutSettled = PayoutVerdict & { deliveries: Delivery[] }
+type PayoutSettled = PayoutVerdict & { deliveries: Delivery[] }
 type PayoutOpen = {
   status: 'pending' | 'processing'
   deliveries: Delivery[]

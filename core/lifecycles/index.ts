@@ -23,8 +23,3 @@ const openFor = (name: LifecycleName) => longest.indexOf(lifecycles[name].staysO
 
 /** The lifecycles whose rows stay open longest come last. */
 export const sweepOrder = lifecycleNames.toSorted((a, b) => openFor(a) - openFor(b))
-
-/** The lifecycles whose rows a provider decides. */
-export type DecidedName = {
-  [Name in LifecycleName]: (typeof lifecycles)[Name] extends { verdicts: unknown } ? Name : never
-}[LifecycleName]

@@ -22,7 +22,7 @@ export const sweptKinds: SweptKind[] = [
 
 type CommandRow = typeof commands.$inferSelect
 type Lifecycles = { [Name in LifecycleName]: LifecycleRow<Name>[] }
-export type Stranded = Lifecycles & { deliveries: Delivery[]; commands: CommandRow[] }
+type Stranded = Lifecycles & { deliveries: Delivery[]; commands: CommandRow[] }
 
 /**
  * What no workflow has claimed in time, at most `limit` of each, for the sweep to start; and the

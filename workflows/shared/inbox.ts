@@ -7,7 +7,7 @@ type Verdict<Ending extends string, Code extends string> = {
 }
 
 /** The verdicts and failure codes of a lifecycle, as its descriptor lists them. */
-export type Verdicts<Ending extends string, Code extends string> = {
+type Verdicts<Ending extends string, Code extends string> = {
   object: string // such as 'payment'
   verdicts: readonly Ending[]
   failureCodes: readonly Code[]
