@@ -76,11 +76,16 @@ export function listRules(
   ]
 }
 
-/** Whether a row still has work for its workflow, in the words of the table's open index. */
+/**
+ * Whether a row still has work for its workflow, in the words of the table's open index. Throws if the
+ * table lacks the column `openWhile`: its rows would be forgotten.
+ */
 export function isOpen({ open, openWhile }: Openness, t: { status: AnyPgColumn }): SQL {
   const [only, ...others] = open
   const byStatus =
     others.length === 0 ? sql`${t.status} = ${literal(only ?? '')}` : oneOf(t.status, open)
-  const flag = openWhile && (t as Record<string, AnyPgColumn>)[openWhile]
-  return flag ? sql`${byStatus} or ${flag}` : byStatus
+  if (!openWhile) return byStatus
+  const flag = (t as Record<string, AnyPgColumn>)[openWhile]
+  if (!flag) throw new Error(`A table without the column ${openWhile}`)
+  return sql`${byStatus} or ${flag}`
 }

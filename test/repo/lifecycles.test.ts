@@ -7,6 +7,7 @@ import {
   withVerdicts,
 } from '../../core/lifecycles/lifecycle.ts'
 import { eventTypes } from '../../core/webhooks/events.ts'
+import { isOpen } from '../../db/lifecycle-table.ts'
 import { lifecycleTables } from '../../db/lifecycle-tables.ts'
 import * as workflows from '../../workflows/index.ts'
 
@@ -47,6 +48,11 @@ test.each(all)(
     expect(names).toEqual(expect.arrayContaining(rules.map((rule) => `${table}_${rule}`)))
   },
 )
+
+test('a table without the column that keeps its rows open is refused', () => {
+  const described = { open: ['pending'], openWhile: 'isOwing' }
+  expect(() => isOpen(described, lifecycleTables.payouts)).toThrow('without the column isOwing')
+})
 
 test('a late verdict that is forgotten, or a status that does not exist, does not compile', () => {
   const parcel = lifecycle({
