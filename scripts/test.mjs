@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { install } from './tools/install.mjs'
 import { run } from './tools/run.mjs'
 
@@ -16,6 +16,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   })
 
 const total = { passed: 0, failed: 0 }
+const failures = []
 for (const args of runs()) {
   if (isStopped) break
   const { passed, failed } = await runJest(args)
@@ -25,6 +26,7 @@ for (const args of runs()) {
 rmSync(folder, { recursive: true })
 
 // Printed here and not by a reporter: jest's global teardown runs after its reporters.
+for (const failure of failures) console.log(`FAILED ${failure}`)
 console.log(`${total.passed} passed, ${total.failed} failed`)
 process.exit(isStopped || total.failed > 0 ? 1 : 0)
 
@@ -48,10 +50,20 @@ async function runJest(args) {
 /** A file that could not run at all is one failure, and so is a run without any test. */
 function count(exitCode) {
   const results = read()
+  failures.push(...failuresOf(results))
   const passed = results?.numPassedTests ?? 0
   const failed = results ? results.numFailedTests + results.numRuntimeErrorTestSuites : 0
   const isFailure = exitCode !== 0 || passed === 0
   return { passed, failed: isFailure ? Math.max(failed, 1) : failed }
+}
+
+function failuresOf(results) {
+  return (results?.testResults ?? []).flatMap(({ name, status, assertionResults }) => {
+    const file = relative(process.cwd(), name)
+    const failed = assertionResults.filter((test) => test.status === 'failed')
+    if (status === 'failed' && failed.length === 0) return [`${file} could not run`]
+    return failed.map(({ fullName }) => `${file}: ${fullName}`)
+  })
 }
 
 function read() {

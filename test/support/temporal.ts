@@ -6,6 +6,7 @@ import { devServerArgs } from '../../scripts/tools/temporal.ts'
 import { taskQueues } from '../../temporal/queues.ts'
 import { searchAttributeNames } from '../../temporal/search-attributes.ts'
 import { createWorker } from '../../worker/worker.ts'
+import { atRest } from './at-rest.ts'
 
 const KEYWORD = 2 // temporal.api.enums.v1.IndexedValueType
 
@@ -18,8 +19,11 @@ Runtime.install({
 export function timeSkippingEnv() {
   const executable = executableAt(process.env.TEMPORAL_TEST_SERVER)
   return withEnv(async () => {
-    const env = await withPatience(() =>
-      TestWorkflowEnvironment.createTimeSkipping({ server: { executable } }),
+    const env: TestWorkflowEnvironment = await withPatience(() =>
+      TestWorkflowEnvironment.createTimeSkipping({
+        server: { executable },
+        client: { interceptors: { workflow: [atRest(() => env.client)] } },
+      }),
     )
     await env.connection.operatorService.addSearchAttributes({
       namespace: 'default',

@@ -87,7 +87,6 @@ describe('A provider whose look-ups lag behind for a minute', () => {
         },
       }),
       use: async (handle) => {
-        // A cancel during the attempt sometimes made the skipping server time the workflow out.
         while (knownAt === 0) await new Promise((resolve) => setTimeout(resolve, 20))
         await handle.cancel()
         return handle.result()
