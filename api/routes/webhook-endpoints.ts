@@ -1,8 +1,10 @@
 import { z } from '@hono/zod-openapi'
+import type { Cipher } from '../../core/secrets.ts'
 import { endpointStatuses } from '../../core/webhooks/delivery.ts'
 import { eventTypes } from '../../core/webhooks/events.ts'
 import { checkWebhookUrl, type OutboundPolicy } from '../../core/webhooks/public-address.ts'
 import { newWebhookSecret } from '../../core/webhooks/signature.ts'
+import type { Tx } from '../../db/client.ts'
 import { newId } from '../../db/ids.ts'
 import {
   deleteEndpoint,
@@ -145,23 +147,12 @@ export function webhookEndpointRoutes(deps: Deps) {
   return newRouter()
     .openapi(create, (c) => {
       const { merchantId } = c.var.caller
-      const { url, description = null, ...input } = c.req.valid('json')
+      const input = c.req.valid('json')
       return answerCreated(c, deps, {
-        write: async (tx) => {
-          const id = newId('endpoint')
-          const secret = newWebhookSecret()
-          const values = {
-            id,
-            merchantId,
-            secret: cipher.encrypt(secret, secretContext(id)),
-            url,
-            description,
-            eventTypes: input.event_types ? [...input.event_types] : null,
-            retrySchedule: input.retry_schedule ?? null,
-          }
-          const row = await insertEndpoint(tx, values, new Date())
-          return { body: { ...toEndpoint(row), secret }, start: null }
-        },
+        write: async (tx) => ({
+          body: await createEndpoint(tx, cipher, merchantId, input),
+          start: null,
+        }),
       })
     })
     .openapi(retrieve, retrieveHandler(db, getEndpoint, toEndpoint))
@@ -195,4 +186,28 @@ export function webhookEndpointRoutes(deps: Deps) {
       await db.transaction((tx) => deleteEndpoint(tx, c.var.caller.merchantId, id, new Date()))
       return c.json({ id, object: 'webhook_endpoint' as const, deleted: true as const }, 200)
     })
+}
+
+type NewEndpoint = z.output<ReturnType<typeof endpointInput>>
+
+/** Stores an endpoint. Only this answer has the secret in the clear. */
+async function createEndpoint(
+  tx: Tx,
+  cipher: Cipher,
+  merchantId: string,
+  { url, description = null, event_types, retry_schedule = null }: NewEndpoint,
+) {
+  const id = newId('endpoint')
+  const secret = newWebhookSecret()
+  const values = {
+    id,
+    merchantId,
+    secret: cipher.encrypt(secret, secretContext(id)),
+    url,
+    description,
+    eventTypes: event_types ? [...event_types] : null,
+    retrySchedule: retry_schedule,
+  }
+  const row = await insertEndpoint(tx, values, new Date())
+  return { ...toEndpoint(row), secret }
 }

@@ -3,7 +3,7 @@ import type { FailureCode } from '../../core/lifecycles/payment.ts'
 import { brandOf, type Card } from '../../core/money/card.ts'
 import type { Db } from '../../db/client.ts'
 import type { Charge, Provider } from '../provider.ts'
-import { type ChargeRow, sandboxStore } from './store.ts'
+import { type ChargeRow, type SandboxStore, sandboxStore } from './store.ts'
 import { type SandboxOptions, sandboxTransfers, TIMES_DOWN } from './transfers.ts'
 
 type Options = Omit<SandboxOptions, 'store'> & { db: Db }
@@ -92,22 +92,34 @@ export function sandbox({ db, delay, now }: Options): Provider {
 
     ...transfers,
 
-    async *listNews(since, until) {
-      const due = await store.findDue(since, until)
-      for (const { id: ref, paymentId: id } of due.charges) {
-        const found = await retrieve(ref)
-        if (found.state === 'decided') yield { object: 'payment', id, verdict: found.verdict }
-      }
-      for (const { kind, objectId: id } of due.transfers) {
-        if (kind === 'refund') {
-          const found = await transfers.retrieveRefund(id, '')
-          if (found.state === 'decided') yield { object: kind, id, verdict: found.verdict }
-        } else {
-          const found = await transfers.retrievePayout(id)
-          if (found.state === 'decided') yield { object: kind, id, verdict: found.verdict }
-        }
-      }
-    },
+    listNews: (since, until) => listNews(store, { retrieve, ...transfers }, since, until),
+  }
+}
+
+type Retrieve = Pick<Provider, 'retrieveRefund' | 'retrievePayout'> & {
+  retrieve: (chargeRef: string) => Promise<Charge>
+}
+
+/** Yields the verdict of everything that was decided, or came back, within this time. */
+async function* listNews(
+  store: SandboxStore,
+  { retrieve, retrieveRefund, retrievePayout }: Retrieve,
+  since: Date,
+  until: Date,
+): ReturnType<Provider['listNews']> {
+  const due = await store.findDue(since, until)
+  for (const { id: ref, paymentId: id } of due.charges) {
+    const found = await retrieve(ref)
+    if (found.state === 'decided') yield { object: 'payment', id, verdict: found.verdict }
+  }
+  for (const { kind, objectId: id } of due.transfers) {
+    if (kind === 'refund') {
+      const found = await retrieveRefund(id, '')
+      if (found.state === 'decided') yield { object: kind, id, verdict: found.verdict }
+    } else {
+      const found = await retrievePayout(id)
+      if (found.state === 'decided') yield { object: kind, id, verdict: found.verdict }
+    }
   }
 }
 

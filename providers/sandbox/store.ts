@@ -24,120 +24,126 @@ export type TransferCircumstances = {
   refundable: number
 }
 
+type Begin = (circumstances: TransferCircumstances) => TransferState
+
 export type SandboxStore = ReturnType<typeof sandboxStore>
 
 type Table = typeof sandboxCharges | typeof sandboxTransfers
 
 /** Keeps charges and transfers in the sandbox's own tables, as if on the provider's own server. */
 export function sandboxStore(db: Db) {
-  /**
-   * Changes a row as `decide` says, and asks `decide` again if another change came in between. A null
-   * changes nothing.
-   */
-  async function changeRow<T extends Table>(
-    table: T,
-    id: string,
-    decide: (row: T['$inferSelect']) => object | null,
-  ): Promise<T['$inferSelect'] | null> {
-    const anyTable: typeof sandboxCharges = table as never
-    const theRow = eq(table.id, id)
-    for (;;) {
-      const [read] = await db
-        .select({ ...getTableColumns(anyTable), version: sql<string>`xmin::text` })
-        .from(anyTable)
-        .where(theRow)
-      if (!read) return null
-      const { version, ...row } = read
-      const change = decide(row as T['$inferSelect'])
-      if (!change) return row as T['$inferSelect']
-      const [changed] = await db
-        .update(anyTable)
-        .set(change)
-        .where(and(theRow, sql`xmin::text = ${version}`))
-        .returning()
-      if (changed) return changed as T['$inferSelect']
-    }
-  }
-
   return {
-    /** The same key gives the same charge. */
-    async create(charge: NewCharge): Promise<ChargeRow> {
-      const [made] = await db
-        .insert(sandboxCharges)
-        .values({ id: newId('sandboxCharge'), ...charge })
-        .onConflictDoUpdate({ target: sandboxCharges.key, set: { key: charge.key } })
-        .returning()
-      if (!made) throw new Error(`The sandbox lost the charge ${charge.key}`)
-      return made
-    },
-
+    create: (charge: NewCharge) => createCharge(db, charge),
+    createTransfer: (transfer: NewTransfer & { target?: string }, begin: Begin) =>
+      db.transaction((tx) => createTransfer(tx, transfer, begin)),
     change: (id: string, decide: (charge: ChargeRow) => Partial<ChargeRow> | null) =>
-      changeRow(sandboxCharges, id, decide),
-
-    /** The same key gives the same transfer. The target of a refund is the source of its charge. */
-    createTransfer(
-      { target, ...transfer }: NewTransfer & { target?: string },
-      begin: (circumstances: TransferCircumstances) => TransferState,
-    ): Promise<TransferRow> {
-      return db.transaction(async (tx) => {
-        const charge = transfer.chargeId === null ? null : await lockCharge(tx, transfer.chargeId)
-        const { key, objectId } = transfer
-        const sameKey = eq(sandboxTransfers.key, key)
-        const [known] = await tx.select().from(sandboxTransfers).where(sameKey)
-        if (known) return known
-        const sameObject = eq(sandboxTransfers.objectId, objectId)
-        const circumstances = {
-          target: charge?.source ?? target ?? '',
-          refundable: charge ? charge.amountCaptured - (await refundedOf(tx, charge.id)) : 0,
-          earlier: await tx.select().from(sandboxTransfers).where(sameObject),
-        }
-        const row = { id: newId('sandboxTransfer'), ...transfer, target: circumstances.target }
-        const [made] = await tx
-          .insert(sandboxTransfers)
-          .values({ ...row, ...begin(circumstances) })
-          .onConflictDoUpdate({ target: sandboxTransfers.key, set: { key } })
-          .returning()
-        if (!made) throw new Error(`The sandbox lost the transfer ${key}`)
-        return made
-      })
-    },
-
-    /** Finds the transfer that the sandbox accepted for this object. */
-    async findTransfer(objectId: string): Promise<TransferRow | null> {
-      const { objectId: object, status, id } = sandboxTransfers
-      const [found] = await db
-        .select()
-        .from(sandboxTransfers)
-        .where(and(eq(object, objectId), ne(status, 'unavailable')))
-        .orderBy(asc(id))
-        .limit(1)
-      return found ?? null
-    },
-
+      changeRow(db, sandboxCharges, id, decide),
     changeTransfer: (
       id: string,
       decide: (transfer: TransferRow) => Partial<TransferState> | null,
-    ) => changeRow(sandboxTransfers, id, decide),
-
-    /** Finds what has a date within this time. */
-    async findDue(since: Date, until: Date) {
-      const { decidesAt, returnsAt, objectId, kind } = sandboxTransfers
-      const charges = await db
-        .select({ id: sandboxCharges.id, paymentId: sandboxCharges.paymentId })
-        .from(sandboxCharges)
-        .where(and(gte(sandboxCharges.decidesAt, since), lte(sandboxCharges.decidesAt, until)))
-      const transfers = await db
-        .selectDistinct({ kind, objectId })
-        .from(sandboxTransfers)
-        .where(
-          or(
-            and(gte(decidesAt, since), lte(decidesAt, until)),
-            and(gte(returnsAt, since), lte(returnsAt, until)),
-          ),
-        )
-      return { charges, transfers }
-    },
+    ) => changeRow(db, sandboxTransfers, id, decide),
+    findTransfer: (objectId: string) => findTransfer(db, objectId),
+    findDue: (since: Date, until: Date) => findDue(db, since, until),
   }
+}
+
+/** The same key gives the same charge. */
+async function createCharge(db: Db, charge: NewCharge): Promise<ChargeRow> {
+  const [made] = await db
+    .insert(sandboxCharges)
+    .values({ id: newId('sandboxCharge'), ...charge })
+    .onConflictDoUpdate({ target: sandboxCharges.key, set: { key: charge.key } })
+    .returning()
+  if (!made) throw new Error(`The sandbox lost the charge ${charge.key}`)
+  return made
+}
+
+/** The same key gives the same transfer. The target of a refund is the source of its charge. */
+async function createTransfer(
+  tx: Tx,
+  { target, ...transfer }: NewTransfer & { target?: string },
+  begin: Begin,
+): Promise<TransferRow> {
+  const charge = transfer.chargeId === null ? null : await lockCharge(tx, transfer.chargeId)
+  const { key, objectId } = transfer
+  const sameKey = eq(sandboxTransfers.key, key)
+  const [known] = await tx.select().from(sandboxTransfers).where(sameKey)
+  if (known) return known
+  const sameObject = eq(sandboxTransfers.objectId, objectId)
+  const circumstances = {
+    target: charge?.source ?? target ?? '',
+    refundable: charge ? charge.amountCaptured - (await refundedOf(tx, charge.id)) : 0,
+    earlier: await tx.select().from(sandboxTransfers).where(sameObject),
+  }
+  const row = { id: newId('sandboxTransfer'), ...transfer, target: circumstances.target }
+  const [made] = await tx
+    .insert(sandboxTransfers)
+    .values({ ...row, ...begin(circumstances) })
+    .onConflictDoUpdate({ target: sandboxTransfers.key, set: { key } })
+    .returning()
+  if (!made) throw new Error(`The sandbox lost the transfer ${key}`)
+  return made
+}
+
+/**
+ * Changes a row as `decide` says, and asks `decide` again if another change came in between. A null
+ * changes nothing.
+ */
+async function changeRow<T extends Table>(
+  db: Db,
+  table: T,
+  id: string,
+  decide: (row: T['$inferSelect']) => object | null,
+): Promise<T['$inferSelect'] | null> {
+  const anyTable: typeof sandboxCharges = table as never
+  const theRow = eq(table.id, id)
+  for (;;) {
+    const [read] = await db
+      .select({ ...getTableColumns(anyTable), version: sql<string>`xmin::text` })
+      .from(anyTable)
+      .where(theRow)
+    if (!read) return null
+    const { version, ...row } = read
+    const change = decide(row as T['$inferSelect'])
+    if (!change) return row as T['$inferSelect']
+    const [changed] = await db
+      .update(anyTable)
+      .set(change)
+      .where(and(theRow, sql`xmin::text = ${version}`))
+      .returning()
+    if (changed) return changed as T['$inferSelect']
+  }
+}
+
+/** Finds the transfer that the sandbox accepted for this object. */
+async function findTransfer(db: Db, objectId: string): Promise<TransferRow | null> {
+  const { objectId: object, status, id } = sandboxTransfers
+  const [found] = await db
+    .select()
+    .from(sandboxTransfers)
+    .where(and(eq(object, objectId), ne(status, 'unavailable')))
+    .orderBy(asc(id))
+    .limit(1)
+  return found ?? null
+}
+
+/** Finds what has a date within this time. */
+async function findDue(db: Db, since: Date, until: Date) {
+  const { decidesAt, returnsAt, objectId, kind } = sandboxTransfers
+  const charges = await db
+    .select({ id: sandboxCharges.id, paymentId: sandboxCharges.paymentId })
+    .from(sandboxCharges)
+    .where(and(gte(sandboxCharges.decidesAt, since), lte(sandboxCharges.decidesAt, until)))
+  const transfers = await db
+    .selectDistinct({ kind, objectId })
+    .from(sandboxTransfers)
+    .where(
+      or(
+        and(gte(decidesAt, since), lte(decidesAt, until)),
+        and(gte(returnsAt, since), lte(returnsAt, until)),
+      ),
+    )
+  return { charges, transfers }
 }
 
 /** The lock keeps two refunds from sharing what is left of their charge. */

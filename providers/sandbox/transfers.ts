@@ -108,22 +108,29 @@ export function sandboxTransfers({ store, delay, now }: SandboxOptions): Transfe
       return retrievePayout(payoutId)
     },
 
-    async simulatePayout(payoutId, { status, failureCode }) {
+    async simulatePayout(payoutId, verdict) {
       const at = await now()
       const found = await store.findTransfer(payoutId)
       if (!found) return { state: 'unsent' }
-      await store.changeTransfer(found.id, (transfer) => {
-        const then = { ...transfer, ...advanced(transfer, at) }
-        const isOpen = then.status === 'accepted' || then.status === 'processing'
-        if (isOpen && status === 'completed') return { status: 'succeeded', decidesAt: at }
-        if (isOpen && status === 'failed') return { status, failureCode, decidesAt: at }
-        if (then.status === 'succeeded' && status === 'failed')
-          return { status, failureCode: 'returned', returnsAt: at }
-        return advanced(transfer, at)
-      })
+      await store.changeTransfer(found.id, (transfer) => simulated(transfer, verdict, at))
       return retrievePayout(payoutId)
     },
   }
+}
+
+/** Decides a payout that is open, and returns one that is completed. */
+function simulated(
+  transfer: TransferRow,
+  { status, failureCode }: PayoutVerdict,
+  at: Date,
+): Partial<TransferState> | null {
+  const then = { ...transfer, ...advanced(transfer, at) }
+  const isOpen = then.status === 'accepted' || then.status === 'processing'
+  if (isOpen && status === 'completed') return { status: 'succeeded', decidesAt: at }
+  if (isOpen && status === 'failed') return { status, failureCode, decidesAt: at }
+  if (then.status === 'succeeded' && status === 'failed')
+    return { status, failureCode: 'returned', returnsAt: at }
+  return advanced(transfer, at)
 }
 
 /** A UPI address is the same in any case. Of an account all that counts is whether it is for tests. */
