@@ -28,7 +28,7 @@ const retrieve = merchantRoute({
   path: '/test/jobs/status',
   operationId: 'retrieveJobsStatus',
   description:
-    "Your workflows that run and that have failed, as Temporal counts them (a second or two late, for as long as it keeps closed ones), and your webhook deliveries. 503 while Temporal doesn't answer.",
+    'Counts your workflows that run and that have failed, and your webhook deliveries. Temporal counts the workflows: a second or two late, and only while it keeps the closed ones. The answer is 503 while Temporal does not answer.',
   responses: { 200: json(JobsStatus) },
 })
 
