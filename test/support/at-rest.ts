@@ -1,8 +1,13 @@
 import type { Client, WorkflowClientInterceptor, WorkflowHandle } from '@temporalio/client'
 
-const LOOKS = 50
+const GIVE_UP_MS = 3_000
 const LOOK_EVERY_MS = 10
 
+type Description = Awaited<ReturnType<WorkflowHandle['describe']>>
+type PendingActivity = NonNullable<Description['raw']['pendingActivities']>[number]
+type HistoryEvent = NonNullable<
+  Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']
+>[number]
 type Time = { seconds?: unknown; nanos?: number | null } | null | undefined
 
 /**
@@ -33,33 +38,39 @@ export function atRest(client: () => Client): WorkflowClientInterceptor {
   }
 }
 
-/** Gives up after half a second, because a test may hold an activity open on purpose. */
+/** Gives up after three seconds, because a test may hold an activity open on purpose. */
 async function untilAtRest(handle: WorkflowHandle): Promise<void> {
-  for (let look = 0; look < LOOKS; look++) {
-    if ((await hasNoActivityAtWork(handle)) && (await hasNoWorkflowTask(handle))) return
+  const givesUpAt = Date.now() + GIVE_UP_MS
+  while (!(await isAtRest(handle)) && Date.now() < givesUpAt)
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
-  }
 }
 
-async function hasNoActivityAtWork(handle: WorkflowHandle): Promise<boolean> {
-  const { raw } = await handle.describe()
-  return (raw.pendingActivities ?? []).every(
-    ({ attempt, lastStartedTime, lastAttemptCompleteTime }) =>
-      (attempt ?? 1) > 1 && toMs(lastAttemptCompleteTime) >= toMs(lastStartedTime),
+/** The two answers describe one moment if the history has the same length in both. */
+async function isAtRest(handle: WorkflowHandle): Promise<boolean> {
+  const { events } = await handle.fetchHistory()
+  const { historyLength, raw } = await handle.describe()
+  return (
+    historyLength === events?.length &&
+    !hasWorkflowTask(events) &&
+    (raw.pendingActivities ?? []).every(waitsForRetry)
   )
 }
 
-function toMs(time: Time): number {
-  return Number(time?.seconds ?? 0) * 1000 + (time?.nanos ?? 0) / 1_000_000
-}
-
-async function hasNoWorkflowTask(handle: WorkflowHandle): Promise<boolean> {
-  const { events } = await handle.fetchHistory()
-  const isUnderWay = events?.findLast(
+function hasWorkflowTask(events: HistoryEvent[]): boolean {
+  const last = events.findLast(
     (event) =>
       event.workflowTaskScheduledEventAttributes ??
       event.workflowTaskCompletedEventAttributes ??
       event.workflowTaskFailedEventAttributes,
-  )?.workflowTaskScheduledEventAttributes
-  return !isUnderWay
+  )
+  return Boolean(last?.workflowTaskScheduledEventAttributes)
+}
+
+function waitsForRetry(activity: PendingActivity): boolean {
+  const { attempt, lastStartedTime, lastAttemptCompleteTime } = activity
+  return (attempt ?? 1) > 1 && toMs(lastAttemptCompleteTime) >= toMs(lastStartedTime)
+}
+
+function toMs(time: Time): number {
+  return Number(time?.seconds ?? 0) * 1000 + (time?.nanos ?? 0) / 1_000_000
 }
