@@ -7,10 +7,12 @@ type Options = {
   poolMax?: number
   connectTimeoutMs?: number
   statementTimeoutMs: number
-  log?: Log // where a connection is told of that ends while nobody uses it
+  log?: Log // receives a warning when an idle connection ends
 }
 
-/** Waiting for a connection has a limit too: an API without its database answers 503, and soon. */
+/**
+ * The wait for a connection has a limit too, so that an API without its database soon answers 503.
+ */
 const CONNECT_TIMEOUT_MS = 5_000
 const NETWORK_SLACK_MS = 1_000
 
@@ -20,13 +22,15 @@ export function openDb(url: string, options: Options): Db {
     connectionString: url,
     max: poolMax,
     statement_timeout: statementTimeoutMs,
-    query_timeout: statementTimeoutMs + NETWORK_SLACK_MS, // a network that drops packets says nothing
+    // The client ends a query itself, because a network that drops packets reports no error.
+    query_timeout: statementTimeoutMs + NETWORK_SLACK_MS,
     keepAlive: true,
     connectionTimeoutMillis: connectTimeoutMs,
     idle_in_transaction_session_timeout: statementTimeoutMs * 2,
   })
-  // A connection that the server closes is one to make anew, whether it was idle or in use: without
-  // a listener of its own, each of them would end the process.
+  // The pool replaces a connection that the server closes, whether the connection is idle or in
+  // use. Without an error listener on the pool and on each connection, the error would end the
+  // process.
   client.on('error', (err) => log?.warn({ err }, 'Postgres closed a connection'))
   client.on('connect', (connection) => {
     connection.on('error', () => {})
@@ -36,14 +40,17 @@ export function openDb(url: string, options: Options): Db {
   return Object.assign(db, { transaction: transactions(client) as typeof db.transaction })
 }
 
-/** Above all the statements that the code has; those with a list in them come in any number. */
+/**
+ * This limit is above the number of statements in the code. A statement with a list in it has a
+ * different text for each length of the list.
+ */
 const STATEMENTS_MAX = 300
 const NAME_CHARS = 32
 const statementNames = new Map<string, string>()
 
 /**
- * Gives each statement a name, so that Postgres parses and plans it once per connection, and not at
- * each use. What has no parameters, such as `begin`, stays as it is.
+ * Gives each statement a name, so that Postgres parses and plans the statement once per connection,
+ * not at each use. A statement without parameters, such as `begin`, gets no name.
  */
 function prepareStatements(connection: PoolClient): void {
   const query = connection.query.bind(connection) as (...args: unknown[]) => unknown
@@ -57,7 +64,10 @@ function isStatement(config: unknown, values: unknown): config is { text: string
   return typeof config === 'object' && config !== null && 'text' in config && !('submit' in config)
 }
 
-/** By its text: a pooler that mixes up two connections then mixes up the same statement. */
+/**
+ * Makes the name from the text alone. If a pooler mixes up two connections, a name still means the
+ * same statement on both.
+ */
 function nameOf(text: string): string | undefined {
   const known = statementNames.get(text)
   if (known || statementNames.size >= STATEMENTS_MAX) return known
@@ -67,8 +77,9 @@ function nameOf(text: string): string | undefined {
 }
 
 /**
- * Drizzle's own would hide the first error behind that of its rollback, hand a broken connection
- * back to the pool, and keep for ever one whose `begin` failed.
+ * Replaces Drizzle's `transaction`. That function hides the first error behind the error of its
+ * rollback, hands a broken connection back to the pool, and never releases a connection whose
+ * `begin` failed.
  */
 function transactions(pool: Pool) {
   return async <T>(work: (tx: Tx) => Promise<T>): Promise<T> => {

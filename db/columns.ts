@@ -13,28 +13,37 @@ import {
 
 export const time = () => timestamp({ withTimezone: true })
 export const createdAt = () => time().notNull()
-export const money = () => bigint({ mode: 'number' }) // in minor units, like every amount here
+export const money = () => bigint({ mode: 'number' }) // minor units, like every amount here
 export const currency = () => char({ length: 3 }).notNull()
 export const metadata = () => jsonb().$type<Record<string, string>>().notNull().default({})
 
-/** Set until the row's workflow has taken it up: only what never started is ever swept. */
+/**
+ * The column is set until a workflow claims the row. The sweep takes only rows in which the column
+ * is set.
+ */
 export const nextSweepAt = time
 
 export function sweepIndex(name: string, column: AnyPgColumn) {
   return index(name).on(column).where(sql`${column} is not null`)
 }
 
-/** The order of every list, for its index to end with. */
+/** Returns the order of every list. The index of a list ends with these columns. */
 export function newestFirst(t: Record<'createdAt' | 'id', ExtraConfigColumn>) {
   return [t.createdAt.desc(), t.id.desc()] as const
 }
 
-/** Where `reconcile` looks: what is open, was taken up, and may have lost its workflow. */
+/**
+ * Indexes the open rows. `reconcile` looks there for claimed rows that may have lost their
+ * workflow.
+ */
 export function openIndex(name: string, column: AnyPgColumn, open: SQL) {
   return index(name).on(column).where(open)
 }
 
-/** The values of an enum as SQL. They are constants of ours, so there is nothing to escape. */
+/**
+ * Returns the condition that a column has one of the values. The values are our own constants, so
+ * nothing needs escaping.
+ */
 export function oneOf(column: AnyPgColumn, values: readonly string[]): SQL {
   return sql`${column} in (${sql.join(values.map(literal), sql`, `)})`
 }
@@ -47,10 +56,10 @@ export function isUpper(column: AnyPgColumn): SQL {
   return sql`${column} = upper(${column})`
 }
 
-/** How far a transfer has got at its provider. */
+/** These columns hold how far a transfer has got at its provider. */
 export const atProvider = () => ({
   provider: text().notNull(),
   providerRef: text(), // the provider's own id
   sendAttempt: integer().notNull().default(0), // part of the idempotency key
-  sentAt: time(), // of this attempt, stored before it is sent
+  sentAt: time(), // time of attempt `sendAttempt`, stored before that attempt is sent
 })

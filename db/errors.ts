@@ -1,8 +1,8 @@
 import { DrizzleQueryError } from 'drizzle-orm'
 
 /**
- * What went wrong in the database, without the query's parameters: those hold what neither a log
- * nor a workflow's history may show.
+ * Returns a database error without the query's parameters. Parameters hold values that neither a
+ * log nor a workflow's history may show.
  */
 export function withoutParameters(error: unknown): unknown {
   if (!(error instanceof DrizzleQueryError)) return error
@@ -16,10 +16,13 @@ export function withoutParameters(error: unknown): unknown {
 const networkCodes = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'ENOENT']
 const networkMessages =
   /Connection terminated|timeout exceeded when trying to connect|Query read timeout|not queryable/
-/** Connections, deadlocks, too few resources, an operator's shutdown, the statement timeout. */
+/**
+ * These SQLSTATEs mean: connection errors, deadlocks, too few resources, a shutdown by an operator,
+ * the statement timeout.
+ */
 const passingStates = /^(08|40P01|53|57P|57014)/
 
-/** Whether the database is away or overloaded, and the same query may work later. */
+/** Returns true if the database is away or overloaded, so that the same query may work later. */
 export function isUnavailable(error: unknown): boolean {
   const cause = error instanceof DrizzleQueryError ? error.cause : error
   if (cause instanceof AggregateError) return cause.errors.some(isUnavailable)

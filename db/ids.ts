@@ -28,12 +28,12 @@ const prefixes = {
   sandboxTransfer: 'sbt',
 } as const
 
-/** A TypeID: a prefix that says what it names, then a UUIDv7, so that ids sort by their time. */
+/** Makes a TypeID: a prefix that names the resource, then a UUIDv7, so that ids sort by time. */
 export function newId(resource: keyof typeof prefixes): string {
   return `${prefixes[resource]}_${base32(uuidv7obj().toHex())}`
 }
 
-/** Whether a merchant's own name for something could be taken for one of our ids. */
+/** Returns true if a merchant's own name for something could be taken for one of our ids. */
 export function looksLikeId(text: string): boolean {
   return /^[a-z]+_[0-7][0-9a-hjkmnp-tv-z]{25}$/.test(text)
 }

@@ -6,7 +6,8 @@ import type { Db, Tx } from './client.ts'
 import { isOpen, type LifecycleTable } from './lifecycle-table.ts'
 import { lifecycleOf } from './lifecycle-tables.ts'
 
-// The steps that several lifecycles take. A workflow knows its row, and so whose row it is.
+// Several lifecycles share these steps. A workflow knows the id of its row, so most steps need no
+// merchant id.
 
 type Row<T extends LifecycleTable> = T['$inferSelect']
 type With<Column extends string> = LifecycleTable & Record<Column, AnyPgColumn>
@@ -14,7 +15,7 @@ type Transfer = With<'providerRef' | 'sendAttempt' | 'sentAt'>
 type Cancelable = With<'cancelAttempt' | 'needsAttention'>
 type Values<Of> = { [Name in keyof Of]?: Of[Name] | SQL }
 
-/** Throws AppError when there is no such row. */
+/** Reads the row with this id. Throws AppError when there is no such row. */
 export async function findRow<T extends LifecycleTable>(
   db: Db | Tx,
   table: T,
@@ -25,8 +26,9 @@ export async function findRow<T extends LifecycleTable>(
 }
 
 /**
- * For the workflow's first activity, which also takes the row off the sweep. A row that has ended and
- * can have news of its provider stays in the sweep until `clearNews`: its workflow was started for them.
+ * Claims a row for the first activity of its workflow: the row leaves the sweep. A row that has
+ * ended and whose provider sends verdicts stays in the sweep until `clearNews`, because its
+ * workflow was started for news.
  */
 export function claimRow<T extends LifecycleTable>(db: Db, table: T, id: string): Promise<Row<T>> {
   const lifecycle = lifecycleOf(table)
@@ -39,7 +41,10 @@ export async function clearNews(db: Db, table: LifecycleTable, id: string): Prom
   await change(db, table, id, { nextSweepAt: null })
 }
 
-/** The provider's own id, which is never replaced: what was created first is what is settled. */
+/**
+ * Stores the provider's own id, unless the row has an id already. The charge or transfer that was
+ * created first is the one that gets settled.
+ */
 export function setProviderRef<T extends With<'providerRef'>>(
   db: Db,
   table: T,
@@ -53,21 +58,28 @@ export function firstRef(table: With<'providerRef'>, ref: string | null): SQL<st
   return sql`coalesce(${table.providerRef}, ${ref})`
 }
 
-/** The number of the next attempt to cancel: a stored 5xx would replay for the key of an earlier one. */
+/**
+ * Counts up the attempts to cancel, and returns the new number. The number makes a new idempotency
+ * key, because the provider would replay a stored 5xx for an earlier key.
+ */
 export async function nextCancelAttempt(db: Db, table: Cancelable, id: string): Promise<number> {
   const next = { cancelAttempt: sql`${table.cancelAttempt} + 1` }
   const row: { cancelAttempt?: unknown } = await change(db, table, id, next)
   return Number(row.cancelAttempt)
 }
 
-/** For an operator to find: it waits for one, or something happened that should not. */
+/**
+ * Marks a row so that an operator finds it: the row waits for an operator, or something happened
+ * that should not.
+ */
 export async function markNeedsAttention(db: Db | Tx, table: Cancelable, id: string, now: Date) {
   await change(db, table, id, { needsAttention: true, updatedAt: now })
 }
 
 /**
- * Stores that attempt `number` to send it is about to be made, so that whoever comes after a crash
- * looks first. Throws when it is not the next one: somebody else has just sent it.
+ * Records that attempt `number` to send the transfer is about to start. A worker that continues
+ * after a crash then looks the transfer up before it sends again. Throws when `number` is not the
+ * next one, because another worker has just sent that attempt.
  */
 export async function markSent(
   db: Db,
@@ -84,7 +96,7 @@ export async function markSent(
   if (sent.length === 0) throw new Error(`Attempt ${number} to send ${id} was made already`)
 }
 
-/** That attempt is on its way no more, and has done nothing. */
+/** Records that attempt `number` is no longer on its way and has had no effect. */
 export async function unmarkSent(db: Db, table: Transfer, id: string, number: number) {
   await db
     .update(anyTable(table))
@@ -93,8 +105,9 @@ export async function unmarkSent(db: Db, table: Transfer, id: string, number: nu
 }
 
 /**
- * Locks a row and moves it, if its lifecycle has that move; returns null otherwise. `from` is the
- * status before, which says what has been booked so far. Throws AppError when there is no such row.
+ * Locks a row and moves it to `to.status`. Returns null if the lifecycle does not have that move.
+ * `from` is the status before the move, which shows what has been booked so far. Throws AppError
+ * when there is no such row.
  */
 export async function moveStatus<T extends LifecycleTable>(
   tx: Tx,
@@ -116,8 +129,8 @@ export async function moveStatus<T extends LifecycleTable>(
 }
 
 /**
- * Locks a merchant's row that is to take a command. Throws AppError when they have no such row, or when
- * its status takes no such command.
+ * Locks a merchant's row for a new command. Throws AppError when the merchant has no such row, or
+ * when the status of the row does not allow the command.
  */
 export async function lockToCommand<T extends LifecycleTable>(
   tx: Tx,
@@ -142,7 +155,10 @@ async function change<T extends LifecycleTable>(db: Db | Tx, table: T, id: strin
   return found<T>(row, id)
 }
 
-/** Drizzle types the queries of one table; what they return is `Row<T>` again by `found`. */
+/**
+ * Widens the type of a table, because Drizzle types the queries of one table only. `found` narrows
+ * the rows of such queries to `Row<T>` again.
+ */
 function anyTable(table: LifecycleTable): LifecycleTable {
   return table
 }

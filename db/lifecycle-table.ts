@@ -26,7 +26,7 @@ type Column = 'id' | 'merchantId' | 'amount' | 'status' | 'nextSweepAt' | 'creat
 /** A table whose rows each have a workflow. */
 export type LifecycleTable = PgTable & Record<Column, AnyPgColumn>
 
-/** The columns that every such table has. */
+/** Returns the columns that every lifecycle table has. */
 export function lifecycleColumns<const Status extends string>({
   statuses,
 }: {
@@ -50,7 +50,10 @@ type Columns = Record<Column, ExtraConfigColumn & AnyPgColumn> & {
   failureCode?: AnyPgColumn
 }
 
-/** The indexes and checks that every such table has, for `pgTable`. Their names begin with `name`. */
+/**
+ * Returns the indexes and checks that every lifecycle table has, for `pgTable`. Each of their names
+ * begins with `name`.
+ */
 export function lifecycleRules(name: string, lifecycle: Lifecycle, t: Columns) {
   const { status, currency, failureCode } = t
   return [
@@ -65,7 +68,7 @@ export function lifecycleRules(name: string, lifecycle: Lifecycle, t: Columns) {
   ]
 }
 
-/** For a table that merchants list and filter by status. */
+/** Returns the indexes of a table that merchants list and filter by status. */
 export function listRules(
   name: string,
   t: Pick<Columns, 'merchantId' | 'status' | 'createdAt' | 'id'>,
@@ -77,8 +80,9 @@ export function listRules(
 }
 
 /**
- * Whether a row still has work for its workflow, in the words of the table's open index. Throws if the
- * table lacks the column `openWhile`: its rows would be forgotten.
+ * Returns the condition that a row still has work for its workflow, worded like the table's open
+ * index. Throws if the table lacks the column `openWhile`, because rows that only this column keeps
+ * open would be forgotten.
  */
 export function isOpen({ open, openWhile }: Openness, t: { status: AnyPgColumn }): SQL {
   const [only, ...others] = open

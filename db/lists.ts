@@ -21,7 +21,10 @@ export function equals<T>(column: PgColumn, value: T | undefined): SQL | undefin
   return value === undefined ? undefined : eq(column, value)
 }
 
-/** Reads one page of a merchant's rows. Throws AppError when the cursor names no row of the merchant. */
+/**
+ * Reads one page of a merchant's rows. Throws AppError when the cursor names no row of the
+ * merchant.
+ */
 export async function listRows<Table extends ListedTable>(
   db: Db,
   table: Table,
@@ -39,7 +42,10 @@ export async function listRows<Table extends ListedTable>(
   return toList(rows as Table['$inferSelect'][], page)
 }
 
-/** Returns the parts of a list's query. Its limit is one row above the page: that row means `hasMore`. */
+/**
+ * Returns the parts of a list's query. Its limit is one row above the page: that row means
+ * `hasMore`.
+ */
 export async function pageOf(
   db: Db,
   table: ListedTable,
@@ -75,7 +81,9 @@ async function findCursor(db: Db, table: ListedTable, merchantId: string, cursor
   throw new AppError('invalid_request', `No such object: ${cursor}`, { param: 'starting_after' })
 }
 
-/** Postgres uses an index for a list only if both have the same `nulls last`, which drizzle writes. */
+/**
+ * Postgres uses an index for a list only if both have the same `nulls last`, which drizzle writes.
+ */
 function descending(column: PgColumn): SQL {
   return sql`${column} desc nulls last`
 }

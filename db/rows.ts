@@ -7,8 +7,8 @@ import type { Db, Tx } from './client.ts'
 export type MerchantTable = PgTable & Record<'id' | 'merchantId', PgColumn>
 
 /**
- * Makes the function that reads one row of a merchant by its id. That function never returns the row of
- * another merchant. It throws AppError when the merchant has no such row.
+ * Makes the function that reads one row of a merchant by its id. That function never returns the
+ * row of another merchant. It throws AppError when the merchant has no such row.
  */
 export function getterOf<Table extends MerchantTable>(table: Table, noun: string) {
   return async (db: Db | Tx, merchantId: string, id: string): Promise<Table['$inferSelect']> => {
@@ -21,7 +21,10 @@ export function getterOf<Table extends MerchantTable>(table: Table, noun: string
   }
 }
 
-/** Returns the first row. Throws AppError when there is none: `noun` and `id` name what was wanted. */
+/**
+ * Returns the first row. Throws AppError when there is no row: `noun` and `id` name the missing
+ * row.
+ */
 export function firstRow<Row>([row]: Row[], noun: string, id: string): Row {
   if (row === undefined) throw new AppError('not_found', `No such ${noun}: ${id}`)
   return row

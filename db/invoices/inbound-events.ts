@@ -10,12 +10,13 @@ import { deliveries } from '../webhooks/schema.ts'
 import { findInvoice, getInvoice, type InvoiceRow, payInvoice, toInvoice } from './invoices.ts'
 import { inboundEvents } from './schema.ts'
 
-// Whoever applies an event locks first its row, then its invoice's, and after that no other event's:
-// so those of one invoice wait for one another in a row, and never in a circle.
+// A transaction that applies an event locks the row of the event first, then the row of its
+// invoice, and after that no other event's row. So the events of one invoice wait in line, and
+// never in a circle.
 
 type InboundEventRow = typeof inboundEvents.$inferSelect
 
-/** `invoice` is its id, or the merchant's own number of it. */
+/** `invoice` is the invoice's id, or the merchant's own number for the invoice. */
 type NewInboundEvent = {
   merchantId: string
   eventId: string
@@ -23,10 +24,10 @@ type NewInboundEvent = {
   amount: number
 }
 
-/** `isRepeat`: the very same event was there already. */
+/** `isRepeat` is true if the same event was received before. */
 type Received = { event: InboundEventRow; invoice: InvoiceRow; isRepeat: boolean }
 
-/** What was made of an event, as the API shows it to whoever sent it. */
+/** Returns an inbound event and its invoice as the API shows them to the sender. */
 export function toInboundEvent({ event, invoice, isRepeat }: Received) {
   return {
     id: event.id,
@@ -48,11 +49,12 @@ export function keepInboundEvent(tx: Tx, values: NewInboundEvent, now: Date): Pr
 }
 
 /**
- * Keeps an event and applies it, or the one that still waits for its workflow. `told` is the event of
- * ours that tells of it, if one does. Throws AppError as `insertOnce` does.
+ * Keeps an event and applies it. If the same event still waits for its workflow, that earlier event
+ * is applied. `told` is the event that Remit emitted, or null. Throws AppError as `insertOnce`
+ * does.
  */
 export async function takeInboundEvent(tx: Tx, values: NewInboundEvent, now: Date) {
-  const times = { createdAt: now, updatedAt: now, nextSweepAt: null } // it does not wait
+  const times = { createdAt: now, updatedAt: now, nextSweepAt: null } // not left to the sweep
   const received = await insertOnce(tx, values, times)
   const { id, status } = received.event
   const applied = status === 'pending' ? await apply(tx, id, now) : null
@@ -62,8 +64,9 @@ export async function takeInboundEvent(tx: Tx, values: NewInboundEvent, now: Dat
 type Times = Pick<InboundEventRow, 'createdAt' | 'updatedAt' | 'nextSweepAt'>
 
 /**
- * The row is locked, whether it is new or not, so what is read after it is not older. Throws AppError
- * when there is no such invoice, or when the merchant used this id for something else.
+ * Inserts an event, or finds the same event from before. Both ways lock the row of the event, so
+ * any later read is at least as new as that row. Throws AppError when there is no such invoice, or
+ * when the merchant used this `eventId` for another invoice or amount.
  */
 async function insertOnce(tx: Tx, values: NewInboundEvent, times: Times): Promise<Received> {
   const { merchantId, eventId, amount } = values
@@ -96,7 +99,10 @@ async function lockByEventId(tx: Tx, merchantId: string, eventId: string) {
   return row
 }
 
-/** Its status and its invoice's, and the event that tells of it. Null: it does not wait any more. */
+/**
+ * Applies an event. Returns the event, its invoice, and the emitted event. Returns null if the
+ * event was applied before.
+ */
 async function apply(tx: Tx, id: string, now: Date) {
   const change = { status: 'applied' as const, appliedAt: now, nextSweepAt: null, updatedAt: now }
   const isIt = eq(inboundEvents.id, id)
@@ -111,7 +117,10 @@ async function apply(tx: Tx, id: string, now: Date) {
   return { event, invoice, told }
 }
 
-/** For its workflow. The deliveries are of the event that tells of it, whoever applied it. */
+/**
+ * Applies an event, for its workflow. Returns the deliveries of the emitted event, even if another
+ * caller applied the inbound event.
+ */
 export function applyInboundEvent(
   db: Db,
   id: string,
@@ -126,7 +135,7 @@ export function applyInboundEvent(
   })
 }
 
-/** None where the event is kept no more. */
+/** Finds the deliveries of an emitted event. There are none after the event is pruned. */
 function sentOf(tx: Tx, eventId: string): Promise<Delivery[]> {
   return findDeliveries(tx, and(eq(deliveries.eventId, eventId), isNull(deliveries.resendOf)))
 }

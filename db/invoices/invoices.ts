@@ -15,7 +15,7 @@ import { invoices } from './schema.ts'
 export type InvoiceRow = typeof invoices.$inferSelect
 type NewInvoice = Pick<InvoiceRow, 'merchantId' | 'amount' | 'currency'> & { number: number | null }
 
-/** An invoice as the API and its events show it. */
+/** Returns an invoice as the API and its events show it. */
 export function toInvoice(row: InvoiceRow) {
   return {
     id: row.id,
@@ -31,7 +31,10 @@ export function toInvoice(row: InvoiceRow) {
   }
 }
 
-/** Inserts an invoice and its event together. Without a `number` it gets the merchant's next one. */
+/**
+ * Inserts an invoice and its event together. Without a `number`, the invoice gets the merchant's
+ * next one.
+ */
 export async function insertInvoice(tx: Tx, { number, ...values }: NewInvoice, now: Date) {
   const { merchantId } = values
   await lockNumbers(tx, merchantId)
@@ -46,7 +49,10 @@ export async function insertInvoice(tx: Tx, { number, ...values }: NewInvoice, n
   return { invoice, event: await insertEvent(tx, event, now) }
 }
 
-/** Until the transaction ends, nobody else numbers an invoice of this merchant. */
+/**
+ * Locks the merchant's invoice numbers. No other transaction can number an invoice of this merchant
+ * until this transaction ends.
+ */
 async function lockNumbers(tx: Tx, merchantId: string): Promise<void> {
   const key = JSON.stringify(['invoices.number', merchantId])
   await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${key}, 0))`)
@@ -68,7 +74,7 @@ function numberTaken(message: string): AppError {
 
 export const getInvoice = getterOf(invoices, 'invoice')
 
-/** By its id, or by the merchant's own number. */
+/** Finds an invoice by its id or by the merchant's own number. */
 export async function findInvoice(db: Db | Tx, merchantId: string, idOrNumber: string | number) {
   const { id, number } = invoices
   const isIt = typeof idOrNumber === 'number' ? eq(number, idOrNumber) : eq(id, idOrNumber)
@@ -87,8 +93,9 @@ export function listInvoices(db: Db, merchantId: string, { status, number, ...pa
 }
 
 /**
- * Adds what has come in. The event tells of it, and is null where nothing was owed any more: what is
- * too much is kept and shown. The lock is one that new rows can refer to the invoice beside.
+ * Adds an amount that has come in. Any amount too much is kept and shown. The emitted event is null
+ * if nothing was owed any more. The lock still lets other transactions insert rows that refer to
+ * the invoice.
  */
 export async function payInvoice(tx: Tx, id: string, amount: number, now: Date) {
   const isIt = eq(invoices.id, id)

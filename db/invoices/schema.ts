@@ -10,9 +10,9 @@ export const invoices = pgTable(
   {
     id: text().primaryKey(), // inv_…
     merchantId: merchantId(),
-    number: bigint({ mode: 'number' }).notNull(), // the merchant's own
+    number: bigint({ mode: 'number' }).notNull(), // the merchant's own number
     amount: money().notNull(),
-    amountPaid: money().notNull().default(0), // all that came in, also what is too much
+    amountPaid: money().notNull().default(0), // everything that came in, overpayment included
     currency: currency(),
     status: text({ enum: invoiceStatuses }).notNull().default('sent'),
     createdAt: createdAt(),
@@ -35,16 +35,19 @@ export const invoices = pgTable(
   ],
 )
 
-/** What others tell us has happened. One that is applied is the record of its payment. */
+/**
+ * An inbound event is a payment that another system reports. An applied event is the record of its
+ * payment.
+ */
 export const inboundEvents = pgTable(
   'inbound_events',
   {
     ...lifecycleColumns(inboundEventLifecycle),
-    eventId: text().notNull(), // theirs
+    eventId: text().notNull(), // the sender's own id
     invoiceId: text()
       .notNull()
       .references(() => invoices.id),
-    toldBy: text(), // the event of ours that told of it, which is not kept as long
+    toldBy: text(), // the emitted event, which is not kept as long
     appliedAt: time(),
   },
   (t) => [

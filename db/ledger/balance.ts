@@ -11,7 +11,10 @@ import { balanceTransactions, ledgerAccounts, ledgerPostings } from './schema.ts
 type AccountRow = typeof ledgerAccounts.$inferSelect
 type TransactionRow = typeof balanceTransactions.$inferSelect & { postings: Posting[] }
 
-/** A merchant's balance as the API shows it: each currency that they have ever had. */
+/**
+ * Returns a merchant's balance as the API shows it, with each currency that the merchant has ever
+ * had.
+ */
 export function toBalance(accounts: AccountRow[]) {
   const sums = (wanted: MerchantAccount) =>
     accounts
@@ -33,7 +36,7 @@ export function getBalances(db: Db, merchantId: string): Promise<AccountRow[]> {
     .orderBy(asc(ledgerAccounts.currency))
 }
 
-/** A balance transaction as the API shows it. */
+/** Returns a balance transaction as the API shows it. */
 export function toBalanceTransaction(row: TransactionRow) {
   const available = row.postings.find(({ account }) => account === 'available')
   return {
@@ -89,7 +92,10 @@ async function withPostings(db: Db, rows: (typeof balanceTransactions.$inferSele
 
 type NewTopup = { merchantId: string; amount: number; currency: string }
 
-/** Money of the sandbox. All that is kept of it is how it was booked. */
+/**
+ * Adds sandbox money to a merchant's balance. A top-up has no row: only its balance transaction is
+ * kept.
+ */
 export async function insertTopup(tx: Tx, { merchantId, amount, currency }: NewTopup, now: Date) {
   const id = newId('topup')
   await postTransaction(tx, { id, merchantId, currency }, 'topup', topUp(amount), now)

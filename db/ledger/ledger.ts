@@ -10,14 +10,14 @@ import type { Tx } from '../client.ts'
 import { newId } from '../ids.ts'
 import { balanceTransactions, ledgerAccounts } from './schema.ts'
 
-/** What a transaction books: a payment, a refund and the like. */
+/** The object that a balance transaction books, such as a payment or a refund. */
 type Source = { id: string; merchantId: string; currency: string }
 
 /**
- * Posts a transaction, in the transaction of the change that it books, and as its last query but one:
- * it locks the merchant's accounts of the currency until that commits. Returns the transaction's id.
- * Throws what `book` throws, and when an account would fall below zero, or the postings don't sum to
- * zero.
+ * Posts a balance transaction, inside the database transaction of the change that it books. Callers
+ * post last, because the lock on the merchant's accounts of the currency lasts until the commit.
+ * Returns the id of the balance transaction. Throws what `book` throws, and when an account would
+ * fall below zero. Postings that do not sum to zero make the commit fail.
  */
 export async function postTransaction(
   tx: Tx,
@@ -51,7 +51,7 @@ export async function postTransaction(
   return id
 }
 
-/** The accounts are always locked in the same order; those that are missing are made. */
+/** Locks the accounts, always in the same order, and opens the accounts that are missing. */
 async function lockBalances(tx: Tx, merchantId: string, currency: string): Promise<Balances> {
   const found = await tx
     .select({ account: ledgerAccounts.account, balance: ledgerAccounts.balance })
@@ -64,7 +64,10 @@ async function lockBalances(tx: Tx, merchantId: string, currency: string): Promi
   return Object.fromEntries(rows.map(({ account, balance }) => [account, balance])) as Balances
 }
 
-/** Whoever opened them meanwhile is waited for, and what was booked on them by then is told. */
+/**
+ * Opens the accounts. If another transaction has just opened the same accounts, the insert waits
+ * for the commit of that transaction. It then returns what was booked by then.
+ */
 function openAccounts(tx: Tx, merchantId: string, currency: string) {
   return tx
     .insert(ledgerAccounts)
@@ -76,7 +79,10 @@ function openAccounts(tx: Tx, merchantId: string, currency: string) {
     .returning({ account: ledgerAccounts.account, balance: ledgerAccounts.balance })
 }
 
-/** Whether one of these has been booked of a source, whose row the caller has locked. */
+/**
+ * Returns true if the source has a balance transaction of one of these types. The caller has locked
+ * the row of the source.
+ */
 export async function isPosted(tx: Tx, sourceId: string, types: readonly BalanceTransactionType[]) {
   const { id, type } = balanceTransactions
   const ofSource = and(eq(balanceTransactions.sourceId, sourceId), inArray(type, [...types]))

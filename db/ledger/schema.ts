@@ -9,7 +9,10 @@ import {
 import { createdAt, currency, money, newestFirst, oneOf } from '../columns.ts'
 import { merchantId } from '../merchants/schema.ts'
 
-/** Merchant accounts alone have a balance: one hot row of the platform's would slow every payment. */
+/**
+ * Only merchant accounts keep a balance. A balance of a platform account would be one hot row,
+ * which would slow every payment.
+ */
 export const ledgerAccounts = pgTable(
   'ledger_accounts',
   {
@@ -33,7 +36,8 @@ export const balanceTransactions = pgTable(
     type: text({ enum: balanceTransactionTypes }).notNull(),
     sourceId: text().notNull(),
     currency: currency(),
-    xactId: text().notNull().default(sql`pg_current_xact_id()::text`), // nothing is added later
+    // A trigger compares `xactId`, so that no posting is added later.
+    xactId: text().notNull().default(sql`pg_current_xact_id()::text`),
     createdAt: createdAt(),
   },
   (t) => [
@@ -44,7 +48,10 @@ export const balanceTransactions = pgTable(
   ],
 )
 
-/** Immutable, and in balance per transaction: both are kept by triggers, in 0001_ledger_rules.sql. */
+/**
+ * Triggers in 0001_ledger_rules.sql keep postings immutable, and the postings of each transaction
+ * in balance.
+ */
 export const ledgerPostings = pgTable(
   'ledger_postings',
   {

@@ -12,10 +12,13 @@ export const apiKeyStatuses = ['active', 'revoked'] as const
 type Status = (typeof apiKeyStatuses)[number]
 type ApiKeyRow = typeof apiKeys.$inferSelect
 
-/** Each has a rate of its own, so there is an end to them. */
+/** Each active key has its own rate limit, so the number of active keys has a limit too. */
 const ACTIVE_MAX = 100
 
-/** A key as the API shows it. Its secret is shown once, by who made it. */
+/**
+ * Returns a key as the API shows it. The secret is shown only once, in the response that creates
+ * the key.
+ */
 export function toApiKey(row: ApiKeyRow) {
   return {
     id: row.id,
@@ -30,7 +33,7 @@ export function toApiKey(row: ApiKeyRow) {
 
 type NewApiKey = KeyPair & { merchantId: string; name: string | null }
 
-/** Throws AppError when the merchant has as many as there may be. */
+/** Inserts a key. Throws AppError when the merchant has `ACTIVE_MAX` active keys already. */
 export async function insertApiKey(tx: Tx, values: NewApiKey, now: Date): Promise<ApiKeyRow> {
   const { merchantId, name, key, secret } = values
   await lockMerchant(tx, merchantId)
@@ -62,8 +65,9 @@ export function listApiKeys(db: Db, merchantId: string, { status, ...page }: Fil
 }
 
 /**
- * For good, and at once. One that is revoked already stays as it is. Throws AppError for the last
- * one: nobody could make another. The lock is for two that would revoke each other.
+ * Revokes a key at once and for good. A key that is revoked already stays as it is. Throws AppError
+ * for the last active key, because nobody could create another key without it. The lock keeps two
+ * requests from revoking the last two keys at the same moment.
  */
 export async function revokeApiKey(tx: Tx, merchantId: string, id: string, now: Date) {
   await lockMerchant(tx, merchantId)

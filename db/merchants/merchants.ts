@@ -13,7 +13,10 @@ const MINUTE_MS = 60_000
 type MerchantRow = typeof merchants.$inferSelect
 export type KeyPair = { key: string; secret: string }
 
-/** A pair that nobody can guess; the key may be seen by anybody, the secret by its owner alone. */
+/**
+ * Makes a key pair that nobody can guess. Anybody may see the key, but only its owner may see the
+ * secret.
+ */
 export function newKeyPair(): KeyPair {
   const random = () => randomBytes(24).toString('base64url')
   return { key: `key_${random()}`, secret: `secret_${random()}` }
@@ -29,7 +32,7 @@ export async function insertMerchant(tx: Tx, name: string, keys: KeyPair, now: D
   return merchantId
 }
 
-/** A merchant as the API and its events show it to itself. */
+/** Returns a merchant as the API and the events show it to that merchant. */
 export function toAccount(row: MerchantRow) {
   return {
     id: row.id,
@@ -46,7 +49,10 @@ export async function getMerchant(db: Db, merchantId: string): Promise<MerchantR
   return firstRow(rows, 'account', merchantId)
 }
 
-/** Until the transaction ends, nobody else decides by what this merchant has. */
+/**
+ * Locks a merchant until the transaction ends. No other transaction can meanwhile decide by what
+ * this merchant has, such as the number of active keys.
+ */
 export async function lockMerchant(tx: Tx, merchantId: string): Promise<MerchantRow> {
   const isIt = eq(merchants.id, merchantId)
   const rows = await tx.select().from(merchants).where(isIt).for('no key update')
@@ -55,7 +61,7 @@ export async function lockMerchant(tx: Tx, merchantId: string): Promise<Merchant
 
 type Change = Partial<Pick<MerchantRow, 'name' | 'metadata'>>
 
-/** Returns the merchant, and the event that tells of it: null where nothing is different. */
+/** Returns the merchant and the emitted event. The event is null if `change` changes nothing. */
 export async function updateMerchant(tx: Tx, merchantId: string, change: Change, now: Date) {
   const before = await lockMerchant(tx, merchantId)
   if (isDeepStrictEqual({ ...before, ...change }, before)) return { merchant: before, event: null }
@@ -69,10 +75,13 @@ export async function updateMerchant(tx: Tx, merchantId: string, change: Change,
   return { merchant, event: await insertEvent(tx, told, now) }
 }
 
-/** Who is asking: `keyId` is what their rate is counted by. */
+/** The merchant that sent a request. The rate limit counts by `keyId`. */
 export type Caller = { merchantId: string; keyId: string }
 
-/** By the secret alone, which is found by its hash. Null for one that is unknown or revoked. */
+/**
+ * Finds the caller by the secret alone, through its hash. Returns null if the secret is unknown or
+ * revoked.
+ */
 export async function findCallerBySecret(db: Db, secret: string, now: Date) {
   const [row] = await db
     .select()
@@ -81,7 +90,10 @@ export async function findCallerBySecret(db: Db, secret: string, now: Date) {
   return row ? used(db, row, now) : null
 }
 
-/** By the pair. `publishable` when the key is good and no secret came with it. */
+/**
+ * Finds the caller by key and secret. Returns `publishable` if the key is valid and no secret came
+ * with it.
+ */
 export async function findCallerByPair(db: Db, key: string, secret: string | null, now: Date) {
   const [row] = await db
     .select()

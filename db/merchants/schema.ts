@@ -22,7 +22,7 @@ export const apiKeys = pgTable(
     key: text().notNull(), // publishable
     secretHash: text().notNull(), // SHA-256; the secret is random, so no salt is needed
     name: text(),
-    lastUsedAt: time(), // to the minute
+    lastUsedAt: time(), // accurate to one minute
     revokedAt: time(),
     createdAt: createdAt(),
   },

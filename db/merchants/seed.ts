@@ -9,24 +9,25 @@ import { endpoints } from '../webhooks/schema.ts'
 import { insertMerchant } from './merchants.ts'
 import { apiKeys } from './schema.ts'
 
-/** Development only: anybody can read these secrets. */
+/** These keys are for development only, because anybody can read their secrets. */
 const demoShop = { name: 'Demo Shop', key: 'key_test_abc123', secret: 'secret_test_xyz789' }
 const otherShop = { name: 'Other Shop', key: 'key_test_def456', secret: 'secret_test_uvw012' }
 
 const demoOrders = ['ord_test_001', 'TEST_1', 'ORDER_123']
 const DEMO_AMOUNT = { amount: 50_000, currency: 'INR' }
-const DEMO_DEADLINE_MS = 365 * 24 * 60 * 60_000 // they wait for whoever tries the README
+const DEMO_DEADLINE_MS = 365 * 24 * 60 * 60_000 // orders wait for readers of the README
 
 type Options = {
   url: string
-  encryptionKey: string // as in REMIT_ENCRYPTION_KEY
+  encryptionKey: string // same format as REMIT_ENCRYPTION_KEY
   receiverUrl: string
   receiverSecret: string // whsec_…
 }
 
 /**
- * What the README's curl needs, made anew on each start where it is missing: two merchants, orders
- * of the first that can be paid, and its endpoint at the built-in receiver.
+ * Creates the objects that the README's curl commands need: two merchants, orders of the first
+ * merchant that can be paid, and that merchant's endpoint at the built-in receiver. Each start
+ * creates again the objects that are missing.
  */
 export async function seedDemo({ url, ...options }: Options): Promise<void> {
   const db = openDb(url, { statementTimeoutMs: 30_000 })
@@ -48,7 +49,10 @@ async function demoMerchant(tx: Tx, { name, ...keys }: typeof demoShop, now: Dat
   return found?.merchantId ?? insertMerchant(tx, name, keys, now)
 }
 
-/** An order that had a payment, or is closed, keeps it and gives up its reference: a new one takes that. */
+/**
+ * An order that is closed, or has a payment that is open or succeeded, keeps the payment and gives
+ * up its reference. A new order takes the reference.
+ */
 const holdsOrder = and(
   eq(payments.orderId, orders.id),
   notInArray(payments.status, ['failed', 'canceled']),

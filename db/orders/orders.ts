@@ -18,7 +18,7 @@ type NewOrder = Pick<
   'merchantId' | 'reference' | 'amount' | 'currency' | 'fulfilBy' | 'metadata'
 >
 
-/** An order as the API and its events show it. */
+/** Returns an order as the API and its events show it. */
 export function toOrder(row: OrderRow) {
   return {
     id: row.id,
@@ -53,13 +53,17 @@ export async function insertOrder(tx: Tx, values: NewOrder, now: Date) {
 
 export const getOrder = getterOf(orders, 'order')
 
-/** Gets an order by its id or by the merchant's own reference. A reference never looks like an id. */
+/**
+ * Gets an order by its id or by the merchant's own reference. A reference never looks like an id.
+ */
 export async function getNamedOrder(db: Db, merchantId: string, idOrReference: string) {
   const rows = await db.select().from(orders).where(named(merchantId, idOrReference))
   return firstRow(rows, 'order', idOrReference)
 }
 
-/** Locks an order, which is named as in `getNamedOrder`, so that a payment can be added to it. */
+/**
+ * Locks an order so that a payment can be added to it. The order is named as in `getNamedOrder`.
+ */
 export async function lockOrder(tx: Tx, merchantId: string, idOrReference: string) {
   const theirs = named(merchantId, idOrReference)
   const [row] = await tx.select().from(orders).where(theirs).for('no key update')
@@ -79,8 +83,9 @@ export function listOrders(db: Db, merchantId: string, { status, reference, ...p
 }
 
 /**
- * Inserts a command on an order that can take it. Throws AppError when the order is in another
- * status, has an open command already, or is paid and the balance does not cover its refund.
+ * Inserts a command on an order. Throws AppError when the status of the order does not allow the
+ * command, or when the order has an open command already. Also throws when a paid order is to be
+ * canceled and the balance does not cover its refund.
  */
 export async function openOrderCommand(
   tx: Tx,
@@ -95,8 +100,9 @@ export async function openOrderCommand(
 }
 
 /**
- * A merchant who asks for a refund must have the money. Who let the deadline pass will owe it. Asked by one
- * query: what a refund takes from the one goes off the other at the same moment.
+ * Throws AppError when the balance does not cover the refund. A merchant who cancels an order must
+ * have the money; a merchant who lets the deadline pass will owe it. One query reads both amounts,
+ * because a refund changes the payment and the balance at the same moment.
  */
 async function checkRefundable(tx: Tx, paymentId: string): Promise<void> {
   const { merchantId, currency, account, balance } = ledgerAccounts

@@ -5,8 +5,8 @@ import { findOpenCommand } from '../requests/commands.ts'
 import { lockOrder } from './orders.ts'
 
 /**
- * As `insertPayment`, for an order. `orderId` is the order's id or the merchant's own reference. Throws
- * AppError when the order is not there to be paid.
+ * Inserts a payment for an order, as `insertPayment` does. `orderId` is the order's id or the
+ * merchant's own reference. Throws AppError when the order can't be paid.
  */
 export async function insertOrderPayment(
   tx: Tx,
@@ -19,14 +19,14 @@ export async function insertOrderPayment(
 
 type ToPay = Pick<NewPayment, 'merchantId' | 'amount' | 'currency'> & { orderId: string }
 
-/** Locked, so that of two payments at the same moment the second one sees the first. */
+/** Locks the order, so that the second of two payments at the same moment sees the first. */
 async function orderToPay(tx: Tx, { merchantId, orderId, amount, currency }: ToPay, now: Date) {
   const order = await lockOrder(tx, merchantId, orderId)
   if (!order)
     throw new AppError('order_not_found', `No such order: ${orderId}`, { param: 'order_id' })
   if (order.status !== 'created') throw orderRefusal(order.status)
   const isOver = order.fulfilBy <= now || (await findOpenCommand(tx, order.id, 'cancel'))
-  if (isOver) throw orderRefusal('canceled') // its saga is about to
+  if (isOver) throw orderRefusal('canceled') // the saga of the order is about to cancel it
   for (const param of ['amount', 'currency'] as const) {
     if (order[param] === { amount, currency }[param]) continue
     const message = `The order's ${param} is ${order[param]}.`

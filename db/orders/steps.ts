@@ -18,13 +18,16 @@ import { answerCommand, findOpenCommand } from '../requests/commands.ts'
 import { findEventDeliveries, insertEvent } from '../webhooks/events.ts'
 import { type OrderRow, toOrder } from './orders.ts'
 
-/** What an order has become, and the deliveries of the event that told of it. */
+/** The recorded outcome of an order, with the deliveries of the emitted event. */
 export type OrderRecorded = Pick<
   OrderRow,
   'status' | 'paymentId' | 'cancellationReason' | 'isCompensating'
 > & { deliveries: Delivery[] }
 
-/** In the transaction that settles its payment. The deliveries of `order.paid`; null: no such move. */
+/**
+ * Marks an order as paid, in the transaction that settles its payment. Returns the deliveries of
+ * `order.paid`, or null if the lifecycle does not have that move.
+ */
 export async function markOrderPaid(tx: Tx, id: string, paymentId: string, now: Date) {
   const [order] = await tx
     .update(orders)
@@ -36,15 +39,15 @@ export async function markOrderPaid(tx: Tx, id: string, paymentId: string, now: 
   return (await insertEvent(tx, { ...event, object: toOrder(order) }, now)).deliveries
 }
 
-/** A repeated call changes nothing and returns the first result again. */
+/** Fulfils an order. A repeated call changes nothing and returns the first result again. */
 export function fulfillOrder(db: Db, id: string, now: Date): Promise<OrderRecorded> {
   return db.transaction((tx) => endOrder(tx, id, fulfilled, now))
 }
 
 /**
- * From here on nobody pays or fulfils it any more, and what had been done for it is to be undone. A
- * command that was given before the deadline passed comes first, also where it got lost on its way. A
- * repeated call changes nothing and returns the first result again.
+ * Cancels an order. After that nobody can pay or fulfil the order, and everything that was done for
+ * it is to be undone. A command that arrived before the deadline wins over the deadline, even if
+ * its update got lost. A repeated call changes nothing and returns the first result again.
  */
 export function cancelOrder(
   db: Db,
@@ -98,9 +101,9 @@ function toRecorded({ status, paymentId, cancellationReason, isCompensating }: O
 }
 
 /**
- * In the transaction that finds money on a canceled order: its payment succeeded all the same, or a
- * refund came back. Its saga is to undo that too; the sweep starts it where it has ended. False when the
- * order is not canceled.
+ * Marks a canceled order for compensation again, in the transaction that finds money on it: a
+ * payment succeeded after all, or a refund came back. The saga of the order undoes that too. If the
+ * saga has ended, the sweep starts it. Returns false if the order is not canceled.
  */
 export async function compensateAgain(tx: Tx, id: string, now: Date): Promise<boolean> {
   const nextSweepAt = sql`case when ${orders.isCompensating} then ${orders.nextSweepAt}
@@ -113,21 +116,22 @@ export async function compensateAgain(tx: Tx, id: string, now: Date): Promise<bo
   return found.length > 0
 }
 
-/** A refund that is on its way, with the deliveries of the event that told of it. */
+/** A refund that is on its way, with the deliveries of the emitted event. */
 export type RefundUnderWay = Pick<
   RefundRow,
   'id' | 'merchantId' | 'paymentId' | 'amount' | 'currency'
 > & { deliveries: Delivery[] }
 
 /**
- * Gives back what is left of what was paid for a canceled order. Returns the refund that has to end
- * before the next call: its own, or one that was there already; null once all has gone back, which
- * ends the compensation. Throws while a payment for the order is open.
+ * Refunds the rest of the money that was paid for a canceled order. Returns the refund that has to
+ * end before the next call: a new refund, or one that was pending already. Returns null after all
+ * the money has gone back, which ends the compensation. Throws while a payment for the order is
+ * open.
  */
 export async function refundOrder(db: Db, id: string, now: Date): Promise<RefundUnderWay | null> {
   return db.transaction(async (tx) => {
-    // Payments are locked before their orders, everywhere. Which there are is asked again after that:
-    // one that was open may have succeeded meanwhile.
+    // Every transaction locks payments before their orders. The payments are read again under the
+    // lock of the order, because an open payment may have succeeded meanwhile.
     await findMoney(tx, id, { lock: true })
     await tx.select({ id: orders.id }).from(orders).where(eq(orders.id, id)).for('no key update')
     const paid = await findMoney(tx, id, { lock: false })
@@ -147,7 +151,9 @@ export async function refundOrder(db: Db, id: string, now: Date): Promise<Refund
   })
 }
 
-/** The payments that have brought money, one that succeeded too late too, and those that still may. */
+/**
+ * Finds the payments that have brought money, late successes included, and those that still may.
+ */
 async function findMoney(tx: Tx, orderId: string, { lock }: { lock: boolean }) {
   const closed = inArray(payments.status, ['failed', 'canceled'])
   const query = tx
@@ -178,8 +184,8 @@ function toUnderWay(refund: RefundRow, deliveries: Delivery[]): RefundUnderWay {
 }
 
 /**
- * An operator has given back in another way what is left: that is recorded as a refund that has arrived.
- * Returns the deliveries of what tells of it; a repeated call finds nothing left.
+ * Records that an operator has given back the rest of the money in another way, as a refund that
+ * has arrived. Returns the deliveries of the emitted events. A repeated call finds nothing left.
  */
 export async function recordManualRefund(db: Db, id: string, now: Date): Promise<Delivery[]> {
   return db.transaction(async (tx) => {

@@ -6,8 +6,8 @@ import { payments } from '../payments/schema.ts'
 import { lockLinkToPay } from './payment-links.ts'
 
 /**
- * As `insertPayment`, for a payment link. Throws AppError when there is nothing to pay, or when another
- * payer is paying.
+ * Inserts a payment for a payment link, as `insertPayment` does. Throws AppError when the link
+ * can't be paid, or when another payment for it is in progress.
  */
 export async function insertLinkPayment(tx: Tx, linkId: string, source: Source, now: Date) {
   const { merchantId, amount, currency, description } = await lockLinkToPay(tx, linkId, now)
@@ -24,7 +24,7 @@ export async function insertLinkPayment(tx: Tx, linkId: string, source: Source, 
 const FAILURES_MAX = 20
 const FAILURES_WINDOW_MS = 60 * 60_000
 
-/** A link is no place to try out cards. */
+/** Refuses a payment after too many failures, so that nobody can use a link to try out cards. */
 async function checkFailures(tx: Tx, linkId: string, now: Date): Promise<void> {
   const since = new Date(now.getTime() - FAILURES_WINDOW_MS)
   const recent = and(eq(payments.paymentLinkId, linkId), gt(payments.createdAt, since))
@@ -33,7 +33,7 @@ async function checkFailures(tx: Tx, linkId: string, now: Date): Promise<void> {
   throw new AppError('rate_limited', message, { headers: { 'Retry-After': '3600' } })
 }
 
-/** Of a payment link, for its payers. */
+/** Finds the newest payment of a payment link, to show it to the payers. */
 export async function findLastPaymentOf(db: Db, linkId: string): Promise<PaymentRow | undefined> {
   const [row] = await db
     .select()

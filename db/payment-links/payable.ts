@@ -9,5 +9,5 @@ export const paymentLinkPayable: Payable = {
   isPaidBy: async (tx, id, paymentId) =>
     (await findRow(tx, paymentLinks, id)).paymentId === paymentId,
   markPaid: markLinkPaid,
-  giveBack: async () => false, // a link is never open without a payment that may still succeed
+  giveBack: async () => false, // a link never closes while a payment for it may still succeed
 }

@@ -18,7 +18,7 @@ type NewPaymentLink = Pick<
   'merchantId' | 'amount' | 'currency' | 'description' | 'expiresAt' | 'metadata'
 >
 
-/** A payment link as the API and its events show it. */
+/** Returns a payment link as the API and its events show it. */
 export function toPaymentLink(row: PaymentLinkRow) {
   return {
     id: row.id,
@@ -36,7 +36,10 @@ export function toPaymentLink(row: PaymentLinkRow) {
   }
 }
 
-/** Inserts a link and its event together, and returns both. It is paid below `publicUrl`. */
+/**
+ * Inserts a link and its event together, and returns both. The page where payers pay is below
+ * `publicUrl`.
+ */
 export async function insertPaymentLink(
   tx: Tx,
   publicUrl: string,
@@ -56,7 +59,7 @@ export async function insertPaymentLink(
 
 export const getPaymentLink = getterOf(paymentLinks, 'payment link')
 
-/** For payers, who know the link only: reads a link of any merchant, with the name of its merchant. */
+/** Reads a link of any merchant, with the name of that merchant. Payers know only the link. */
 export async function getPublicLink(db: Db, id: string) {
   const rows = await db
     .select({ link: paymentLinks, merchantName: merchants.name })
@@ -77,8 +80,8 @@ export function listPaymentLinks(
 }
 
 /**
- * Locks a link that somebody wants to pay, so that of two at the same moment the second one sees the
- * first. Throws AppError when it is not to be paid any more.
+ * Locks a link for a new payment. If two payers pay at the same moment, the second one sees the
+ * payment of the first. Throws AppError when the link can no longer be paid.
  */
 export async function lockLinkToPay(tx: Tx, id: string, now: Date): Promise<PaymentLinkRow> {
   const theLink = eq(paymentLinks.id, id)
@@ -89,7 +92,10 @@ export async function lockLinkToPay(tx: Tx, id: string, now: Date): Promise<Paym
   return link
 }
 
-/** For a look before anything is begun. Whether it can be paid is decided under its lock. */
+/**
+ * Throws AppError when the link is not active. Callers use this for an early look: `lockLinkToPay`
+ * decides under the lock whether the link can be paid.
+ */
 export function checkActive(link: PaymentLinkRow, now: Date): void {
   if (link.status !== 'active') throw notActive(link.status)
   if (isExpired(link, now)) throw notActive('expired')
@@ -103,7 +109,10 @@ function notActive(status: PaymentLinkStatus): AppError {
   return new AppError('payment_link_not_active', `The payment link is ${status}.`)
 }
 
-/** Inserts the command to cancel it. Throws AppError when it is not active, or has one already. */
+/**
+ * Inserts the command to cancel a link. Throws AppError when the link is not active, or has an open
+ * command already.
+ */
 export async function openLinkCommand(
   tx: Tx,
   merchantId: string,

@@ -11,21 +11,25 @@ import { findEventDeliveries, insertEvent } from '../webhooks/events.ts'
 import { type PaymentLinkRow, toPaymentLink } from './payment-links.ts'
 
 /**
- * What a link has become, and the deliveries of the event that told of it. `paymentId` is of the payment
- * that paid it; of one that is active still, of the payment that decides.
+ * The recorded outcome of a link, with the deliveries of the emitted event. `paymentId` names the
+ * payment that paid the link. If the link is still active, `paymentId` names the payment whose
+ * outcome decides.
  */
 export type LinkRecorded = Pick<PaymentLinkRow, 'status' | 'paymentId'> & {
   deliveries: Delivery[]
 }
 
-/** In the transaction that settles its payment. The deliveries of `payment_link.paid`; null: no such move. */
+/**
+ * Marks a link as paid, in the transaction that settles its payment. Returns the deliveries of
+ * `payment_link.paid`, or null if the lifecycle does not have that move.
+ */
 export function markLinkPaid(tx: Tx, id: string, paymentId: string, now: Date) {
   return endLink(tx, id, { status: 'paid', paymentId }, now)
 }
 
 /**
- * Closes a link, unless a payment for it is open: then that one's outcome decides, and nothing changes.
- * A repeated call changes nothing and returns the first result again.
+ * Closes a link, unless a payment for it is open. Then nothing changes, because the outcome of that
+ * payment decides. A repeated call changes nothing and returns the first result again.
  */
 export async function closeLink(
   db: Db,
@@ -43,7 +47,7 @@ export async function closeLink(
     }
     const payment = await findPaymentOf(tx, id)
     if (payment) return { status: 'active', paymentId: payment.id, deliveries: [] }
-    // Who asked to cancel it before it expired has asked in time, even where that got lost on its way.
+    // A cancel that arrived before the link expired is in time, even if its update got lost.
     const to = (await findOpenCommand(tx, id, 'close')) ? 'canceled' : status
     const deliveries = (await endLink(tx, id, { status: to, paymentId: null }, now)) ?? []
     return { status: to, paymentId: null, deliveries }

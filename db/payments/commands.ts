@@ -8,8 +8,9 @@ import type { PaymentRow } from './payments.ts'
 import { payments } from './schema.ts'
 
 /**
- * Inserts a command on a payment that can take it. Throws AppError when the payment is in another
- * status, when the amount is more than it is of, or when it has an open command already.
+ * Inserts a command on a payment. Throws AppError when the status of the payment does not allow the
+ * command, when the amount is above the amount of the payment, or when the payment has an open
+ * command already.
  */
 export async function openPaymentCommand(
   tx: Tx,
@@ -33,8 +34,8 @@ export async function openPaymentCommand(
 }
 
 /**
- * The command to cancel a payment, as its merchant would give it: a new one, or the one that is there.
- * Null where it can't be canceled any more, or is told something else just now.
+ * Returns a command to cancel the payment, the same as its merchant would send: a new command, or
+ * the open one. Returns null if the payment can no longer be canceled, or has another open command.
  */
 export async function askToCancel(
   db: Db,

@@ -2,20 +2,24 @@ import type { Delivery } from '../../core/webhooks/delivery.ts'
 import type { EventType } from '../../core/webhooks/events.ts'
 import type { Tx } from '../client.ts'
 
-/** What a payment can be for, as payments see it. Each kind of payable fills this in its own room. */
+/**
+ * An order or a payment link that a payment can be for, as payments see it. Each kind of payable
+ * implements this type in its own folder.
+ */
 export type Payable = {
-  noun: string // with its article
+  noun: string // with an article
   paidEvent: EventType
-  /** Whether this payment is the one that paid it. */
+  /** Returns true if this payment has paid the payable. */
   isPaidBy: (tx: Tx, id: string, paymentId: string) => Promise<boolean>
   /**
-   * In the transaction that settles the payment. The deliveries of `paidEvent`; null when it cannot be
-   * paid any more.
+   * Runs in the transaction that settles the payment. Returns the deliveries of `paidEvent`, or
+   * null if the payable can no longer be paid.
    */
   markPaid: (tx: Tx, id: string, paymentId: string, now: Date) => Promise<Delivery[] | null>
   /**
-   * In the transaction that finds money for it which it cannot keep: a payment that succeeded too late,
-   * or a refund that came back. False when it does not give such money back by itself.
+   * Runs in the transaction that finds money which the payable cannot keep: a payment that
+   * succeeded too late, or a refund that came back. Returns false if the payable does not give such
+   * money back by itself.
    */
   giveBack: (tx: Tx, id: string, now: Date) => Promise<boolean>
 }

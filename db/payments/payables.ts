@@ -3,12 +3,12 @@ import { paymentLinkPayable } from '../payment-links/payable.ts'
 import type { Payable } from './payable.ts'
 import type { PaymentRow } from './payments.ts'
 
-/** Everything that can be paid for, by the column of `payments` that names it. */
+/** This map has every kind of payable, by the column of `payments` that refers to it. */
 const payables = { orderId: orderPayable, paymentLinkId: paymentLinkPayable } as const
 type Column = keyof typeof payables
 const columns = Object.keys(payables) as Column[]
 
-/** What a payment is for; null for a payment that stands alone. */
+/** Returns the payable of a payment, or null if the payment is for no order and no payment link. */
 export function payableOf(payment: Pick<PaymentRow, Column>): (Payable & { id: string }) | null {
   for (const column of columns) {
     const id = payment[column]

@@ -17,7 +17,7 @@ export type NewPayment = Pick<
   Pick<PaymentRow, 'vpa' | 'cardToken' | 'cardBrand' | 'cardLast4' | 'metadata' | 'provider'> &
   Partial<Pick<PaymentRow, 'paymentLinkId'>>
 
-/** A payment as the API and its events show it. */
+/** Returns a payment as the API and its events show it. */
 export function toPayment(row: PaymentRow) {
   const { cardBrand: brand, cardLast4: last4, failureCode } = row
   return {
@@ -43,15 +43,15 @@ export function toPayment(row: PaymentRow) {
   }
 }
 
-/** What a payer says of how they pay. */
+/** The method that a payer pays with, and its details. */
 export type Source = Pick<
   NewPayment,
   'method' | 'vpa' | 'cardToken' | 'cardBrand' | 'cardLast4' | 'provider'
 >
 
 /**
- * Inserts a payment and its event together, and returns both. A payment for an order or a payment link
- * is inserted under the lock of that row: `db/orders/pay.ts`, `db/payment-links/pay.ts`.
+ * Inserts a payment and its event together, and returns both. A payment for an order or a payment
+ * link is inserted under the lock of that row: `db/orders/pay.ts`, `db/payment-links/pay.ts`.
  */
 export async function insertPayment(tx: Tx, values: NewPayment, now: Date) {
   const [payment] = await tx
@@ -64,9 +64,12 @@ export async function insertPayment(tx: Tx, values: NewPayment, now: Date) {
   return { payment, deliveries: (await insertEvent(tx, event, now)).deliveries }
 }
 
-/** The one payment that an order or a payment link has at a time: it is open, or has succeeded. */
+/**
+ * Finds the payment of an order or a payment link that is open or has succeeded. An order or a
+ * payment link has at most one such payment at a time.
+ */
 export async function findPaymentOf(db: Db | Tx, payableId: string) {
-  const holds = sql`${payments.status} not in ('failed', 'canceled')` // as the indexes say it
+  const holds = sql`${payments.status} not in ('failed', 'canceled')` // worded like the indexes
   const [row] = await db
     .select()
     .from(payments)

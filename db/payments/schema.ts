@@ -22,7 +22,7 @@ import { linkLifecycle } from '../../core/lifecycles/payment-link.ts'
 import { currency, metadata, money, newestFirst, time } from '../columns.ts'
 import { lifecycleColumns, lifecycleRules, listRules } from '../lifecycle-table.ts'
 
-// Orders and payment links stand here too: they and payments refer to each other.
+// Orders and payment links are in this file too, because they and payments refer to each other.
 
 export const orders = pgTable(
   'orders',
@@ -31,9 +31,9 @@ export const orders = pgTable(
     reference: text(), // the merchant's own id
     currency: currency(),
     fulfilBy: time().notNull(),
-    paymentId: text().references((): AnyPgColumn => payments.id), // that paid it
+    paymentId: text().references((): AnyPgColumn => payments.id), // the payment that paid it
     cancellationReason: text({ enum: orderCancellationReasons }),
-    isCompensating: boolean().notNull().default(false), // canceled, and not all of it is undone yet
+    isCompensating: boolean().notNull().default(false), // canceled, but not fully undone yet
     metadata: metadata(),
   },
   (t) => [
@@ -59,8 +59,8 @@ export const paymentLinks = pgTable(
     currency: currency(),
     url: text().notNull(),
     description: text(),
-    expiresAt: time(), // null: never
-    paymentId: text().references((): AnyPgColumn => payments.id), // that paid it
+    expiresAt: time(), // a link with null never expires
+    paymentId: text().references((): AnyPgColumn => payments.id), // the payment that paid it
     metadata: metadata(),
   },
   (t) => [
@@ -82,7 +82,7 @@ export const payments = pgTable(
     method: text({ enum: paymentMethods }).notNull(),
     captureMethod: text({ enum: captureMethods }).notNull(),
     vpa: text(),
-    cardToken: text(), // the provider's: the number itself is never stored
+    cardToken: text(), // the provider's token; the card number is never stored
     cardBrand: text(),
     cardLast4: char({ length: 4 }),
     failureCode: text().$type<FailureCode>(),
@@ -90,13 +90,13 @@ export const payments = pgTable(
     description: text(),
     metadata: metadata(),
     provider: text().notNull(),
-    providerRef: text(), // the provider's id: known before anything is charged
+    providerRef: text(), // the provider's id, stored before anything is charged
     chargeAttempt: integer().notNull().default(0), // part of the idempotency key of the charge
-    chargeSentAt: time(), // of this attempt, stored before it is sent
-    authorizedAt: time(), // from then on there are seven days to capture
-    captureAttempt: integer().notNull().default(0), // as chargeAttempt, of the capture
+    chargeSentAt: time(), // time of attempt `chargeAttempt`, stored before that attempt is sent
+    authorizedAt: time(), // the seven days to capture begin then
+    captureAttempt: integer().notNull().default(0), // like `chargeAttempt`, but for the capture
     captureSentAt: time(),
-    captureAmount: money(), // what was asked for with the first attempt, and is with every other
+    captureAmount: money(), // every attempt requests the amount of the first one
     cancelAttempt: integer().notNull().default(0), // part of the idempotency key of the cancel
   },
   (t) => [
@@ -115,7 +115,7 @@ export const payments = pgTable(
     check('payments_captured_within', sql`${t.amountCaptured} between 0 and ${t.amount}`),
     check('payments_refunded_within', sql`${t.amountRefunded} between 0 and ${t.amountCaptured}`),
     check(
-      'payments_captured', // one that succeeded too late is closed, and was captured all the same
+      'payments_captured', // a payment with a late success stays closed, but was captured
       sql`${t.status} in ('failed', 'canceled') or (${t.status} = 'succeeded') = (${t.amountCaptured} > 0)`,
     ),
     check('payments_method_upi', sql`(${t.method} = 'upi') = (${t.vpa} is not null)`),

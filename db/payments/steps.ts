@@ -16,8 +16,9 @@ import { type PaymentRow, toPayment } from './payments.ts'
 import { payments } from './schema.ts'
 
 /**
- * Stores that attempt `number` of the charge is about to be sent, so that whoever comes after a
- * crash looks first. Throws when it is not the next one: somebody else has just sent it.
+ * Records that attempt `number` of the charge is about to be sent. A worker that continues after a
+ * crash then looks the charge up before it sends again. Throws when `number` is not the next one,
+ * because another worker has just sent that attempt.
  */
 export async function markChargeSent(db: Db, id: string, number: number, now: Date) {
   const sent = await db
@@ -35,8 +36,8 @@ export async function markChargeSent(db: Db, id: string, number: number, now: Da
 }
 
 /**
- * As `markChargeSent`, of a capture. Returns the amount, which is that of the first attempt: no other
- * command, and no other run, can make it another.
+ * Does for a capture what `markChargeSent` does for a charge. Returns the amount of the first
+ * attempt: no other command and no other run can change that amount.
  */
 export async function markCaptureSent(
   db: Db,
@@ -63,7 +64,10 @@ export async function markCaptureSent(
   return sent.amount
 }
 
-/** A refund that is to be started, with the deliveries of the event that told of it. */
+/**
+ * The refund of a late success, which a workflow still has to start, with the deliveries of the
+ * emitted event.
+ */
 export type LateRefund = Pick<
   RefundRow,
   'id' | 'merchantId' | 'paymentId' | 'amount' | 'currency'
@@ -73,8 +77,8 @@ export type LateRefund = Pick<
 export type Payable = { id: string; isPaid: boolean }
 
 /**
- * What a payment has become, and the deliveries of the event that told of it. `refund` is that of a
- * success that came too late.
+ * The recorded outcome of a payment, with the deliveries of the emitted events. `refund` is the
+ * refund of a late success.
  */
 export type Recorded = Pick<PaymentRow, 'status' | 'failureCode'> & {
   deliveries: Delivery[]
@@ -82,12 +86,15 @@ export type Recorded = Pick<PaymentRow, 'status' | 'failureCode'> & {
   payable?: Payable
 }
 
-/** Who brings the news from outside doesn't say of how much a success was. */
+/**
+ * A verdict from outside, such as an operator's, has no amount. The requested amount then counts as
+ * captured.
+ */
 const asked = sql<number>`coalesce(${payments.captureAmount}, ${payments.amount})`
 
 /**
  * Records that the funds are reserved. A repeated call changes nothing and returns the first result
- * again. A payment that was settled meanwhile stays so, and its status says it.
+ * again. A payment that was settled meanwhile stays settled, and the returned `status` says so.
  */
 export async function authorizePayment(
   db: Db,
@@ -115,8 +122,8 @@ export async function authorizePayment(
 
 /**
  * Settles a payment, books and records it, and answers its open command, all in one transaction. A
- * repeated call changes nothing and returns the first result again. A success that comes too late
- * reopens nothing: it is refunded, and marked for an operator.
+ * repeated call changes nothing and returns the first result again. A late success does not reopen
+ * the payment: the money is refunded, and the payment is marked for an operator.
  */
 export async function settlePayment(
   db: Db,
@@ -134,7 +141,9 @@ export async function settlePayment(
         failureCode,
         amountCaptured: status === 'succeeded' ? (amountCaptured ?? asked) : 0,
         needsAttention: false,
-        nextSweepAt: null, // whoever settles it has taken it up, whatever the sweep thought meanwhile
+        // The workflow that settles the payment has claimed it, even if the payment was requeued
+        // meanwhile.
+        nextSweepAt: null,
         updatedAt: now,
       })
       .where(
@@ -157,7 +166,7 @@ export async function settlePayment(
     const event = { type: `payment.${status}` as const, merchantId, object: toPayment(payment) }
     const { deliveries } = await insertEvent(tx, event, now)
     const paid = status === 'succeeded' ? await markPaid(tx, payment, now) : null
-    // Last, as it locks the merchant's account.
+    // The booking comes last, because it locks the accounts of the merchant.
     if (status === 'succeeded') await bookPayment(tx, payment, feeBps, now)
     return {
       status,
@@ -168,13 +177,17 @@ export async function settlePayment(
   })
 }
 
-/** The deliveries of what tells that its order or link is paid; null when it has paid neither. */
+/**
+ * Marks the order or payment link of a payment as paid. Returns the deliveries of the emitted
+ * event, or null if the payment has paid neither.
+ */
 async function markPaid(tx: Tx, payment: PaymentRow, now: Date): Promise<Delivery[] | null> {
   const payable = payableOf(payment)
   if (!payable) return null
   const paid = await payable.markPaid(tx, payable.id, payment.id, now)
   const goesBack = !paid && (await payable.giveBack(tx, payable.id, now))
-  if (!paid && !goesBack) await markNeedsAttention(tx, payments, payment.id, now) // nothing wants this money
+  // The payable neither keeps this money nor gives it back, so an operator has to look.
+  if (!paid && !goesBack) await markNeedsAttention(tx, payments, payment.id, now)
   return paid
 }
 
@@ -196,8 +209,8 @@ async function settledBefore(tx: Tx, id: string, verdict: Verdict, now: Date): P
 }
 
 /**
- * A success of a payment that has ended otherwise: the money came in, is held, and goes back. Null
- * where that is on its way already.
+ * Handles a late success of a payment that failed or was canceled: the money came in, is held, and
+ * goes back. Returns null if the refund of that money exists already.
  */
 async function refundLate(tx: Tx, id: string, { amountCaptured }: Verdict, now: Date) {
   const amount = amountCaptured ?? asked
@@ -219,7 +232,10 @@ async function refundLate(tx: Tx, id: string, { amountCaptured }: Verdict, now: 
   return { id: refundId, merchantId, paymentId, amount: ofRefund, currency, deliveries }
 }
 
-/** Nothing moved: either this is our own retry, or it was recorded another way. */
+/**
+ * Reads the recorded outcome after nothing moved: this call is a retry, or another call recorded an
+ * outcome first.
+ */
 async function recordedBefore(tx: Tx, id: string) {
   const payment = await findRow(tx, payments, id)
   const { status, failureCode, authorizedAt, amount } = payment
@@ -237,7 +253,7 @@ async function recordedBefore(tx: Tx, id: string) {
   }
 }
 
-/** What this payment has paid, if it has. */
+/** Returns the payable that this payment has paid, or null. */
 async function paidBefore(tx: Tx, payment: PaymentRow) {
   const payable = payableOf(payment)
   return payable && (await payable.isPaidBy(tx, payable.id, payment.id)) ? payable : null

@@ -25,7 +25,7 @@ type NewPayout = Pick<
   'merchantId' | 'amount' | 'currency' | 'destination' | 'description' | 'metadata' | 'provider'
 >
 
-/** A payout as the API and its events show it. */
+/** Returns a payout as the API and its events show it. */
 export function toPayout(row: PayoutRow) {
   return {
     id: row.id,
@@ -68,7 +68,7 @@ export async function insertPayout(tx: Tx, cipher: Cipher, values: NewPayout, no
   return { payout, deliveries }
 }
 
-/** Where it goes, for the provider alone. */
+/** Decrypts the destination of a payout. Only the provider may get the destination. */
 export function openDestination(cipher: Cipher, { id, destinationSealed }: PayoutRow): Destination {
   return JSON.parse(cipher.decrypt(destinationSealed, destinationContext(id))) as Destination
 }
@@ -89,10 +89,10 @@ export function listPayouts(
   return listRows(db, payouts, merchantId, page, [equals(payouts.status, status)])
 }
 
-/** What is told `fail` when it is completed is returned. */
 /**
- * Inserts a command on a payout that can take it. Throws AppError when the payout is in another
- * status, or has an open command already.
+ * Inserts a command on a payout. Throws AppError when the status of the payout does not allow the
+ * command, or when the payout has an open command already. The command `fail` on a completed payout
+ * means that the payout is returned.
  */
 export async function openPayoutCommand(
   tx: Tx,

@@ -13,7 +13,7 @@ export const payouts = pgTable(
     ...lifecycleColumns(payoutLifecycle),
     currency: currency(),
     destination: json().$type<Destination>().notNull(), // masked
-    destinationSealed: text().notNull(), // the whole of it, encrypted
+    destinationSealed: text().notNull(), // the whole destination, encrypted
     failureCode: text().$type<PayoutFailureCode>(),
     needsAttention: boolean().notNull().default(false),
     description: text(),

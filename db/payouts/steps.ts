@@ -14,10 +14,13 @@ import { findEventDeliveries, insertEvent } from '../webhooks/events.ts'
 import { type PayoutRow, toPayout } from './payouts.ts'
 import { payouts } from './schema.ts'
 
-/** What a payout has become, and the deliveries of the event that told of it. */
+/** The recorded outcome of a payout, with the deliveries of the emitted event. */
 export type PayoutRecorded = Pick<PayoutRow, 'status' | 'failureCode'> & { deliveries: Delivery[] }
 
-/** Records that it is on its way, and that it is too late to cancel it. */
+/**
+ * Records that the payout is on its way, and refuses an open `cancel`, because the cancel comes too
+ * late.
+ */
 export async function startPayout(
   db: Db,
   id: string,
@@ -39,8 +42,8 @@ export async function startPayout(
 
 /**
  * Settles a payout, books and records it, and answers its open command, all in one transaction. A
- * repeated call changes nothing and returns the first result again. A completion that comes too late
- * reopens nothing: it is booked, and the payout marked for an operator.
+ * repeated call changes nothing and returns the first result again. A late completion does not
+ * reopen the payout: the completion is booked, and the payout is marked for an operator.
  */
 export async function settlePayout(
   db: Db,
@@ -75,7 +78,10 @@ async function told(tx: Tx, payout: PayoutRow, now: Date): Promise<PayoutRecorde
   return { status, failureCode, deliveries: (await insertEvent(tx, event, now)).deliveries }
 }
 
-/** Nothing moved: either this is our own retry, or it was recorded another way. */
+/**
+ * Handles a verdict that moved nothing: this call is a retry, or another call recorded an outcome
+ * first.
+ */
 async function settledBefore(tx: Tx, id: string, verdict: PayoutVerdictStatus, now: Date) {
   const payout = await findRow(tx, payouts, id)
   const late = findLate(payoutLifecycle, verdict, payout.status)
@@ -86,7 +92,7 @@ async function settledBefore(tx: Tx, id: string, verdict: PayoutVerdictStatus, n
   return recordedPayout(tx, id)
 }
 
-/** Of a payout that has moved. */
+/** Reads the recorded outcome of a payout that has left status `pending`. */
 export async function recordedPayout(tx: Db | Tx, id: string): Promise<PayoutRecorded> {
   const { status, failureCode } = await findRow(tx, payouts, id)
   if (status === 'pending') throw new Error(`Payout ${id} should have moved`)

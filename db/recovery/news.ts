@@ -10,8 +10,8 @@ import { lifecycleTables } from '../lifecycle-tables.ts'
 import { providerNews } from './schema.ts'
 
 /**
- * Hands rows that have ended to the sweep if there is news of them: another run asks the provider
- * once more. Returns how many there were.
+ * Requeues rows that have ended if `news` has a late verdict for them: another run of the workflow
+ * then asks the provider again. Returns the number of requeued rows.
  */
 export async function strandForNews(db: Db, news: News[], now: Date): Promise<number> {
   let found = 0
@@ -35,14 +35,19 @@ export async function strandForNews(db: Db, news: News[], now: Date): Promise<nu
   return found
 }
 
-/** A late verdict that is booked is news no more, although the status still says otherwise. */
+/**
+ * A late verdict that is booked is no longer news, although the status of the row still says
+ * otherwise.
+ */
 function notBooked({ id }: LifecycleTable, types: readonly BalanceTransactionType[]): SQL {
   const { sourceId, type } = balanceTransactions
   const booked = sql`${sourceId} = ${id} and ${inArray(type, [...types])}`
   return sql`not exists (select from ${balanceTransactions} where ${booked})`
 }
 
-/** Until when a provider's news have been read; null: never. */
+/**
+ * Returns the time up to which a provider's news has been read, or null if the news was never read.
+ */
 export async function newsReadUntil(db: Db, provider: string): Promise<Date | null> {
   const [row] = await db.select().from(providerNews).where(eq(providerNews.provider, provider))
   return row?.readUntil ?? null

@@ -6,9 +6,9 @@ import { idempotencyKeys } from '../requests/schema.ts'
 import { attempts, deliveries, events } from '../webhooks/schema.ts'
 
 /**
- * Drops idempotency keys that stand for nothing any more, oldest first. Returns how many. One that a
- * request is just using again is locked, and skipped; one that it has just used is looked at again
- * as it gets the lock here, and is no longer old.
+ * Drops expired idempotency keys, oldest first, and returns how many were dropped. A key that a
+ * request is reusing at this moment is locked, so this query skips it. A key that a request has
+ * just reused is checked again when this query locks it, and is no longer old.
  */
 export async function dropKeys(db: Db, now: Date, limit: number): Promise<number> {
   const before = new Date(now.getTime() - LIFETIME_MS).toISOString()
@@ -23,7 +23,10 @@ export async function dropKeys(db: Db, now: Date, limit: number): Promise<number
   return rowCount ?? 0
 }
 
-/** Where a batch of events ended. The time is Postgres's own text: a Date would round it. */
+/**
+ * The position at which a batch of events ended. `createdAt` is Postgres's own text, because a Date
+ * would round the time.
+ */
 export type EventCursor = { createdAt: string; id: string }
 export const oldestEvent: EventCursor = { createdAt: '-infinity', id: '' }
 
@@ -31,10 +34,10 @@ type EventPage = { before: Date; after: EventCursor; limit: number }
 export type DroppedEvents = { events: number; deliveries: number; attempts: number }
 
 /**
- * Looks at the next events that are older than `before`, and drops those that nothing has happened
- * to since, with their deliveries and attempts. `next` is null when there are no more to look at.
- * An operator's Reset that comes in between fails this as a whole, by a foreign key; once more, and
- * its event stays.
+ * Looks at the next events that are older than `before`. Drops the events with no activity since
+ * `before`, with their deliveries and attempts. `next` is null when no more events are left to look
+ * at. If an operator's Reset of a delivery comes in between, a foreign key makes the whole
+ * transaction fail. The next try keeps the event of that delivery.
  */
 export function dropEvents(
   db: Db,
@@ -45,7 +48,8 @@ export function dropEvents(
     const kept = await findInUse(tx, ids, page.before)
     const old = ids.filter((id) => !kept.has(id))
     if (old.length === 0) return { events: 0, deliveries: 0, attempts: 0, next }
-    // In the order in which everybody locks them. Deliveries that name one another go at once.
+    // Attempts are deleted before their deliveries, because every transaction locks them in this
+    // order. One statement deletes all deliveries, because deliveries can refer to one another.
     const ofOld = isAnyOf(deliveries.eventId, old)
     const sent = tx.select({ id: deliveries.id }).from(deliveries).where(ofOld)
     const made = await tx.delete(attempts).where(inArray(attempts.deliveryId, sent))
@@ -60,7 +64,10 @@ export function dropEvents(
   })
 }
 
-/** Those that are about to get another delivery are locked, and skipped. The rest can't get one now. */
+/**
+ * Locks one page of old events. An event that is about to get another delivery is locked already,
+ * so this query skips it. The events that this query locks cannot get another delivery now.
+ */
 async function lockEvents(tx: Tx, { before, after, limit }: EventPage) {
   const { rows } = await tx.execute<{ id: string; at: string }>(sql`
     select id, created_at::text as at from ${events}
@@ -72,7 +79,10 @@ async function lockEvents(tx: Tx, { before, after, limit }: EventPage) {
   return { ids: rows.map(({ id }) => id), next }
 }
 
-/** After the lock, in a statement of its own, which sees what was committed until then. */
+/**
+ * Runs after the lock and as a separate statement, so that it sees everything that was committed
+ * before the lock.
+ */
 async function findInUse(tx: Tx, ids: string[], before: Date): Promise<Set<string>> {
   const { rows } = await tx.execute<{ id: string }>(sql`
     select distinct event_id as id from ${deliveries}
@@ -81,7 +91,7 @@ async function findInUse(tx: Tx, ids: string[], before: Date): Promise<Set<strin
   return new Set(rows.map(({ id }) => id))
 }
 
-/** As one parameter, so that a batch of any size is the same statement. */
+/** Passes the ids as one parameter, so that a batch of any size is the same statement. */
 function isAnyOf(column: PgColumn, ids: string[]): SQL {
   return sql`${column} = any(${sql.param(ids)})`
 }

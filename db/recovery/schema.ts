@@ -1,6 +1,6 @@
 import { pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 
-/** How far the news of each provider have been read. */
+/** This table holds the time up to which each provider's news has been read. */
 export const providerNews = pgTable('provider_news', {
   provider: text().primaryKey(),
   readUntil: timestamp({ withTimezone: true }).notNull(),

@@ -9,10 +9,12 @@ import { commands } from '../requests/schema.ts'
 import { findDeliveries } from '../webhooks/deliveries.ts'
 import { deliveries } from '../webhooks/schema.ts'
 
-/** What has a workflow of its own. */
+/** The kinds of rows that have a workflow. */
 export type SweptKind = LifecycleName | 'deliveries'
 
-/** The rows that stay open longest come last, because a pass over all of them may not get that far. */
+/**
+ * The rows that stay open longest come last, because a pass over all of them may not get that far.
+ */
 const isBrief = (name: LifecycleName) => lifecycles[name].staysOpen === 'days'
 export const sweptKinds: SweptKind[] = [
   ...sweepOrder.filter(isBrief),
@@ -25,8 +27,9 @@ type Lifecycles = { [Name in LifecycleName]: LifecycleRow<Name>[] }
 type Stranded = Lifecycles & { deliveries: Delivery[]; commands: CommandRow[] }
 
 /**
- * What no workflow has claimed in time, at most `limit` of each, for the sweep to start; and the
- * commands that no workflow has answered in time, with the rows that they are for.
+ * Returns the rows that no workflow has claimed in time, at most `limit` of each kind, for the
+ * sweep to start. Also returns the commands that no workflow has answered in time, and the rows
+ * that these commands are for.
  */
 export function takeStranded(db: Db, now: Date, limit: number): Promise<Stranded> {
   return db.transaction(async (tx) => {
@@ -47,8 +50,9 @@ export function takeStranded(db: Db, now: Date, limit: number): Promise<Stranded
 type Swept = PgTable & Record<'id' | 'status', AnyPgColumn>
 
 /**
- * Rows that another sweep holds are skipped, not waited for. Each row then waits as long again as
- * it is old, up to an hour: its wait doubles, and what cannot start does not crowd out the rest.
+ * Takes the rows that are due. Rows that another sweep has locked are skipped, not waited for. Each
+ * row then waits as long as it is old, up to an hour. So the wait doubles each time, and rows that
+ * cannot start do not crowd out the rest.
  */
 async function takeDue(tx: Tx, table: Swept, now: Date, limit: number): Promise<string[]> {
   const at = sql`${now.toISOString()}::timestamptz`
@@ -63,7 +67,10 @@ async function takeDue(tx: Tx, table: Swept, now: Date, limit: number): Promise<
   return rows.map(({ id }) => id)
 }
 
-/** The table of a kind, and its open rows in the words of its open index. */
+/**
+ * Returns the table of a kind, and the condition for its open rows, worded like the table's open
+ * index.
+ */
 function openRowsOf(kind: SweptKind) {
   if (kind === 'deliveries') return { table: deliveries, open: sql`status = 'pending'` }
   const table: Swept = lifecycleTables[kind]
@@ -71,8 +78,8 @@ function openRowsOf(kind: SweptKind) {
 }
 
 /**
- * Ids of rows that are open, were claimed by a workflow, and are old enough for it to have done
- * something since; in the order of their ids, `limit` of them after `after`.
+ * Returns the ids of open rows that a workflow has claimed, and that are old enough for the
+ * workflow to have done something since. The ids are sorted: at most `limit` ids after `after`.
  */
 export async function findTakenUp(
   db: Db,
@@ -88,7 +95,7 @@ export async function findTakenUp(
   return rows.map(({ id }) => id)
 }
 
-/** Hands rows to the sweep, unless they have been settled or handed to it since. */
+/** Requeues rows, unless they have been settled or requeued since. */
 export async function strand(db: Db, kind: SweptKind, ids: string[], now: Date): Promise<void> {
   if (ids.length === 0) return
   const { table, open } = openRowsOf(kind)

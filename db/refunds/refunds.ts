@@ -16,7 +16,7 @@ import { refunds } from './schema.ts'
 export type RefundRow = typeof refunds.$inferSelect
 type NewRefund = Pick<RefundRow, 'merchantId' | 'paymentId' | 'amount' | 'reason' | 'metadata'>
 
-/** A refund as the API and its events show it. */
+/** Returns a refund as the API and its events show it. */
 export function toRefund(row: RefundRow) {
   return {
     id: row.id,
@@ -33,14 +33,18 @@ export function toRefund(row: RefundRow) {
 }
 
 /**
- * Inserts a refund and its event, and holds its amount. Throws AppError when the payment has not that
- * much left, was never paid, or the merchant's balance does not cover it.
+ * Inserts a refund and its event, and holds its amount. Throws AppError when the payment has less
+ * left than this amount, when nothing was captured, or when the balance of the merchant does not
+ * cover the refund.
  */
 export function insertRefund(tx: Tx, values: NewRefund, now: Date) {
   return insertHeld(tx, values, hold, now)
 }
 
-/** As `insertRefund`, of what can't be refused: what the balance does not cover the merchant owes. */
+/**
+ * Does what `insertRefund` does, for a refund that can't be refused: whatever the balance does not
+ * cover becomes the merchant's debt.
+ */
 export function insertOwedRefund(tx: Tx, values: NewRefund, now: Date) {
   return insertHeld(tx, values, holdOrOwe, now)
 }
@@ -54,19 +58,22 @@ async function insertHeld(tx: Tx, values: NewRefund, book: Hold, now: Date) {
   return made
 }
 
-/** A refund that nobody asked for, of money that its payment no longer wants and that is held already. */
+/**
+ * Inserts the refund of a late success. Nobody requested this refund: the payment was closed when
+ * its money came in. The caller holds the money.
+ */
 export function insertLateRefund(tx: Tx, payment: PaymentRow, now: Date) {
   const { id: paymentId, merchantId, amountCaptured: amount } = payment
   const reason = 'The payment succeeded after it was closed'
   return insertRow(tx, payment, { merchantId, paymentId, amount, reason, metadata: {} }, now)
 }
 
-/** The provider of refunds that somebody made by hand. */
+/** The `provider` of refunds that an operator made by hand. */
 const MANUAL = 'manual'
 
 /**
- * A refund that has arrived already, by another way than a provider's. Returns the deliveries of the
- * events that tell of it.
+ * Inserts a refund that has arrived already, by another way than a provider. Returns the deliveries
+ * of the emitted events.
  */
 export async function insertManualRefund(tx: Tx, values: NewRefund, now: Date) {
   const payment = await takeFromPayment(tx, values, now)
@@ -102,7 +109,10 @@ async function insertRow(tx: Tx, payment: PaymentRow, values: NewRefund, now: Da
   return { refund, deliveries: (await insertEvent(tx, event, now)).deliveries }
 }
 
-/** Locks the payment, so that no two refunds take the same money. */
+/**
+ * Takes the amount off the payment, and locks the payment, so that no two refunds take the same
+ * money.
+ */
 async function takeFromPayment(tx: Tx, values: NewRefund, now: Date): Promise<PaymentRow> {
   const { merchantId, paymentId, amount } = values
   const theirs = and(eq(payments.id, paymentId), eq(payments.merchantId, merchantId))
@@ -116,7 +126,7 @@ async function takeFromPayment(tx: Tx, values: NewRefund, now: Date): Promise<Pa
   const [payment] = await tx.select().from(payments).where(theirs)
   if (!payment) throw new AppError('not_found', `No such payment: ${paymentId}`)
   const { status, amountCaptured, amountRefunded } = payment
-  const isThereNow = amountCaptured - amountRefunded >= amount // captured since we tried
+  const isThereNow = amountCaptured - amountRefunded >= amount // captured since the update
   if (isThereNow) return takeFromPayment(tx, values, now)
   if (amountCaptured === 0)
     throw new AppError('conflict', `A payment that is ${status} can't be refunded.`)

@@ -13,13 +13,13 @@ import { findEventDeliveries, insertEvent } from '../webhooks/events.ts'
 import { type RefundRow, toRefund } from './refunds.ts'
 import { refunds } from './schema.ts'
 
-/** What a refund has become, and the deliveries of the event that told of it. */
+/** The recorded outcome of a refund, with the deliveries of the emitted event. */
 type RefundRecorded = Pick<RefundRow, 'status' | 'failureCode'> & { deliveries: Delivery[] }
 
 /**
- * Settles a refund, books and records it, all in one transaction. A repeated call changes nothing and
- * returns the first result again. A success that comes too late reopens nothing: it is booked, and
- * the payment marked for an operator.
+ * Settles a refund, books and records it, all in one transaction. A repeated call changes nothing
+ * and returns the first result again. A late success does not reopen the refund: the success is
+ * booked, and the payment is marked for an operator.
  */
 export async function settleRefund(
   db: Db,
@@ -46,8 +46,9 @@ export async function settleRefund(
 }
 
 /**
- * Its amount can be refunded again. Where its order is canceled the saga will do that, and an operator
- * is to look: it may well come back again.
+ * Makes the amount of a failed refund refundable again. If the order is canceled, its saga makes
+ * another refund. The payment is then marked for an operator, because that refund may well come
+ * back too.
  */
 async function giveBackAgain(tx: Tx, paymentId: string, now: Date): Promise<void> {
   const payable = payableOf(await countRefunded(tx, paymentId, now))
@@ -56,8 +57,9 @@ async function giveBackAgain(tx: Tx, paymentId: string, now: Date): Promise<void
 }
 
 /**
- * What the payment can't be refunded again: the refunds that did not fail, and those that reached the
- * payer all the same. Its row is locked before they are summed.
+ * Recomputes how much of the payment is refunded: the refunds that did not fail, and the failed
+ * refunds that reached the payer after all. Locks the row of the payment before it sums the
+ * refunds.
  */
 async function countRefunded(tx: Tx, paymentId: string, now: Date) {
   const thePayment = eq(payments.id, paymentId)
@@ -75,7 +77,10 @@ async function countRefunded(tx: Tx, paymentId: string, now: Date) {
   return payment
 }
 
-/** Nothing moved: either this is our own retry, or it was recorded another way. */
+/**
+ * Handles a verdict that moved nothing: this call is a retry, or another call recorded an outcome
+ * first.
+ */
 async function settledBefore(tx: Tx, id: string, verdict: RefundVerdict['status'], now: Date) {
   const refund = await findRow(tx, refunds, id)
   const late = findLate(refundLifecycle, verdict, refund.status)
@@ -87,7 +92,7 @@ async function settledBefore(tx: Tx, id: string, verdict: RefundVerdict['status'
   return recordedRefund(tx, id)
 }
 
-/** Of a refund that has ended. */
+/** Reads the recorded outcome of a refund that has ended. */
 export async function recordedRefund(db: Db | Tx, id: string): Promise<RefundRecorded> {
   const { status, failureCode } = await findRow(db, refunds, id)
   if (status === 'pending') throw new Error(`Refund ${id} should have moved`)

@@ -10,8 +10,8 @@ export type CommandRow = typeof commands.$inferSelect
 type NewCommand = Pick<CommandRow, 'merchantId' | 'resourceId' | 'kind' | 'amount'>
 
 /**
- * Opens a command on a resource that the caller has locked and found in a status to take it. Throws
- * AppError when another one is open.
+ * Opens a command on a resource. The caller has locked the resource, and has checked that its
+ * status allows the command. Throws AppError when another command is open.
  */
 export async function insertCommand(tx: Tx, values: NewCommand, now: Date): Promise<CommandRow> {
   const [command] = await tx
@@ -29,12 +29,16 @@ export async function findCommand(db: Db | Tx, id: string): Promise<CommandRow> 
   return command
 }
 
-/** What a resource has become: the kind of command that asked for it, and of what amount. */
+/**
+ * The outcome of a resource. `done` is the kind of command that requests this outcome. `amount` is
+ * the amount of the outcome, out of the whole amount `ofAmount`.
+ */
 type Outcome = { done: CommandKind | null; amount: number; ofAmount: number }
 
 /**
- * In the transaction that ends what the resource can be told: an open command is done if it asked
- * for what has happened, and refused otherwise. A capture without an amount is one of all of it.
+ * Answers the open command, in the transaction after which the resource takes no more commands. The
+ * command is `done` if it requested this outcome, and `refused` otherwise. A capture without an
+ * amount requests the whole amount.
  */
 export async function answerCommand(
   tx: Tx,
@@ -44,14 +48,18 @@ export async function answerCommand(
 ): Promise<void> {
   const wanted = sql`${commands.kind} <> 'capture' or coalesce(${commands.amount}, ${ofAmount}) = ${amount}`
   const status = sql`case when ${commands.kind} = ${done} and (${wanted}) then 'done' else 'refused' end`
-  const isOpen = sql`${commands.status} = 'open'` // as its index says it, or a kept plan can't use that
+  // This condition is worded like the index, or a cached plan can't use the index.
+  const isOpen = sql`${commands.status} = 'open'`
   await tx
     .update(commands)
     .set({ status, nextSweepAt: null, updatedAt: now })
     .where(and(eq(commands.resourceId, resourceId), isOpen))
 }
 
-/** What somebody has asked of it, of that kind or any, and has no answer to yet. */
+/**
+ * Returns the open command of a resource, of this kind or of any kind. Returns null if there is
+ * none.
+ */
 export async function findOpenCommand(db: Db | Tx, resourceId: string, kind?: CommandKind) {
   const isOpen = sql`${commands.status} = 'open'`
   const [command] = await db
@@ -61,7 +69,7 @@ export async function findOpenCommand(db: Db | Tx, resourceId: string, kind?: Co
   return command ?? null
 }
 
-/** One that can no longer be done, although the resource has not ended yet. */
+/** Refuses an open command that can no longer be done, although the resource has not ended yet. */
 export async function refuseCommand(
   tx: Tx,
   resourceId: string,

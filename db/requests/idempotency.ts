@@ -5,10 +5,16 @@ import { newId } from '../ids.ts'
 import { idempotencyKeys } from './schema.ts'
 
 export const LIFETIME_MS = 24 * 60 * 60_000
-/** Above what the work under a lease can take. A process that is killed keeps its key this long. */
+/**
+ * The lease is longer than the work under it can take. A key whose process is killed stays leased
+ * this long.
+ */
 const LEASE_MS = 30_000
 
-/** `fingerprints`: of the request, under each encryption key; the first is the one that is stored. */
+/**
+ * `fingerprints` holds the request's fingerprint under each encryption key. The first fingerprint
+ * is stored.
+ */
 export type KeyedRequest = {
   merchantId: string
   method: string
@@ -19,7 +25,7 @@ export type KeyedRequest = {
 
 export type Answer = { status: number; body: string }
 
-/** What a key stands for: the answer that it got before, or the command that it opened. */
+/** A key stands for its earlier answer, or for the command that it opened. */
 export type Known = { answer: Answer } | { commandId: string }
 
 type StandsFor = Pick<
@@ -28,9 +34,9 @@ type StandsFor = Pick<
 >
 
 /**
- * Holds the key until the transaction ends, and says what it stands for; null when it is new, or
- * older than 24 hours. Throws AppError when another request with the key is at work, or when it was
- * used for another request. `leaseId`: of the caller's own lease.
+ * Locks the key until the transaction ends, and returns what the key stands for. Returns null when
+ * the key is new or older than 24 hours. Throws AppError when another request with the key is in
+ * progress, or when the key was used for another request. `leaseId` names the caller's own lease.
  */
 export async function lockKey(
   tx: Tx,
@@ -40,7 +46,7 @@ export async function lockKey(
 ): Promise<Known | null> {
   const { merchantId, method, path, key } = request
   const lock = sql`hashtextextended(${JSON.stringify([merchantId, method, path, key])}, 0)`
-  // Who holds a lease has done its work already, and waits for those who only look at the key.
+  // A lease holder has done its work already, so it waits for requests that only look at the key.
   const locking = leaseId
     ? sql`select pg_advisory_xact_lock(${lock}) is not null as locked`
     : sql`select pg_try_advisory_xact_lock(${lock}) as locked`
@@ -48,13 +54,14 @@ export async function lockKey(
   if (!rows[0]?.locked) throw keyInUse()
   const [row] = await tx.select().from(idempotencyKeys).where(sameScope(request))
   if (leaseId) {
-    // Whoever was slower than its lease may have been overtaken by the one who leased it next.
+    // A request that outlasts its lease may have lost the key to the next lease holder.
     if (row?.leaseId !== leaseId) throw keyInUse()
     return null
   }
   if (!row || row.createdAt.getTime() + LIFETIME_MS <= now.getTime()) return null
   const isLease = row.responseStatus === null && !row.commandId
-  if (isLease && row.leasedUntil && row.leasedUntil <= now) return null // abandoned: nothing was done
+  // An expired lease is abandoned, and nothing was done under the key.
+  if (isLease && row.leasedUntil && row.leasedUntil <= now) return null
   if (!request.fingerprints.includes(row.fingerprint)) {
     const message = 'This Idempotency-Key was used with another request body.'
     throw new AppError('idempotency_key_reused', message, { param: 'Idempotency-Key' })
@@ -73,7 +80,10 @@ function keyInUse(): AppError {
   })
 }
 
-/** In the transaction of what the key stands for, so that a crash can't separate them. */
+/**
+ * Stores what the key stands for, in the transaction that creates the answer or the command. So a
+ * crash can't separate them.
+ */
 export async function storeKey(tx: Tx, request: KeyedRequest, known: Known, now: Date) {
   await writeKey(tx, request, 'answer' in known ? toColumns(known.answer) : known, now)
 }
@@ -83,8 +93,8 @@ function toColumns({ status, body }: Answer): StandsFor {
 }
 
 /**
- * For work outside of any transaction, which must not be done twice: takes the key for 30 s. Returns
- * the lease's id, or what the key stands for already.
+ * Leases the key for 30 s, for work outside any transaction that must not be done twice. Returns
+ * the id of the lease, or what the key stands for already.
  */
 export async function leaseKey(
   db: Db,
@@ -100,14 +110,14 @@ export async function leaseKey(
   })
 }
 
-/** The work has come to nothing, and the key is as new. */
+/** Deletes the lease after its work has failed, so that the key counts as new. */
 export async function releaseKey(db: Db, request: KeyedRequest, leaseId: string): Promise<void> {
   await db
     .delete(idempotencyKeys)
     .where(and(sameScope(request), eq(idempotencyKeys.leaseId, leaseId)))
 }
 
-/** The final answer of a command, for its repeats. */
+/** Stores the final answer of a command, for repeats of the request. */
 export async function storeCommandAnswer(db: Db, request: KeyedRequest, answer: Answer) {
   await db
     .update(idempotencyKeys)
@@ -130,7 +140,8 @@ async function writeKey(tx: Tx, request: KeyedRequest, standsFor: StandsFor, now
   await tx
     .insert(idempotencyKeys)
     .values({ ...scope, ...values })
-    .onConflictDoUpdate({ target: [merchantId, method, path, key], set: values }) // an expired one
+    // An expired key or a lease is replaced.
+    .onConflictDoUpdate({ target: [merchantId, method, path, key], set: values })
 }
 
 function sameScope({ merchantId, method, path, key }: KeyedRequest) {

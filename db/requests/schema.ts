@@ -4,17 +4,20 @@ import { commandKinds, commandStatuses } from '../../core/lifecycles/command.ts'
 import { createdAt, money, nextSweepAt, oneOf, sweepIndex, time } from '../columns.ts'
 import { merchantId } from '../merchants/schema.ts'
 
-/** What a merchant asked of a resource. It is open until the resource's workflow has answered it. */
+/**
+ * A command is a merchant's request on a resource. A command is open until the resource's workflow
+ * has answered it.
+ */
 export const commands = pgTable(
   'commands',
   {
-    id: text().primaryKey(), // cmd_…, and the id of its update
+    id: text().primaryKey(), // cmd_…, also the id of the workflow update
     merchantId: merchantId(),
     resourceId: text().notNull(),
-    kind: text({ enum: commandKinds }).notNull(), // the name of its update
-    amount: money(), // of a capture; null: all
+    kind: text({ enum: commandKinds }).notNull(), // also the name of the workflow update
+    amount: money(), // set only by a capture; null captures all
     status: text({ enum: commandStatuses }).notNull().default('open'),
-    nextSweepAt: nextSweepAt(), // until it is answered: its update can get lost on the way
+    nextSweepAt: nextSweepAt(), // set while open, because the update can get lost on the way
     createdAt: createdAt(),
     updatedAt: createdAt(),
   },
@@ -27,7 +30,9 @@ export const commands = pgTable(
   ],
 )
 
-/** What a key stands for: an answer, or a command whose answer is to come, or work under way. */
+/**
+ * A key stands for an answer, for a command whose answer is still to come, or for work in progress.
+ */
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
@@ -35,11 +40,11 @@ export const idempotencyKeys = pgTable(
     method: text().notNull(),
     path: text().notNull(),
     key: text().notNull(),
-    fingerprint: text().notNull(), // an HMAC of the request: a hash of a card could be guessed
+    fingerprint: text().notNull(), // HMAC of the request; a plain hash of a card could be guessed
     responseStatus: integer(),
     responseBody: text(), // encrypted
     commandId: text().references(() => commands.id),
-    leaseId: text(), // who is at work on it, outside of any transaction
+    leaseId: text(), // names the request that works on the key outside any transaction
     leasedUntil: time(),
     createdAt: createdAt(),
   },

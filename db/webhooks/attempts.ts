@@ -27,10 +27,10 @@ type Outcome = Pick<
 > & { state: 'succeeded' | 'failed'; reconnected?: true }
 
 /**
- * Tells the sweep that this delivery has its workflow, and what is still `sending` that it was
- * interrupted. `last` is the latest attempt of the run that has an outcome: the others don't count.
- * All in one statement, which sees the attempts as they were when it began: where a worker that was
- * thought dead ends one meanwhile, its number is taken, and `insertAttempt` fails.
+ * Claims a delivery, and marks its attempts that are still `sending` as `interrupted`. `last` is
+ * the latest attempt of the run that has an outcome: the others do not count. One statement does
+ * all of this, and sees the attempts as they were when the statement began. If a zombie worker ends
+ * an attempt meanwhile, the number of that attempt is taken, and `insertAttempt` fails.
  */
 export async function takeUpDelivery(db: Db, id: string, runId: string) {
   const interrupted = db
@@ -69,14 +69,18 @@ export async function takeUpDelivery(db: Db, id: string, runId: string) {
 }
 
 /**
- * Attempts are locked before their delivery, everywhere, or two could wait for each other for ever.
- * Of the parts of one statement, only what another part needs is sure to come before it.
+ * Makes one part of a statement run after `part`. Postgres is sure to run one part before another
+ * only if the other part needs its result. Every transaction locks attempts before their delivery,
+ * or two transactions could wait for each other forever.
  */
 function after(part: WithSubquery): SQL {
   return sql`(select count(*) from ${part}) >= 0`
 }
 
-/** For a delivery that finds its endpoint deleted or disabled. One that has failed can be reset. */
+/**
+ * Skips a pending delivery whose endpoint is deleted or disabled. A failed delivery stays `failed`;
+ * an operator can reset it.
+ */
 export async function skipDelivery(db: Db, id: string, now: Date): Promise<void> {
   await db
     .update(deliveries)
@@ -85,9 +89,9 @@ export async function skipDelivery(db: Db, id: string, now: Date): Promise<void>
 }
 
 /**
- * Before the POST, so that no attempt goes unlogged. A failed delivery is pending again. Throws when
- * the delivery is no longer in the status it was taken up in: somebody has ended it meanwhile, and
- * the attempt has no delivery to belong to.
+ * Inserts an attempt before the POST, so that no attempt goes unlogged. A failed delivery becomes
+ * `pending` again. Throws when the status of the delivery is no longer `takenUpAs`: the delivery
+ * was ended meanwhile, so the attempt has no delivery to belong to.
  */
 export async function insertAttempt(
   db: Db,
@@ -113,10 +117,11 @@ export async function insertAttempt(
 type Sent = { id: string; deliveryId: string; endpoint: { id: string; url: string } }
 
 /**
- * After the POST, together with what the outcome means for the delivery. An endpoint that is gone
- * is disabled, and locked first, as whoever disables it locks it before its deliveries. `told` is
- * then the event that tells the merchant's other endpoints. No attempt follows, and `ended` is true,
- * when the delivery was skipped meanwhile.
+ * Records the outcome after the POST, together with its effect on the delivery. An endpoint that is
+ * gone (410) is disabled. That endpoint is locked first, because every transaction that disables an
+ * endpoint locks it before its deliveries. `told` is then the event for the merchant's other
+ * endpoints. If the delivery was skipped meanwhile and the attempt failed, no attempt follows and
+ * `ended` is true.
  */
 export async function completeAttempt(db: Db, sent: Sent, outcome: Outcome, now: Date) {
   if (outcome.httpStatus !== 410)
@@ -139,7 +144,8 @@ async function recordOutcome(
   const wantedMs = isGone ? null : outcome.retryInMs
   const wantedAt = wantedMs === null ? null : new Date(now.getTime() + wantedMs)
   const ending = succeeded ? ('delivered' as const) : ('failed' as const)
-  // Skipped while its last attempt was on its way: what that one was told is what happened.
+  // A delivery can be skipped while its last attempt is on its way. A success or a 410 of that
+  // attempt still sets the status of the delivery.
   const from = succeeded || isGone ? (['pending', 'skipped'] as const) : (['pending'] as const)
   const sending = db.$with('sending').as(
     db
@@ -154,7 +160,7 @@ async function recordOutcome(
       .set({
         status: wantedAt ? 'pending' : ending,
         nextAttemptAt: wantedAt,
-        nextSweepAt: null, // its workflow lives, whatever the sweep thought meanwhile
+        nextSweepAt: null, // the workflow runs, even if the delivery was requeued
         updatedAt: now,
       })
       .where(
@@ -177,7 +183,7 @@ async function recordOutcome(
     })
     .where(and(eq(attempts.id, id), exists(db.select().from(sending))))
     .returning({ ...getTableColumns(attempts), isOpen })
-  // Only a worker that was thought dead comes this late, and another has gone on without it.
+  // Only a zombie worker comes this late: another worker has continued without it.
   if (!made) throw new Error(`Attempt ${id} was interrupted`)
   const { isOpen: wasOpen, ...attempt } = made
   return { attempt, ended: !wasOpen && !succeeded }

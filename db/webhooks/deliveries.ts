@@ -13,7 +13,7 @@ export type AttemptRow = typeof attempts.$inferSelect
 type DeliveryRow = typeof deliveries.$inferSelect
 type DeliveryDetails = DeliveryRow & { eventType: EventType; url: string }
 
-/** A delivery as the API shows it. */
+/** Returns a delivery as the API shows it. */
 export function toDelivery(row: DeliveryDetails) {
   return {
     id: row.id,
@@ -55,13 +55,13 @@ function selectDeliveries(db: Db | Tx) {
     .$dynamic()
 }
 
-/** Deliveries as a workflow wants them. */
+/** Finds deliveries, in the form that a workflow takes. */
 export async function findDeliveries(db: Db | Tx, where: SQL | undefined): Promise<Delivery[]> {
   const rows = await selectDeliveries(db).where(where)
   return rows.map(({ delivery, ...rest }) => toStartable({ ...delivery, ...rest }))
 }
 
-/** A delivery as a workflow wants it. */
+/** Returns a delivery in the form that a workflow takes. */
 export function toStartable({ id, merchantId, endpointId, eventType, url }: DeliveryDetails) {
   return { id, merchantId, endpointId, eventType, host: new URL(url).host }
 }
@@ -75,7 +75,7 @@ async function findDelivery(
   return firstRow(await select.where(isOwnRow), 'webhook delivery', id)
 }
 
-/** With its attempts, oldest first. */
+/** Returns a delivery with its attempts, oldest first. */
 export async function getDelivery(db: Db, merchantId: string, id: string) {
   const found = await findDelivery(selectDeliveries(db), merchantId, id)
   const made = await db
@@ -114,8 +114,8 @@ export async function listDeliveries(
 }
 
 /**
- * Sends the same event to the same endpoint once more, as a delivery of its own. Throws AppError
- * where the one that is asked for is still on its way, or its endpoint takes nothing.
+ * Sends the same event to the same endpoint once more, as a new delivery. Throws AppError when the
+ * earlier delivery is still on its way, or when its endpoint is disabled or deleted.
  */
 export async function resendDelivery(
   tx: Tx,
@@ -123,11 +123,13 @@ export async function resendDelivery(
   id: string,
   now: Date,
 ): Promise<DeliveryDetails> {
-  // Whoever prunes locks the event first: with this it stays, or has gone and its delivery with it.
+  // `dropEvents` locks the event first. After this lock, either the event stays, or the event and
+  // its delivery are gone.
   const kept = selectDeliveries(tx).for('key share', { of: events })
   const { delivery: sent, ...rest } = await findDelivery(kept, merchantId, id)
   const isIts = eq(endpoints.id, sent.endpointId)
-  const [endpoint] = await tx.select().from(endpoints).where(isIts).for('share') // who disables waits
+  // This lock makes a transaction that disables the endpoint wait.
+  const [endpoint] = await tx.select().from(endpoints).where(isIts).for('share')
   if (sent.status === 'pending') throw new AppError('conflict', 'It is still on its way.')
   if (endpoint?.deletedAt) throw new AppError('conflict', 'Its endpoint was deleted.')
   if (endpoint?.status !== 'enabled')
@@ -141,7 +143,7 @@ export async function resendDelivery(
   return { ...(made as DeliveryRow), ...rest }
 }
 
-/** How many of a merchant's deliveries are on their way, and how many have failed for good. */
+/** Counts a merchant's deliveries that are on their way, and those that have failed for good. */
 export async function countDeliveries(db: Db, merchantId: string) {
   const of = (status: DeliveryStatus) =>
     db.$count(deliveries, and(eq(deliveries.merchantId, merchantId), eq(deliveries.status, status)))
@@ -149,7 +151,10 @@ export async function countDeliveries(db: Db, merchantId: string) {
   return { pending, failed }
 }
 
-/** For a delivery whose workflow ends without an answer. It changes nothing once there is one. */
+/**
+ * Fails a delivery whose workflow ends without an answer. Changes nothing if the delivery has an
+ * answer.
+ */
 export async function failDelivery(db: Db, id: string, now: Date): Promise<void> {
   await db.transaction(async (tx) => {
     await interruptAttempts(tx, id)
@@ -157,7 +162,7 @@ export async function failDelivery(db: Db, id: string, now: Date): Promise<void>
   })
 }
 
-/** What is still `sending` when nobody sends it any more: a worker died over it. */
+/** Marks as `interrupted` the attempts that are still `sending` although their worker has died. */
 export function interruptAttempts(db: Db | Tx, deliveryId: string) {
   return db
     .update(attempts)
@@ -165,7 +170,10 @@ export function interruptAttempts(db: Db | Tx, deliveryId: string) {
     .where(and(eq(attempts.deliveryId, deliveryId), eq(attempts.state, 'sending')))
 }
 
-/** For an endpoint that is gone: what waits for it will never be sent. */
+/**
+ * Skips the pending deliveries of an endpoint that is disabled or deleted, because they will never
+ * be sent.
+ */
 export async function skipDeliveries(tx: Tx, endpointId: string, now: Date): Promise<void> {
   await endPending(tx, eq(deliveries.endpointId, endpointId), 'skipped', now)
 }

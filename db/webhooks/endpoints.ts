@@ -15,7 +15,10 @@ type NewEndpoint = Pick<
 >
 type Change = Partial<Pick<EndpointRow, 'url' | 'description' | 'eventTypes' | 'retrySchedule'>>
 
-/** An endpoint as the API and its events show it. Its secret is shown once, by who made it. */
+/**
+ * Returns an endpoint as the API and its events show it. The secret is shown only once, in the
+ * response that creates the endpoint.
+ */
 export function toEndpoint(row: EndpointRow) {
   return {
     id: row.id,
@@ -30,15 +33,15 @@ export function toEndpoint(row: EndpointRow) {
   }
 }
 
-/** The part of a cipher's context that binds an endpoint's secret to its row. */
+/** Returns the part of a cipher's context that binds the secret of an endpoint to its row. */
 export function secretContext(endpointId: string): string {
   return `webhook_endpoints.secret/${endpointId}`
 }
 
-/** Each event starts a workflow per endpoint, and a parent may have 2,000 of them. */
+/** Each event starts a workflow per endpoint, and a parent workflow may have 2,000 children. */
 const ENDPOINTS_MAX = 100
 
-/** Throws AppError when the merchant has as many as there may be. */
+/** Inserts an endpoint. Throws AppError when the merchant has `ENDPOINTS_MAX` endpoints already. */
 export async function insertEndpoint(tx: Tx, values: NewEndpoint, now: Date) {
   const { merchantId } = values
   await lockMerchant(tx, merchantId)
@@ -92,7 +95,10 @@ export async function updateEndpoint(
   return found(rows, id)
 }
 
-/** What waits for it is skipped, for good: enabling it again sends only what happens from then on. */
+/**
+ * Disables an endpoint, and skips its pending deliveries for good. After the endpoint is enabled
+ * again, it gets only new events.
+ */
 export async function disableEndpoint(
   tx: Tx,
   merchantId: string,
@@ -108,7 +114,7 @@ export async function disableEndpoint(
   return found(rows, id)
 }
 
-/** The row stays, because deliveries refer to it. Its secret does not. */
+/** Deletes an endpoint. The row stays, because deliveries refer to it, but its secret is erased. */
 export async function deleteEndpoint(
   tx: Tx,
   merchantId: string,
@@ -124,8 +130,8 @@ export async function deleteEndpoint(
 }
 
 /**
- * The endpoint itself said that it wants no more. Null when its URL has changed since: then the old
- * one said so.
+ * Locks an endpoint that answered 410, which means that the endpoint wants no more. Returns null if
+ * the URL of the endpoint has changed since, because then the old URL gave that answer.
  */
 export async function lockGoneEndpoint(tx: Tx, { id, url }: { id: string; url: string }) {
   const isIt = and(eq(endpoints.id, id), eq(endpoints.url, url))
@@ -133,7 +139,10 @@ export async function lockGoneEndpoint(tx: Tx, { id, url }: { id: string; url: s
   return row ?? null
 }
 
-/** Returns the event that tells of it; null when it was disabled already. */
+/**
+ * Disables an endpoint that is gone. Returns the emitted event, or null if the endpoint was
+ * disabled already.
+ */
 export async function disableGoneEndpoint(tx: Tx, { id, status }: EndpointRow, now: Date) {
   if (status === 'disabled') return null
   const [row] = await tx

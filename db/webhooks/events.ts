@@ -14,10 +14,13 @@ type NewEvent = {
   type: EventType
   merchantId: string
   object: { id: string; object: string }
-  test?: true // nothing has happened: it only shows what such an event looks like
+  test?: true // nothing has happened: the event only shows its format
 }
 
-/** An event as the API shows it: its very body, and the `object` field that lists tell types by. */
+/**
+ * Returns an event as the API shows it: its exact body, and the field `object`, which names the
+ * type in lists.
+ */
 export function toEvent(row: EventRow) {
   return { object: 'event' as const, ...(JSON.parse(row.body) as EventBody) }
 }
@@ -31,8 +34,9 @@ type EventBody = {
 }
 
 /**
- * Takes a transaction, never a `Db`: an event and its deliveries commit with the change they tell
- * of, or not at all. Its deliveries, one per endpoint that wants it, are for a workflow to start.
+ * Takes a transaction, never a `Db`: an event and its deliveries commit with the change that they
+ * report, or not at all. Returns the deliveries for a workflow to start, one per endpoint that
+ * wants the event.
  */
 export async function insertEvent(tx: Tx, event: NewEvent, now: Date) {
   const { type, merchantId, object, test } = event
@@ -75,7 +79,10 @@ async function insertDeliveries(
   })
 }
 
-/** The deliveries that an event was recorded with; null when there is no such event. */
+/**
+ * Returns the deliveries that were inserted together with an event, or null if there is no such
+ * event.
+ */
 export async function findEventDeliveries(tx: Db | Tx, type: EventType, resourceId: string) {
   const [event] = await tx
     .select({ id: events.id })

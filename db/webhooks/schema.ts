@@ -33,14 +33,14 @@ export const events = pgTable(
     merchantId: merchantId(),
     type: text().$type<EventType>().notNull(),
     resourceId: text().notNull(),
-    body: text().notNull(), // the very text that is signed and sent
+    body: text().notNull(), // the exact text that is signed and sent
     createdAt: createdAt(),
   },
   (t) => [
     index('events_resource_idx').on(t.resourceId, t.type),
     index('events_list_idx').on(t.merchantId, ...newestFirst(t)),
     index('events_type_idx').on(t.merchantId, t.type, ...newestFirst(t)),
-    index('events_created_idx').on(t.createdAt), // in which they are pruned
+    index('events_created_idx').on(t.createdAt), // `prune` reads events in this order
   ],
 )
 
@@ -51,10 +51,10 @@ export const endpoints = pgTable(
     merchantId: merchantId(),
     url: text().notNull(),
     description: text(),
-    eventTypes: text().array().$type<EventType[]>(), // null: all of them
-    retrySchedule: integer().array(), // seconds after each failed attempt; null: the default
+    eventTypes: text().array().$type<EventType[]>(), // all types if null
+    retrySchedule: integer().array(), // seconds after each failed attempt; the default if null
     status: text({ enum: endpointStatuses }).notNull().default('enabled'),
-    secret: text(), // encrypted under REMIT_ENCRYPTION_KEY; null once deleted
+    secret: text(), // encrypted under REMIT_ENCRYPTION_KEY; set to null on delete
     createdAt: createdAt(),
     updatedAt: createdAt(),
     deletedAt: time(),
@@ -71,7 +71,7 @@ export const endpoints = pgTable(
 export const deliveries = pgTable(
   'webhook_deliveries',
   {
-    id: text().primaryKey(), // whd_…, and the id of its workflow
+    id: text().primaryKey(), // whd_…, also the id of its workflow
     merchantId: merchantId(),
     eventId: text()
       .notNull()
@@ -80,8 +80,8 @@ export const deliveries = pgTable(
       .notNull()
       .references(() => endpoints.id),
     status: text({ enum: deliveryStatuses }).notNull().default('pending'),
-    resendOf: text().references((): AnyPgColumn => deliveries.id), // the same event, once more
-    nextAttemptAt: time(), // null unless a failed attempt has set it
+    resendOf: text().references((): AnyPgColumn => deliveries.id), // repeats this earlier delivery
+    nextAttemptAt: time(), // set only by a failed attempt
     nextSweepAt: nextSweepAt(),
     createdAt: createdAt(),
     updatedAt: createdAt(),
@@ -103,28 +103,28 @@ export const deliveries = pgTable(
 export const attempts = pgTable(
   'webhook_attempts',
   {
-    id: text().primaryKey(), // att_…; an attempt's number is no key, a reset counts from 1 again
+    id: text().primaryKey(), // att_…; the attempt's number is no key: a reset counts from 1 again
     deliveryId: text()
       .notNull()
       .references(() => deliveries.id),
-    runId: text().notNull(), // of the workflow: a reset starts another
+    runId: text().notNull(), // the run of the workflow; a reset starts another run
     attempt: integer().notNull(), // counts from 1 in each run
     state: text({ enum: attemptStates }).notNull().default('sending'),
-    url: text().notNull(), // at that time: an endpoint's can be changed
+    url: text().notNull(), // the URL at that time, because an endpoint's URL can change
     requestHeaders: jsonb().$type<Record<string, string>>().notNull(),
     bodySha256: char({ length: 64 }).notNull(),
-    httpStatus: integer(), // null when no answer came
+    httpStatus: integer(), // stays null if no answer came
     responseHeaders: jsonb().$type<Record<string, string>>(),
     responseBody: text(), // the first 4 KiB
     error: text(),
     latencyMs: integer(),
     reconnected: boolean().notNull().default(false), // sent twice: the first connection was stale
-    retryInMs: bigint({ mode: 'number' }), // null when no attempt follows
+    retryInMs: bigint({ mode: 'number' }), // stays null if no attempt follows
     nextAttemptAt: time(),
     createdAt: createdAt(),
   },
   (t) => [
-    uniqueIndex('webhook_attempts_counted_key') // of two that send at once, one is refused
+    uniqueIndex('webhook_attempts_counted_key') // refuses one of two workers that send at once
       .on(t.deliveryId, t.runId, t.attempt)
       .where(sql`${t.state} <> 'interrupted'`),
     index('webhook_attempts_delivery_idx').on(t.deliveryId, t.createdAt),
