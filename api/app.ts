@@ -32,8 +32,8 @@ import { webhookDeliveryRoutes } from './routes/webhook-deliveries.ts'
 import { webhookEndpointRoutes } from './routes/webhook-endpoints.ts'
 
 type Options = {
-  receiverSecret?: string | undefined // of the built-in receiver's endpoint; without one there is none
-  stopping?: AbortSignal // aborted once this process is told to stop
+  receiverSecret?: string | undefined // signs the built-in receiver's webhooks; unset: no receiver
+  stopping?: AbortSignal // aborted when this process gets a signal to stop
 }
 
 export function createApp(deps: Deps & Options) {
@@ -74,7 +74,9 @@ export function createApp(deps: Deps & Options) {
   return app
 }
 
-/** The error lists the methods that the path takes, or the path without the slash at its end. */
+/**
+ * The error lists the methods that the path takes, or names the path without the slash at its end.
+ */
 function refuseRoute(app: Hono<Env>, method: string, path: string): AppError {
   const allowed = methodsOf(app, path)
   if (allowed.length === 0) {

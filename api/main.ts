@@ -10,7 +10,7 @@ import { createStarter } from './http/try-start.ts'
 import { createUpdater } from './http/try-update.ts'
 
 const STATEMENT_TIMEOUT_MS = 5_000
-const STOP_LIMIT_MS = 20_000 // above what the slowest request may take
+const STOP_LIMIT_MS = 20_000 // above the time that the slowest request may take
 
 const config = loadConfigOrExit(['PUBLIC_URL'])
 const log = await openLog('api', config)
@@ -62,7 +62,7 @@ const server = listen(app.fetch, {
 
 for (const signal of ['SIGINT', 'SIGTERM', 'disconnect'] as const) process.on(signal, stop)
 
-/** Answers what has come in, and takes nothing more. */
+/** Answers the requests that have come in, and accepts no more. */
 async function stop(): Promise<void> {
   if (stopping.signal.aborted) return
   stopping.abort()
@@ -73,7 +73,10 @@ async function stop(): Promise<void> {
   process.exit(0)
 }
 
-/** What is left now is no request of ours: each of those has a limit, and it is over. */
+/**
+ * No request should be left, because every request has a limit below `STOP_LIMIT_MS`. The exit code
+ * is 1 if a request is left.
+ */
 function giveUp(): void {
   const requests = server.underWay()
   log.warn({ requests }, `Still not stopped after ${STOP_LIMIT_MS / 1000} s: ending all the same`)

@@ -14,8 +14,9 @@ type Document = {
 type Route = { method: string; path: string; operation: Operation }
 
 /**
- * Adds OpenAPI links (3.1.0, section 4.8.20): from each answer that holds a new object to every
- * operation that takes the object's id. The links are derived from routes and schemas, so a new route gets its links without more code.
+ * Adds OpenAPI links (3.1.0, section 4.8.20) from each answer that holds a new object to every
+ * operation that takes the object's id. The links are derived from routes and schemas, so a new
+ * route gets its links without more code.
  */
 export function addLinks(document: object): void {
   const { paths, components } = document as Document
@@ -47,7 +48,7 @@ function objectsByCollection(routes: Route[], fieldsOf: (body?: Content) => Fiel
   return new Map(entries)
 }
 
-/** `payments` of `/api/v1/payments/{id}/refunds`: the segment before the id. */
+/** Returns the segment before the id: `payments` for `/api/v1/payments/{id}/refunds`. */
 function collectionOf(path: string): string {
   return path.match(/([^/]+)\/\{id\}/)?.[1] ?? ''
 }
@@ -59,8 +60,9 @@ function objectOf(answer: Fields): string | undefined {
 }
 
 /**
- * A link to an operation whose path takes the id, or to a list that the id filters. A request whose
- * body takes the id gets none: code generators refuse a document with an object as a link's body.
+ * Returns a link to an operation whose path takes the id, or to a list that the id filters. A
+ * request whose body takes the id gets no link: code generators refuse a document with an object as
+ * a link's body.
  */
 function linkTo({ path, operation }: Route, object: string, objects: Map<string, unknown>): Link[] {
   const { operationId, parameters = [] } = operation
@@ -74,7 +76,7 @@ function isIdOf(object: string, name: string): boolean {
   return name.endsWith('_id') && `_${object}_id`.endsWith(`_${name}`)
 }
 
-/** The fields of a schema, with those of the schemas that it refers to or is made of. */
+/** Returns the fields of a schema and of the schemas that it refers to or is made of. */
 function resolveFields(schemas: Record<string, Schema>, schema: Schema = {}): Fields {
   const named = schemas[schema.$ref?.replace('#/components/schemas/', '') ?? '']
   const parts = [...(schema.allOf ?? []), ...(named ? [named] : [])]

@@ -7,8 +7,8 @@ const INT32_MIN = -(2 ** 31)
 const INT32_MAX = 2 ** 31 - 1
 
 /**
- * A copy of a document, or of a JSON Schema, in which each integer has a `format`. Without one, code
- * generators take 32 bits, and the generated clients fail on larger amounts.
+ * Returns a copy of a document, or of a JSON Schema, in which each integer has a `format`. Without
+ * a `format`, code generators take 32 bits, and the generated clients fail on larger amounts.
  */
 export function withIntegerFormats<T>(json: T): T {
   return mapObjects(json, (schema) => {
@@ -25,8 +25,9 @@ function formatOf({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Json
 }
 
 /**
- * A copy of a document that names the event types once, as the component `EventTypeName`. A list of
- * values without a name becomes Java that does not compile, and one more type at each place.
+ * Returns a copy of a document that names the event types once, as the component `EventTypeName`.
+ * Code generators turn an unnamed list of values into one more type at each place, and into Java
+ * that does not compile.
  */
 export function withNamedEventTypes<T extends { components?: Json }>(document: T): T {
   const values = JSON.stringify(eventTypes)
@@ -40,8 +41,8 @@ export function withNamedEventTypes<T extends { components?: Json }>(document: T
 }
 
 /**
- * A copy of a document in which a boolean with a single value shows that value as its example.
- * Generated Java reads listed values as strings, so that a list of booleans does not compile.
+ * Returns a copy of a document in which a boolean with a single value shows that value as its
+ * example. Generated Java reads listed values as strings, so a list of booleans does not compile.
  */
 export function withPlainBooleans<T>(document: T): T {
   return mapObjects(document, (schema) => {
@@ -51,7 +52,7 @@ export function withPlainBooleans<T>(document: T): T {
   })
 }
 
-/** A copy in which `change` replaces each object, the innermost first. */
+/** Returns a copy in which `change` has replaced each object, the innermost first. */
 function mapObjects<T>(json: T, change: (object: Json) => Json): T {
   if (typeof json !== 'object' || json === null) return json
   if (Array.isArray(json)) return json.map((item) => mapObjects(item, change)) as T

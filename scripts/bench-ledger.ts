@@ -16,7 +16,7 @@ const FEE_BPS = 200
 
 const { values: options } = parseArgs({
   options: {
-    payments: { type: 'string', default: '2000' }, // of each side, in each round
+    payments: { type: 'string', default: '2000' }, // on each side, in each round
     rounds: { type: 'string', default: '5' },
     merchants: { type: 'string', default: '100' },
     connections: { type: 'string', default: '16' },
@@ -36,7 +36,7 @@ const { keep, stop } = createSupervisor({
     rmSync(folder, { recursive: true, force: true })
   },
 })
-/** Of this process, which may be what limits both rates. */
+/** Sums the time and the CPU time of this process, because the process may limit both rates. */
 const timed = { ms: 0, cpuMs: 0 }
 bench().then(
   () => stop(0),
@@ -44,8 +44,9 @@ bench().then(
 )
 
 /**
- * Settles payments as the worker does, which is all that one costs the database once the provider has
- * said yes: its status, its event, its booking. All of one merchant in turn with as many of a hundred.
+ * Settles payments as the worker does. A payment costs the database nothing more after the
+ * provider's verdict `succeeded`: the status, the event and the booking. Payments of one merchant
+ * alternate with as many payments of a hundred merchants.
  */
 async function bench(): Promise<void> {
   await chmod(folder, 0o755) // root's Postgres runs as another user
@@ -62,10 +63,11 @@ async function bench(): Promise<void> {
   ] as const
   for (let round = 0; round <= rounds; round++) {
     const rate = { one: 0, many: 0 }
-    // Who is first takes turns, as a disk or a neighbour may get slower by the minute.
+    // The sides take turns at going first, because a disk or a neighbor may get slower by the
+    // minute.
     for (const [side, ids] of round % 2 === 0 ? sides : sides.toReversed())
       rate[side] = await settle(db, ids)
-    if (round === 0) continue // which warms up
+    if (round === 0) continue // round 0 warms up
     rates.push(rate)
     const ratio = (rate.one / rate.many).toFixed(2)
     console.log(`Round ${round}: ${perSecond(rate.one)}, ${perSecond(rate.many)}, ratio ${ratio}`)
@@ -80,7 +82,10 @@ this process took ${cores.toFixed(2)} cores
 `)
 }
 
-/** Payments a second, from `connections` at once. They are inserted before the clock runs. */
+/**
+ * Returns settled payments per second, with `connections` under way at once. The payments are
+ * inserted before the clock runs.
+ */
 async function settle(db: Db, merchantIds: string[]): Promise<number> {
   const turns = Array.from({ length: payments }, (_, n) => n)
   const ids = await inFlight(turns, (n) => {

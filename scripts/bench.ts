@@ -22,11 +22,11 @@ import { resolveTemporalCli } from './tools/temporal-binaries.ts'
 
 const PER_SECOND = 5
 const WARM_UP = 50
-const REST_MS = 2_000 // what one side has left to do is done before the other begins
+const REST_MS = 2_000 // one side finishes its remaining work before the other side begins
 
 const { values: options } = parseArgs({
   options: {
-    payments: { type: 'string' }, // through each side, as fast as they go
+    payments: { type: 'string' }, // through each side, as fast as each side can
     timed: { type: 'string' }, // through each side, 5 a second
     rounds: { type: 'string' },
     'in-flight': { type: 'string', default: '20' },
@@ -51,7 +51,9 @@ bench().then(
   (error) => stop(1, error.stack),
 )
 
-/** The control and Remit in turn, so that noise hits both. Returns what they have left behind. */
+/**
+ * Measures the control and Remit in turn, so that noise hits both. Returns the leftovers of both.
+ */
 async function bench(): Promise<string[]> {
   const { url, client, control, api, worker } = await startAll()
   const [bare, remit] = [
@@ -101,7 +103,7 @@ async function startAll() {
   const [url, address] = await Promise.all([startDatabase(), startTemporal()])
   const env = {
     ...process.env,
-    NODE_ENV: 'test', // logs as production's are: JSON, every request
+    NODE_ENV: 'test', // logs like production: JSON, every request
     LOG_LEVEL: 'info',
     DATABASE_URL: url,
     TEMPORAL_ADDRESS: address,
@@ -136,7 +138,10 @@ async function startTemporal(): Promise<string> {
 
 let leftToSweep = 0
 
-/** Warnings and worse, by pino's number for them, and what is no line of the log. */
+/**
+ * Prints warnings and worse, by pino's number of the level, and lines that are not lines of the
+ * log. Counts the starts that were left to the sweep.
+ */
 function printTrouble(line: string): void {
   if (line.includes('Left to the sweep')) leftToSweep++
   else if (!/"level":[1-3]0,/.test(line)) console.log(line)

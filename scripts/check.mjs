@@ -8,8 +8,8 @@ const checks = [
 ]
 
 await install()
-process.env.REMIT_NO_SERVERS = 'true' // test/support/global-setup.ts has nothing to start for these
-process.on('SIGINT', () => process.exit(130)) // or the next check would start
+process.env.REMIT_NO_SERVERS = 'true' // makes test/support/global-setup.ts start no servers
+process.on('SIGINT', () => process.exit(130)) // otherwise the next check would start
 let failed = false
 for (const check of checks) failed = (await run(check)) !== 0 || failed
 process.exit(failed ? 1 : 0)

@@ -18,7 +18,7 @@ const { keep, stop } = createSupervisor({
 })
 demo().catch((error) => stop(1, error.message))
 
-/** A payment whose webhook fails twice, told as it happens. */
+/** Makes a payment whose webhook fails twice, and prints each step as it happens. */
 async function demo(): Promise<void> {
   const isOurs = !(await isUp())
   if (isOurs) keep('Remit', await startRemit())
@@ -42,7 +42,7 @@ A payment of ₹500.00, which the sandbox takes some seconds to decide. Its work
   console.log('Remit runs on for that. Ctrl-C stops it.')
 }
 
-/** Every delivery attempt, as soon as it has its outcome. */
+/** Prints every delivery attempt as soon as the attempt has its outcome. */
 async function tellAttempts(deliveryId: string): Promise<void> {
   const told = new Set<string>()
   await until(async () => {
@@ -73,7 +73,7 @@ function toLine({ attempt, http_status, error, next_attempt_at, created_at }: At
   return `  ${time}  attempt ${attempt}  HTTP ${http_status ?? error}  ${next}`
 }
 
-/** It is deleted when the demo ends, also by Ctrl-C. */
+/** Adds a webhook endpoint, which is deleted when the demo ends, also by Ctrl-C. */
 async function addEndpoint(url: string): Promise<string> {
   const rest = { event_types: ['payment.succeeded'], retry_schedule: RETRY_SECONDS }
   const { id } = await call<{ id: string }>('POST', 'webhook_endpoints', { url, ...rest })

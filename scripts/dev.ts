@@ -27,11 +27,11 @@ const supervisor = createSupervisor({
   onStopped,
 })
 const { keep, stop } = supervisor
-process.stdout.on('error', () => {}) // the terminal was closed, and we still have to stop
+process.stdout.on('error', () => {}) // the terminal was closed, and Remit still has to stop
 process.stderr.on('error', () => {})
 start().catch((error) => stop(1, explain(error)))
 
-/** What `npm start` does, once the packages are there. */
+/** Starts everything for `npm start`, after the packages are installed. */
 async function start(): Promise<void> {
   const ports = readPorts()
   openState()
@@ -55,7 +55,7 @@ async function start(): Promise<void> {
     WEBHOOK_ALLOW_HTTP: 'true',
     WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true',
     DEV_RECEIVER_SECRET: settings.receiverSecret,
-    UV_THREADPOOL_SIZE: '64', // or endpoints whose names hang would hold up all look-ups
+    UV_THREADPOOL_SIZE: '64', // otherwise endpoints whose names hang would hold up all look-ups
   }
   console.log('Starting the API and the worker')
   const programs = (['api', 'worker'] as const).map((name) =>

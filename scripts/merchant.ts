@@ -22,7 +22,7 @@ function readName(): string {
   return name
 }
 
-/** Makes a merchant in the database that the API uses. Its secret is printed, and kept nowhere. */
+/** Makes a merchant in the API's database. The merchant's secret is printed, and kept nowhere. */
 async function addMerchant(name: string): Promise<void> {
   const url = process.env.DATABASE_URL || (await findPostgres(statePath('postgres')))
   if (!url) throw new Error('Set DATABASE_URL, or start Remit first: npm start')
@@ -50,7 +50,9 @@ X-Api-Secret  ${secret}
 The secret is shown only now. Only its hash is stored.`
 }
 
-/** Of Postgres's own words those that help: never the query, which holds the pair. */
+/**
+ * Returns the part of Postgres's error that helps, and never the query, which holds the key pair.
+ */
 function explain(error: unknown): string {
   const cause = (error as Error).cause ?? error
   const { code, message } = cause as Error & { code?: string }

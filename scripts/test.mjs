@@ -25,14 +25,15 @@ for (const args of runs()) {
 }
 rmSync(folder, { recursive: true })
 
-// Printed here and not by a reporter: jest's global teardown runs after its reporters.
+// This script prints the failures, because jest's global teardown runs after jest's reporters.
 for (const failure of failures) console.log(`FAILED ${failure}`)
 console.log(`${total.passed} passed, ${total.failed} failed`)
 process.exit(isStopped || total.failed > 0 ? 1 : 0)
 
 /**
- * The arguments of each run of jest. The tests in `ALONE` start all of Remit as processes and keep
- * every core busy by themselves, so the whole suite runs them one at a time, after all others.
+ * Returns the arguments of each run of jest. The tests in `ALONE` start all of Remit as processes
+ * and keep every core busy by themselves, so the whole suite runs them one at a time, after all
+ * others.
  */
 function runs() {
   const given = process.argv.slice(2)
@@ -47,7 +48,7 @@ async function runJest(args) {
   return count(exitCode)
 }
 
-/** A file that could not run at all is one failure, and so is a run without any test. */
+/** A file that could not run at all counts as one failure, like a run without any test. */
 function count(exitCode) {
   const results = read()
   failures.push(...failuresOf(results))

@@ -48,7 +48,7 @@ export function jobsStatusRoutes({ db, temporal }: Deps) {
 
 type Workflows = z.infer<typeof Workflows>
 
-/** A query per type: Temporal groups a count by nothing but the status. */
+/** Sends a query for each type, because Temporal groups a count only by the status. */
 async function countWorkflows(temporal: Client, merchantId: string) {
   const countType = async (type: string) => {
     const query = `MerchantId = '${merchantId}' AND WorkflowType = '${type}' GROUP BY ExecutionStatus`

@@ -8,14 +8,16 @@ import { type Received, ReceiverPage } from '../pages/receiver.tsx'
 const KEPT = 50
 
 /**
- * A merchant's server for development: it verifies both signatures of what it is sent, and shows the
- * last webhooks. `POST …/503` (any status) answers with that status instead, to see retries.
+ * Plays a merchant's server for development: verifies both signatures of each webhook, and shows
+ * the last webhooks. `POST …/503` (or any other status) answers with that status, to show retries.
  */
 export function receiverRoutes(secret: string) {
   const received: Received[] = []
   const webhook = new Webhook(secret)
 
-  /** Both signatures are over the bytes of the body, so nothing decodes the body before this. */
+  /**
+   * Both signatures are over the bytes of the body, so nothing decodes the body before `receive`.
+   */
   function receive(headers: Headers, bytes: Buffer): boolean {
     const expected = createHmac('sha256', secret).update(bytes).digest('hex')
     const hmac = equalsInConstantTime(headers.get('x-webhook-signature') ?? '', expected)

@@ -5,9 +5,10 @@ import { type Caller, findCallerByPair, findCallerBySecret } from '../../db/merc
 import type { Env } from './router.ts'
 
 /**
- * Lets in who has a secret: `X-Api-Key` with `X-Api-Secret`, or `Authorization: Bearer <secret>`.
- * A key alone is publishable, and opens nothing here. Every credential that comes with a request
- * must be right, and all must agree: two may belong to two merchants.
+ * Lets a caller in who sends a secret: either `X-Api-Key` with `X-Api-Secret`, or
+ * `Authorization: Bearer <secret>`. A key alone is publishable, and opens nothing here. Every
+ * credential in a request must be right, and all must agree, because two credentials may belong to
+ * two merchants.
  */
 export function authenticate(db: Db) {
   return createMiddleware<Env>(async (c, next) => {

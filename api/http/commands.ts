@@ -24,7 +24,10 @@ type Command<P extends string, In extends z.ZodType, Out extends z.ZodType> = {
   errors?: ErrorCode[]
 }
 
-/** The route of a command. A command is stored before it is done: 202 means that it is not done yet. */
+/**
+ * Returns the route of a command. A command is stored before it is done, so 202 means that the
+ * command is not done yet.
+ */
 export function commandRoute<P extends string, In extends z.ZodType, Out extends z.ZodType>({
   input,
   output,
@@ -48,7 +51,7 @@ export function commandRoute<P extends string, In extends z.ZodType, Out extends
   )
 }
 
-/** The input of a command that has no fields, under its name in the API document. */
+/** Returns the input of a command without fields. The API document calls the input `name`. */
 export function noFields(name: string) {
   return z.strictObject({}).openapi(name)
 }
@@ -68,10 +71,11 @@ type Commanded<Row, Requested, Body> = {
 }
 
 /**
- * Makes the function that runs a command on a resource with a workflow, and answers with the resource.
- * The command's row is inserted before the workflow gets the command. If the workflow does not answer in
- * time, the answer is 202, and the sweep sends the command again. A repeat with the same Idempotency-Key
- * attaches to the same command and waits again. Throws AppError when the command came too late.
+ * Returns the function that runs a command on a resource with a workflow, and answers with the
+ * resource. The command's row is inserted before the workflow gets the command. If the workflow
+ * does not answer in time, the answer is 202, and the sweep sends the command again. A repeat with
+ * the same Idempotency-Key attaches to the same command and waits again. The returned function
+ * throws `AppError` if the command came too late.
  */
 export function commandHandler<Row, Requested, Body extends object>(
   { db, cipher, tryUpdate }: Pick<Deps, 'db' | 'cipher' | 'tryUpdate'>,
@@ -103,7 +107,9 @@ export function commandHandler<Row, Requested, Body extends object>(
   }
 }
 
-/** Opens the command. For a repeat it returns the earlier command, or the answer to the earlier request. */
+/**
+ * Opens the command. Returns the earlier command or the earlier answer if the request is a repeat.
+ */
 function openCommandOnce(
   db: Db,
   request: KeyedRequest | null,

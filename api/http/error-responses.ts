@@ -4,7 +4,10 @@ import { ErrorBody } from './errors.ts'
 const codes = Object.keys(errorKinds) as ErrorCode[]
 const statuses = new Set<number>(Object.values(errorKinds).map(({ status }) => status))
 
-/** Response headers of the document, by name. Those of `headers` come with every response. */
+/**
+ * Maps each response header of the document to its description. `responseHeaders` adds `Request-Id`
+ * to every response.
+ */
 export const headerComponents = {
   'Request-Id': 'Names this request, in our logs too.',
   'Idempotent-Replayed': '`true` where this is the first answer to the Idempotency-Key once more.',
@@ -24,7 +27,7 @@ export function responseHeaders(...names: (HeaderName | undefined)[]) {
   return Object.fromEntries(all.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
 }
 
-/** An error of each code, as it is answered. */
+/** Pairs each code with an example of its error, as an answer shows it. */
 export const errorExamples = codes.map((code) => {
   const message = errorKinds[code].meaning.replaceAll('`', '')
   const request_id = 'req_0b5f0c7f1f3f4f0e9a5d3c2b1a0f9e8d'
@@ -32,7 +35,9 @@ export const errorExamples = codes.map((code) => {
   return [code, { summary: code, value: { error } }] as const
 })
 
-/** A response per HTTP status: which of these errors it can be, and an example of each. */
+/**
+ * Returns a response per HTTP status, with the possible errors of that status and their examples.
+ */
 export function errorResponses(possible: ErrorCode[]) {
   const entries = [...statuses].flatMap((status) => {
     const its = codes.filter(

@@ -19,7 +19,9 @@ export const ErrorBody = z
   })
   .openapi('Error')
 
-/** Logs an error with status 500 or above. Answers every error with the result of `toErrorAnswer`. */
+/**
+ * Logs an error with status 500 or above. Answers every error with the result of `toErrorAnswer`.
+ */
 export function handleError(error: Error, c: Context) {
   const { status, headers, body } = toErrorAnswer(error, c.get('requestId'))
   if (status >= 500) {
@@ -29,7 +31,7 @@ export function handleError(error: Error, c: Context) {
   return c.json(body, status, headers)
 }
 
-/** The one place where an error becomes an answer. An error that we did not throw is not shown. */
+/** Every error becomes an answer here. The message of an unexpected error is not shown. */
 export function toErrorAnswer(error: Error, request_id: string) {
   const { code, message, param, headers } = toAppError(error)
   const { status, type } = errorKinds[code]
@@ -54,7 +56,8 @@ function toAppError(error: Error): AppError {
 /** Blames the first field that is wrong, by its name in the request. */
 function fromZod(error: z.ZodError): AppError {
   const [first] = error.issues
-  // A number above 2^53 exceeds zod's own limit first, and then the schema's, which the caller must know.
+  // A number above 2^53 exceeds zod's own limit first, and then the schema's limit. The caller must
+  // know the schema's limit.
   const issue = error.issues.findLast(
     (each) => each === first || (each.code === 'too_big' && `${each.path}` === `${first?.path}`),
   )
@@ -66,7 +69,9 @@ function fromZod(error: z.ZodError): AppError {
 
 const PARAM_MAX_CHARS = 200
 
-/** A name in a request may be as long as its body. An answer does not repeat all of it. */
+/**
+ * A name in a request may be as long as the body. The answer repeats only the start of a long name.
+ */
 function shortened(param: string): string {
   return param.length > PARAM_MAX_CHARS ? `${param.slice(0, PARAM_MAX_CHARS)}…` : param
 }

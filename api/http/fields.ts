@@ -45,14 +45,16 @@ export const Vpa = z
 export const Text = z.string().min(1).max(500)
 export const Timestamp = z.iso.datetime().openapi({ example: '2026-01-31T09:30:00.000Z' })
 
-/** White space, control and format characters, and what Unicode says to ignore. */
+/**
+ * Matches white space, control and format characters, and characters that Unicode says to ignore.
+ */
 const INVISIBLE_END = /^[\s\p{Cc}\p{Cf}\p{DI}\u2800]|[\s\p{Cc}\p{Cf}\p{DI}\u2800]$/u
-/** The selector that makes an emoji of the character before it: ❤ with it is ❤️. */
+/** Matches the selector that styles the character before it as an emoji: ❤ becomes ❤️. */
 const EMOJI_STYLE = /(\p{Extended_Pictographic})[\ufe0e\ufe0f]$/u
 
 /**
- * A merchant's own name for an object, such as an order's reference. Names are compared in Unicode
- * NFC, and must not begin or end with a character that a reader cannot see.
+ * An `OwnName` is a merchant's own name for an object, such as an order's reference. Names are
+ * compared in Unicode NFC, and must not begin or end with a character that a reader cannot see.
  */
 export const OwnName = z
   .string()
@@ -65,17 +67,20 @@ export const OwnName = z
   .transform((text) => text.normalize('NFC'))
   .openapi({ type: 'string', minLength: 1, maxLength: 255 })
 
-/** A filter by an id or a name. An empty filter is refused: it is a slip, and would list everything. */
+/**
+ * Filters a list by an id or a name. An empty filter is refused, because it is a slip and would
+ * list everything.
+ */
 export const Id = z.string().min(1).max(255)
 
-/** A filter by a name that a merchant gave. Such names are stored in NFC. */
+/** Filters a list by a name that a merchant gave. Such names are stored in NFC. */
 export const NameFilter = Id.transform((text) => text.normalize('NFC')).openapi({
   type: 'string',
   minLength: 1,
   maxLength: 255,
 })
 
-/** A time that Postgres can hold, whatever its offset. */
+/** Accepts a time with any offset, if Postgres can hold the time. */
 function timeOf(text: z.ZodISODateTime) {
   return text
     .refine((time) => {
@@ -86,10 +91,10 @@ function timeOf(text: z.ZodISODateTime) {
     .openapi({ type: 'string', format: 'date-time', example: '2026-12-31T09:30:00.000Z' })
 }
 
-/** A time in the future. `toFuture` checks that it is. */
+/** `toFuture` checks that this time is in the future. */
 export const FutureTime = timeOf(z.iso.datetime({ offset: true }))
 
-/** In a URL a plus sign that is not encoded means a space, and an offset loses its sign. */
+/** A plus sign that is not encoded means a space in a URL, so an offset loses its sign. */
 const TimeInUrl = timeOf(
   z.iso.datetime({
     offset: true,
@@ -103,8 +108,8 @@ const TimeInUrl = timeOf(
 const FUTURE_MAX_MS = 5 * 365 * 24 * 60 * 60_000
 
 /**
- * Throws AppError when `time` is not in the future. The schema cannot check this: a repeat of the request
- * may come after `time`, and must get the first answer again.
+ * Throws `AppError` if `time` is not in the future. The schema cannot check this, because a repeat
+ * of the request may come after `time`, and must get the first answer again.
  */
 export function toFuture(param: string, time: Date | undefined, now: Date): Date | null {
   if (time === undefined) return null
@@ -115,7 +120,7 @@ export function toFuture(param: string, time: Date | undefined, now: Date): Date
   throw new AppError('invalid_request', message, { param })
 }
 
-/** The query parameters of every list. Each resource adds its own filters. */
+/** Every list takes these query parameters. Each resource adds its own filters. */
 export const ListQuery = z.strictObject({
   limit: z
     .string()
@@ -142,7 +147,7 @@ export function listOf<T extends z.ZodType>(schema: T) {
   return z.object({ object: z.literal('list'), data: z.array(schema), has_more: z.boolean() })
 }
 
-/** The answer for a deleted object. */
+/** Returns the schema of the answer for a deleted object. */
 export function deletedOf<const Name extends string>(object: Name) {
   return z.object({ id: z.string(), object: z.literal(object), deleted: z.literal(true) })
 }

@@ -20,14 +20,15 @@ type Needs = Pick<Deps, 'db' | 'cipher' | 'tryStart'>
 type Written<Body> = { body: Body; start: Start | null }
 
 export type CreationSteps<Body, Prepared> = {
-  /** Does what must happen outside the transaction, such as a call to a provider. Repeats skip it. */
+  /** Does work that must stay outside the transaction, such as a provider call. Repeats skip it. */
   prepare?: (() => Promise<Prepared>) | undefined
   write: (tx: Tx, prepared: Prepared | undefined) => Promise<Written<Body>>
 }
 
 /**
- * Creates an object at most once per Idempotency-Key. The object and the record of its answer commit
- * together, and the workflow starts after that. A repeat gets the first body again, with a header.
+ * Creates an object at most once per Idempotency-Key. The object and the record of its answer
+ * commit together, and the workflow starts after that. A repeat gets the first body again, with a
+ * header.
  */
 export async function createOnce<Body extends object, Prepared = undefined>(
   c: Context<Env>,
@@ -46,7 +47,7 @@ export async function createOnce<Body extends object, Prepared = undefined>(
     return openAnswer(c, cipher, request, earlier.answer)
   }
 
-  /** Writes the object and its record. For a repeat it returns what the earlier request left instead. */
+  /** Writes the object and its record. For a repeat, returns the record of the earlier request. */
   function writeOnce(prepared: Prepared | undefined) {
     return db.transaction(async (tx) => {
       if (!request) return write(tx, prepared)
@@ -65,13 +66,13 @@ export async function createOnce<Body extends object, Prepared = undefined>(
     if (written.start) await tryStart(written.start)
     return written.body
   } catch (error) {
-    // If the release fails, the lease ends by itself after its time.
+    // If the release fails, the lease expires by itself.
     if (request && leaseId) await releaseKey(db, request, leaseId).catch(() => {})
     throw error
   }
 }
 
-/** Returns null for a request without a key. Throws AppError when the key is empty or too long. */
+/** Returns null for a request without a key. Throws `AppError` if the key is empty or too long. */
 export function keyedRequest(
   c: Context<Env>,
   cipher: Needs['cipher'],

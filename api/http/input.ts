@@ -11,7 +11,7 @@ const NAME_MAX_CHARS = 200
 const limit = bodyLimit({
   maxSize: BODY_MAX_BYTES,
   onError() {
-    // What is left of the body is not read, so nothing else can come by this connection.
+    // The rest of the body is not read, so the connection cannot carry another request.
     const headers = { Connection: 'close' }
     throw new AppError('body_too_large', 'The body is larger than 1 MiB.', {
       param: 'body',
@@ -20,15 +20,17 @@ const limit = bodyLimit({
   },
 })
 
-/** A body that comes in chunks is read here, one with a length by who needs it. */
+/**
+ * Reads a body that comes in chunks. A body with a length is read later, by the code that needs it.
+ */
 export const limitBody = createMiddleware<Env>(async (c, next) => {
   await arrival(limit(c, async () => {}))
   await next()
 })
 
 /**
- * Refuses what no route could take: a body that is not JSON, and text that Postgres can't hold
- * (NUL characters, halves of a surrogate pair), anywhere in the path, the query or the body.
+ * Refuses input that no route could take: a body that is not JSON, and text that Postgres can't
+ * hold (NUL characters, halves of a surrogate pair), anywhere in the path, the query or the body.
  */
 export const checkInput = createMiddleware<Env>(async (c, next) => {
   if (/%00/.test(c.req.url)) throw refusal('NUL characters are not allowed in a URL', 'url')
@@ -36,17 +38,19 @@ export const checkInput = createMiddleware<Env>(async (c, next) => {
     if (values.length > 1) throw refusal('Send the parameter once', name.slice(0, NAME_MAX_CHARS))
   const bytes = c.req.method === 'GET' ? null : await arrival(c.req.arrayBuffer())
   if (!bytes?.byteLength) {
-    c.req.raw.headers.delete('content-type') // nothing is nothing, whatever type it has
+    c.req.raw.headers.delete('content-type') // an empty body counts as no body, whatever its type
   } else {
     checkHeaders(c.req.header())
-    // Hono's validator knows fewer ways to write a media type than RFC 9110 has.
+    // Hono's validator accepts fewer ways to write a media type than RFC 9110 allows.
     c.req.raw.headers.set('content-type', JSON_TYPE)
     checkValue(parse(decode(bytes)), [])
   }
   await next()
 })
 
-/** Whoever hangs up, stalls or frames its chunks wrongly has failed, not we. */
+/**
+ * A caller that hangs up, stalls or frames its chunks wrongly is at fault, and this server is not.
+ */
 async function arrival<T>(reading: Promise<T>): Promise<T> {
   try {
     return await reading
@@ -80,11 +84,11 @@ function isJson(contentType: string): boolean {
     const { encoding } = new TextDecoder(params.get('charset') ?? 'utf-8')
     return essence === JSON_TYPE && encoding === 'utf-8'
   } catch {
-    return false // it is no media type, or names no charset that exists
+    return false // `contentType` is no media type, or names no charset that exists
   }
 }
 
-/** What is no UTF-8 would be kept as something that nobody has sent. */
+/** Refuses invalid UTF-8: a lenient decoder would make text of it that nobody has sent. */
 function decode(bytes: ArrayBuffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
@@ -106,7 +110,8 @@ function checkValue(value: unknown, path: string[]): void {
   if (typeof value === 'string') checkText(value, path)
   else if (typeof value === 'object' && value !== null)
     for (const [name, item] of Object.entries(value)) {
-      // Validation would drop it without a word, as it is no ordinary property in JavaScript.
+      // Validation would silently drop `__proto__`, because it is no ordinary property in
+      // JavaScript.
       if (name === '__proto__') throw refusal('not allowed as a name', [...path, name].join('.'))
       checkText(name, path)
       checkValue(item, [...path, name])

@@ -2,10 +2,13 @@ import { createMiddleware } from 'hono/factory'
 import { AppError } from '../../core/errors.ts'
 import type { Env } from './router.ts'
 
-/** A burst of two seconds' worth goes through at once. */
+/** A burst of two seconds' worth of requests goes through at once. */
 const BURST_SECONDS = 2
 
-/** A token bucket per API key, or for a merchant's payers, in this process. `perSecond` 0: no limit. */
+/**
+ * Keeps a token bucket per API key, and one bucket for all payers of a merchant, in this process.
+ * `perSecond` 0 means no limit.
+ */
 export function limitRate(perSecond: number, now = () => performance.now()) {
   const buckets = new Map<string, { tokens: number; at: number }>()
   const full = perSecond * BURST_SECONDS

@@ -3,7 +3,10 @@ import { createMiddleware } from 'hono/factory'
 import type { Log } from '../../log.ts'
 import type { Env } from './router.ts'
 
-/** Asked all the time, or by `npm start` itself: their lines are for who looks for them. */
+/**
+ * Probes request `/health` and `/ready` all the time, and `npm start` itself requests `/dev/`.
+ * Lines for these paths have the level `debug`.
+ */
 const quiet = /^\/(health|ready|dev\/.*)$/
 const PATH_MAX_CHARS = 200
 
@@ -12,9 +15,9 @@ export function newRequestId(): string {
 }
 
 /**
- * Gives each request its id, and a log whose lines have it; and writes a line when it is answered.
- * The path alone, as a query or a body may hold anything; and encoded as it came, as anybody may
- * write one that decodes to lines like ours.
+ * Gives each request an id and a log whose lines have that id, and writes a line after the answer.
+ * The line has the path alone, because a query or a body may hold anything. The path stays encoded,
+ * because anybody may send a path that decodes to lines like ours.
  */
 export function logRequests(log: Log) {
   return createMiddleware<Env>(async (c, next) => {

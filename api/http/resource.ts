@@ -7,8 +7,8 @@ import { ListQuery, listOf, toListBody, toPage } from './fields.ts'
 import { type CreationSteps, createOnce } from './idempotency.ts'
 import { type Deps, type Env, idempotencyKey, idParam, json, merchantRoute } from './router.ts'
 
-// The routes that every resource has, and their handlers. `.openapi(route, handler)` checks that what a
-// handler answers with has the schema of its route.
+// This file has the routes that every resource has, and their handlers. `.openapi(route, handler)`
+// checks that a handler's answer has the schema of its route.
 
 type Creation<P extends string, In extends z.ZodType, Out extends z.ZodType> = {
   path: P
@@ -20,7 +20,7 @@ type Creation<P extends string, In extends z.ZodType, Out extends z.ZodType> = {
   errors?: ErrorCode[]
 }
 
-/** The route that creates an object. It takes an Idempotency-Key and answers 201. */
+/** Returns the route that creates an object. The route takes an Idempotency-Key and answers 201. */
 export function creationRoute<P extends string, In extends z.ZodType, Out extends z.ZodType>({
   input,
   output,
@@ -62,7 +62,7 @@ export function retrieveHandler<Row, Body extends object>(
     c.json(show(await get(db, c.var.caller.merchantId, c.req.param('id'))), 200)
 }
 
-/** The route takes `filters` in addition to those that every list takes. */
+/** The route takes `filters` in addition to the filters that every list takes. */
 export function listRoute<P extends string, S extends z.ZodType, F extends z.ZodRawShape>(
   path: P,
   operationId: string,
@@ -78,7 +78,7 @@ function paramsOf(path: string) {
   return path.includes('{id}') ? { params: idParam } : {}
 }
 
-/** A route whose filters have other names than those of `list` renames them in the query. */
+/** A route whose filters have other names than the filters of `list` renames them in the query. */
 export function listHandler<Filters, Row, Body extends object>(
   db: Db,
   list: (db: Db, merchantId: string, filter: Page & Filters) => Promise<List<Row>>,
@@ -91,8 +91,9 @@ export function listHandler<Filters, Row, Body extends object>(
 }
 
 /**
- * Returns the id of the object that the filter `param` of a list names by `name`. Throws AppError when
- * the merchant has no such object: the path exists, so the filter is what is wrong.
+ * Returns the id of the object that the filter `param` of a list names by `name`. Throws `AppError`
+ * with code `invalid_request` if the merchant has no such object: the path exists, and the filter
+ * is wrong.
  */
 export async function toFilterId(
   param: string,

@@ -21,8 +21,8 @@ export type Deps = {
   providers: Providers
   cipher: Cipher
   outbound: OutboundPolicy
-  rateLimitPerSecond: number // 0: none
-  publicUrl: string // where payers reach this server, without a slash at its end
+  rateLimitPerSecond: number // 0: no limit
+  publicUrl: string // payers reach this server at this URL, which has no slash at its end
 }
 export type Env = { Variables: { requestId: string; log: Log; caller: Caller } }
 
@@ -42,7 +42,7 @@ export function json<T extends z.ZodType>(schema: T, description?: string) {
 
 const security = [{ bearer: [] }, { apiKey: [], apiSecret: [] }]
 
-/** A query or a body that a route does not take is refused, with the name of its first field. */
+/** Refuses a query or a body that a route does not take. The error names the first field. */
 const Nothing = z.strictObject({})
 
 const refuseBody = createMiddleware<Env>(async (c, next) => {
@@ -51,8 +51,8 @@ const refuseBody = createMiddleware<Env>(async (c, next) => {
 })
 
 /**
- * A route of the merchants' API, which needs the secret key. `errors` are the route's own errors. The
- * errors that every route with the same method, path parameters and headers has are added here.
+ * Returns a route of the merchants' API, which needs the secret key. `errors` are the route's own
+ * errors. This function adds the errors that follow from method, path parameters and headers.
  */
 export function merchantRoute<const R extends RouteConfig>(route: R, errors: ErrorCode[] = []) {
   const takesKey = route.request?.headers === idempotencyKey
@@ -90,7 +90,9 @@ function tagOf(path: string): string {
   return capitalized((path.split('/')[1] ?? '').replaceAll('_', ' '))
 }
 
-/** Returns the summary of an operation id: `enableWebhookEndpoint` gives `Enable webhook endpoint`. */
+/**
+ * Returns the summary of an operation id: `enableWebhookEndpoint` gives `Enable webhook endpoint`.
+ */
 function summaryOf(operationId: string): string {
   return capitalized(operationId.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`))
 }

@@ -8,18 +8,18 @@ type Fetch = (request: Request, env: object) => Response | Promise<Response>
 type Options = {
   log: Log
   hostname: string
-  port: number // 0: any that is free
-  stopping: AbortSignal // once it is aborted, each answer is the last on its connection
+  port: number // 0: any free port
+  stopping: AbortSignal // after the abort, each answer is the last on its connection
   onListening: (port: number) => void
-  receivingMs?: number // what a request may take to come in, its head half of that
+  receivingMs?: number // the limit for receiving a request; the head has half of this time
 }
 
 const IDLE_CHECK_MS = 50
-const RECEIVING_MS = 30_000 // Node's own is five minutes, for each connection that says nothing
+const RECEIVING_MS = 30_000 // Node's own limit for each silent connection is five minutes
 
 /**
- * Listens, until `stop` is called: that resolves when every request that has come in is answered, or
- * its caller is gone and it has ended all the same. A connection that is kept alive holds nothing up.
+ * Listens until `stop` is called. `stop` resolves when every request that has come in is answered,
+ * or has ended without its caller. A kept-alive connection does not hold `stop` up.
  */
 export function listen(
   fetch: Fetch,
@@ -49,7 +49,7 @@ export function listen(
     requireHostHeader: false, // Node's own refusal has no body
   }
   const server = createServer(serverOptions, requireHost(listener, log))
-  server.maxHeadersCount = 0 // Node drops headers beyond this number. Their size is limited anyway.
+  server.maxHeadersCount = 0 // Node drops headers beyond this number. The size is limited anyway.
   answerUnreadable(server, log)
   server.listen(port, hostname, () => onListening((server.address() as AddressInfo).port))
   const sockets = new Set<Socket>()
@@ -58,7 +58,7 @@ export function listen(
     socket.on('close', () => sockets.delete(socket))
   })
 
-  /** To Node one that has not sent a byte yet is not idle. */
+  /** Node does not count a connection as idle before the first byte has come in. */
   function closeIdle(): void {
     server.closeIdleConnections()
     for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()

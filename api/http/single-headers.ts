@@ -4,7 +4,7 @@ import { createMiddleware } from 'hono/factory'
 import { AppError } from '../../core/errors.ts'
 import type { Env } from './router.ts'
 
-/** Each of these decides who sends a request or what the request means, by its one value. */
+/** The one value of each of these headers decides who sends a request or what the request means. */
 const singleHeaders = [
   'Host',
   'Authorization',
@@ -15,9 +15,10 @@ const singleHeaders = [
 ]
 
 /**
- * Refuses a header that is sent more than once where only one can count. The lines of a repeated
- * header reach us joined by a comma and a space, as RFC 9110 (5.3) allows every proxy to do. So a
- * single value with a comma and a space is refused too: nobody can tell it from two.
+ * Refuses a header that is sent more than once if only one value can count. A repeated header
+ * reaches us as one value, joined by a comma and a space, as RFC 9110 (5.3) allows every proxy to
+ * do. A single value with a comma and a space is therefore refused too, because nobody can tell
+ * that value from two values.
  */
 export const refuseRepeatedHeaders = createMiddleware<Env>(async (c, next) => {
   for (const name of singleHeaders) {
@@ -28,7 +29,7 @@ export const refuseRepeatedHeaders = createMiddleware<Env>(async (c, next) => {
   await next()
 })
 
-/** How often the header came over the wire, where the request came over a wire. */
+/** Counts the header's lines on the wire. Returns 0 if the request did not come over a wire. */
 function countLines(c: Context<Env>, name: string): number {
   const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage }
   const names = incoming?.rawHeaders.filter((_, i) => i % 2 === 0) ?? []

@@ -3,12 +3,13 @@ import type { Log } from '../../log.ts'
 import type { Start, Update } from '../../temporal/starts.ts'
 import { executeUpdate } from '../../temporal/update.ts'
 
-/** Never throws: the row of its command says what came of it. */
+/** Never throws, because the row of the command has the outcome. */
 export type TryUpdate = (start: Start, update: Update) => Promise<void>
 
 /**
- * Sends a command to its workflow, which is started where it is not there yet, and waits until it is
- * done, at most five seconds. The sweep sends a command again that gets lost on the way.
+ * Returns a function that sends a command to its workflow, and starts the workflow if it does not
+ * exist yet. The function waits until the command is done, for at most five seconds. If a command
+ * gets lost on the way, the sweep sends the command again.
  */
 export function createUpdater(temporal: Client, log: Log): TryUpdate {
   return async (start, update) => {

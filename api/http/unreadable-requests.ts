@@ -11,29 +11,29 @@ type Listener = (request: IncomingMessage, response: ServerResponse) => unknown
 /** `_httpMessage` is the response that Node owes to a request on the socket. */
 type HttpSocket = Duplex & { _httpMessage?: (ServerResponse & { req: IncomingMessage }) | null }
 
-const LINGER_MS = 1_000 // for a caller that still sends: a reset could overtake the answer
+const LINGER_MS = 1_000 // if the caller still sends, a reset could overtake the answer
 
 /**
- * Answers what never becomes a request of the app, and what Node would otherwise answer by itself
- * without a body: headers that are too large, a head that is not HTTP, a request that stalls. Every
- * answer has the API's own shape and a Request-Id, and ends its connection.
+ * Answers requests that never reach the app, and that Node would otherwise answer without a body:
+ * headers that are too large, a head that is not HTTP, a request that stalls. Every answer has the
+ * API's own shape and a Request-Id, and ends its connection.
  */
 export function answerUnreadable(server: Server, log: Log): void {
   const refused = new WeakSet<HttpSocket>()
 
-  /** The parser reports every later byte as well: a connection is refused once. */
+  /** Refuses a connection only once, because the parser reports every later byte as well. */
   function refuse(socket: HttpSocket, refusal: AppError): void {
     if (refused.has(socket)) {
       if (socket.writableEnded) socket.destroy()
       return
     }
     refused.add(socket)
-    socket.on('error', () => {}) // The caller may be gone, and after CONNECT nobody else listens.
+    socket.on('error', () => {}) // The caller may be gone. CONNECT leaves no other listener.
     const isLate = refusal.code === 'request_timeout'
     const isOwed = socket._httpMessage?.req.complete
     afterOwedAnswers(socket, () => {
       if (isLate && isOwed)
-        socket.end() // the time was over between two requests
+        socket.end() // the time ran out between two requests
       else writeTo(socket, refusal, isLate ? 0 : LINGER_MS, log)
     })
   }
@@ -95,8 +95,8 @@ function respond(response: ServerResponse, refusal: AppError, log: Log): void {
 }
 
 /**
- * Calls `next` when every request that arrived whole has its answer (RFC 9112, 9.3.2): otherwise a
- * caller would be told that a payment was refused which was made.
+ * Calls `next` when every request that arrived whole has its answer (RFC 9112, 9.3.2). Otherwise a
+ * caller would take the refusal for the answer to a payment that Remit did make.
  */
 function afterOwedAnswers(socket: HttpSocket, next: () => void): void {
   const owed = socket._httpMessage

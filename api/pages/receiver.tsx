@@ -1,6 +1,6 @@
 import { Layout } from './layout.tsx'
 
-/** `standard` and `hmac`: whether the two signatures are good. */
+/** `standard` and `hmac` say whether the two signatures are good. */
 export type Received = { at: Date; id: string; body: string; standard: boolean; hmac: boolean }
 
 type Props = { received: Received[]; opened: string | undefined }
@@ -8,7 +8,10 @@ type Props = { received: Received[]; opened: string | undefined }
 const HERE = '/dev/receiver'
 const REFRESH_SECONDS = 5
 
-/** `opened` is the event whose body is shown; without one it is the newest, and the page is live. */
+/**
+ * `opened` is the id of the event whose body is shown. Without an id, the page shows the newest
+ * event and refreshes itself.
+ */
 export function ReceiverPage({ received, opened }: Props) {
   const refresh = opened ? {} : { refreshSeconds: REFRESH_SECONDS }
   return (

@@ -6,7 +6,7 @@ import { DocsPage } from '../pages/docs.tsx'
 
 const ROOT = '/docs'
 
-/** Nothing comes from elsewhere, goes elsewhere, or runs that is not a file of ours. */
+/** The page loads from this server only, sends to this server only, and runs only files of ours. */
 const POLICY = [
   "default-src 'self'",
   "img-src 'self' data:",
@@ -20,14 +20,14 @@ const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/p
 
 const types = { css: 'text/css; charset=utf-8', js: 'text/javascript; charset=utf-8' }
 
-/** Those of Swagger UI's files that the page loads. */
+/** The page loads these files of Swagger UI. */
 const files = {
   'swagger-ui.css': types.css,
   'swagger-ui-bundle.js': types.js,
   'favicon-32x32.png': 'image/png',
 }
 
-/** The API's document as a page to read, where each operation can be tried out. */
+/** Serves the API's document as a page, where readers can try out each operation. */
 export function docsRoutes() {
   const routes = newRouter()
   routes.use(async (c, next) => {
@@ -49,8 +49,9 @@ export function docsRoutes() {
 }
 
 /**
- * Of the two logins the page offers the one that is a single box: its dialog focuses the last box
- * there is, and who is asked for "the secret" would type it into the other login's half.
+ * The page has two logins, and this script leaves only the login with a single box, `bearer`. The
+ * dialog focuses its last box. With both logins, a reader who looks for "the secret" would type the
+ * secret into half of the other login.
  */
 const SCRIPT = `
 const operationsOf = ({ paths }) => Object.values(paths).flatMap((path) => Object.values(path))
@@ -77,8 +78,8 @@ SwaggerUIBundle({
 `
 
 /**
- * Hides Swagger UI's column of OpenAPI links. Only code generators need the column, and a phone cuts it
- * off.
+ * Hides Swagger UI's column of OpenAPI links. Only code generators need the column, and a phone
+ * cuts it off.
  */
 const STYLE = `
 body { margin: 0 }

@@ -147,7 +147,7 @@ type Resources = {
   [N in Noun<EventType>]: { schema: z.ZodType; examples: Record<Past<N>, Example> }
 }
 
-/** Each resource by the first half of its events' types. A missing resource does not compile. */
+/** Maps the first half of event types to the resource. A missing resource does not compile. */
 export const eventResources: Resources = {
   payment: entry(Payment, {
     created: { ...uncaptured, status: 'pending', ...fresh },

@@ -61,7 +61,9 @@ function toCatalogEntry(type: EventType) {
   }
 }
 
-/** Removes the pattern of 200 characters that Zod adds to each date-time: its format says the same. */
+/**
+ * Removes the pattern of 200 characters that Zod adds to each date-time: the format says the same.
+ */
 function dropPattern({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }): void {
   if (jsonSchema.format === 'date-time') delete jsonSchema.pattern
 }

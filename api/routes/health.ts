@@ -9,8 +9,8 @@ const TEMPORAL_LIMIT_MS = 1_000
 type Deps = { db: Db; temporal: Client; stopping?: AbortSignal }
 
 /**
- * `/health` says that this process answers. `/ready` says that it can take payments, which needs Postgres.
- * Without Temporal, payments wait until the sweep starts them.
+ * `/health` says that this process answers. `/ready` says that this process can take payments,
+ * which needs Postgres. Without Temporal, payments wait until the sweep starts them.
  */
 export function healthRoutes({ db, temporal, stopping }: Deps) {
   return newRouter()
@@ -30,7 +30,9 @@ export function healthRoutes({ db, temporal, stopping }: Deps) {
     })
 }
 
-/** Asks Temporal for data of its database, because it answers other requests without its database. */
+/**
+ * Asks Temporal for data of its database, because it answers some requests without the database.
+ */
 function askTemporal({ workflowService, options: { namespace } }: Client): Promise<unknown> {
   return workflowService.describeNamespace({ namespace })
 }

@@ -75,7 +75,10 @@ const pay = createRoute({
   },
 })
 
-/** The routes of payers, who have no key. A merchant's payers share one rate, so nobody tries out cards. */
+/**
+ * Returns the routes of payers, who have no key. A merchant's payers share one rate limit, so that
+ * nobody can try out cards.
+ */
 export function payRoutes(deps: Deps) {
   const { db, providers, rateLimitPerSecond, tryUpdate } = deps
   const router = newRouter()
@@ -114,8 +117,9 @@ export function payRoutes(deps: Deps) {
   }
 
   /**
-   * A payer who gave a wrong address must not block the link for a week. Returns true after it has asked
-   * to cancel the open payment. The provider's verdict decides whether the payment is canceled.
+   * A payer who gave a wrong address must not block the link for a week. Returns true
+   * after sending a command to cancel the open payment. The provider's verdict decides whether the
+   * payment is canceled.
    */
   async function giveWay(linkId: string): Promise<boolean> {
     const payment = await findPaymentOf(db, linkId)

@@ -46,7 +46,10 @@ const CardInput = z
     if (problem) context.addIssue({ code: 'custom', path: ['cvc'], message: problem })
   })
 
-/** The fields that say how a payer pays. `checkSource` checks that each method comes with its own field. */
+/**
+ * These fields say how a payer pays. `checkSource` checks that each method comes with its own
+ * field.
+ */
 export const sourceFields = {
   method: z.enum(paymentMethods),
   vpa: Vpa.optional().openapi({ example: 'test@upi' }),
@@ -71,7 +74,9 @@ export function checkSource({ method, ...input }: SourceInput, context: z.Refine
   }
 }
 
-/** Returns what Remit stores. For a card, that is its token, its brand and its last four digits. */
+/**
+ * Returns the fields that Remit stores: for a card, the token, the brand and the last four digits.
+ */
 export function toSource({ method, vpa }: SourceInput, token: CardToken | undefined): Source {
   return {
     method,
@@ -83,7 +88,10 @@ export function toSource({ method, vpa }: SourceInput, token: CardToken | undefi
   }
 }
 
-/** Exchanges a card for a token. This is the API's only call to a provider: no number goes further. */
+/**
+ * Exchanges a card for a token. This is the API's only call to a provider, and the card number goes
+ * no further.
+ */
 export async function exchangeCard(providers: Providers, card: Card): Promise<CardToken> {
   const signal = AbortSignal.timeout(CARD_EXCHANGE_TIMEOUT_MS)
   const provider = providerFor(providers, DEFAULT_PROVIDER)
@@ -91,7 +99,8 @@ export async function exchangeCard(providers: Providers, card: Card): Promise<Ca
     const exchanging = provider.createCardToken(card, signal)
     return await withinLimit(CARD_EXCHANGE_TIMEOUT_MS, exchanging)
   } catch {
-    // The error has no cause: a provider's message may contain the card number, and would be logged.
+    // The error has no cause: a provider's message may contain the card number, and would be
+    // logged.
     const message = 'The card could not be passed on. Nothing was changed.'
     throw new AppError('unavailable', message, { headers: { 'Retry-After': '5' } })
   }

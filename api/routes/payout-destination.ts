@@ -17,7 +17,9 @@ export const MaskedDestination = z.discriminatedUnion('type', [
   }),
 ])
 
-/** Returns a pattern for `count` letters and digits, with spaces and hyphens anywhere among them. */
+/**
+ * Returns a pattern for `count` letters and digits, with spaces and hyphens anywhere among them.
+ */
 function patternOf(count: string): string {
   return `^[ -]*([A-Za-z0-9][ -]*)${count}$`
 }

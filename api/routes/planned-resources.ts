@@ -2,8 +2,8 @@ import { z } from '@hono/zod-openapi'
 import { Amount, Timestamp } from '../http/fields.ts'
 
 /**
- * The schemas of resources that have events in the catalog and no routes yet. Each schema moves to the
- * file of its routes when the resource gets them.
+ * The resources in this file have events in the catalog and no routes yet. Each schema moves to the
+ * file of its routes when the resource gets routes.
  */
 const currency = z.string()
 const money = { amount: Amount, currency }

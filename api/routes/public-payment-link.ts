@@ -5,7 +5,10 @@ import { isExpired, type PaymentLinkRow } from '../../db/payment-links/payment-l
 import { type PaymentRow, toPayment } from '../../db/payments/payments.ts'
 import { Amount, Timestamp } from '../http/fields.ts'
 
-/** What payers see of a payment link. They see no other field of its merchant or its payments. */
+/**
+ * Payers see these fields of a payment link. Payers see no other field of its merchant or its
+ * payments.
+ */
 export const PublicPaymentLink = z
   .object({
     id: z.string().openapi({ example: 'plink_01jzxd4f7ve7q9w4d4pmx6k5hr' }),

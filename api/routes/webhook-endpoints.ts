@@ -190,7 +190,7 @@ export function webhookEndpointRoutes(deps: Deps) {
 
 type NewEndpoint = z.output<ReturnType<typeof endpointInput>>
 
-/** Stores an endpoint. Only this answer has the secret in the clear. */
+/** Stores an endpoint. Only the returned answer has the secret in the clear. */
 async function createEndpoint(
   tx: Tx,
   cipher: Cipher,

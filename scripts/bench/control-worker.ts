@@ -2,14 +2,14 @@ import { fileURLToPath } from 'node:url'
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker'
 import { createWorker } from '../../worker/worker.ts'
 
-/** The control's worker: a process of its own, set up as Remit's is. */
+/** The control's worker is a separate process, and is set up like Remit's worker. */
 
 const logger = new DefaultLogger('WARN')
 const workflowsPath = fileURLToPath(new URL('control-workflows.ts', import.meta.url))
 
 const activities = {
   async charge(_id: string): Promise<void> {},
-  /** All that it does is tell that the payment has come this far. */
+  /** `post` only reports that the payment has come this far. */
   async post(id: string, isLast: boolean): Promise<void> {
     if (isLast) process.send?.(id)
   },

@@ -5,7 +5,10 @@ const { charge, post } = proxyActivities<ControlActivities>({
   startToCloseTimeout: '30 seconds',
 })
 
-/** What is left of a payment that is decided at once, without Remit: its activity, its deliveries. */
+/**
+ * Does only what a payment needs that is decided at once, without Remit: an activity and
+ * deliveries.
+ */
 export async function barePayment(id: string): Promise<void> {
   const starting = startDelivery(`${id}-created`, false)
   await charge(id)

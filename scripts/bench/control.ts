@@ -34,7 +34,10 @@ export async function startControlWorker(address: string): Promise<ControlWorker
   }
 }
 
-/** Pays without Remit: a bare workflow, from its start until its last child's activity has run. */
+/**
+ * Returns a function that pays without Remit: it starts a bare workflow, and waits until the
+ * activity of the workflow's last child has run.
+ */
 export function controlPayer(client: Client, worker: ControlWorker) {
   const arrivals = createArrivals()
   worker.onArrival(arrivals.tell)

@@ -1,14 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-const TICKS_PER_SECOND = 100 // USER_HZ, on every Linux that there is
+const TICKS_PER_SECOND = 100 // USER_HZ is the same on every Linux
 const MB = 1024
 
-/** What processes have used, as Linux counts it. Elsewhere there is no /proc, and nothing is said. */
+/** Costs are counted on Linux only. Other systems have no /proc, so every cost is `NaN` there. */
 const canCount = process.platform === 'linux'
 
 type Stat = { pid: number; parent: number; command: string; cpuSeconds: number }
 
-/** Of a process and, for Postgres, of those of its children that have ended. */
+/** Reads the costs of a process. The CPU seconds include ended children, which Postgres has. */
 function statOf(pid: number): Stat {
   const [, command = '', rest = ''] = /\((.*)\) (.*)/.exec(read(`${pid}/stat`)) ?? []
   const fields = rest.split(' ').map(Number)
@@ -20,7 +20,7 @@ export function cpuSecondsOf(pid: number): number {
   return canCount ? statOf(pid).cpuSeconds : Number.NaN
 }
 
-/** Of all processes of that name that this one has started, however indirectly. */
+/** Sums all processes with the name `command` that this process has started, however indirectly. */
 export function cpuSecondsOfCommand(command: string): number {
   if (!canCount) return Number.NaN
   const stats = readdirSync('/proc')
@@ -34,7 +34,7 @@ export function cpuSecondsOfCommand(command: string): number {
     .reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0)
 }
 
-/** The most memory that the process has ever had, in MB. */
+/** Returns the most memory that the process has ever had, in MB. */
 export function peakMbOf(pid: number): number {
   return memoryOf(pid, 'VmHWM')
 }
@@ -52,6 +52,6 @@ function read(path: string): string {
   try {
     return readFileSync(`/proc/${path}`, 'utf8')
   } catch {
-    return '' // it has ended meanwhile
+    return '' // the process has ended meanwhile
   }
 }

@@ -5,9 +5,9 @@ import { openDb } from '../../db/client.ts'
 import { payments } from '../../db/payments/schema.ts'
 import { deliveries } from '../../db/webhooks/schema.ts'
 
-const DRAIN_LIMIT_MS = 240_000 // above what the deliveries of a payment take that was left to the sweep
+const DRAIN_LIMIT_MS = 240_000 // above the deliveries' time of a payment that was left to the sweep
 
-/** What is still there once everything had its time to end: rows to sweep, workflows. */
+/** Returns the rows to sweep and the workflows that are left after everything had time to end. */
 export async function findLeftovers(databaseUrl: string, client: Client): Promise<string[]> {
   const db = openDb(databaseUrl, { statementTimeoutMs: 30_000 })
   const deadline = Date.now() + DRAIN_LIMIT_MS

@@ -1,11 +1,11 @@
 import { setTimeout } from 'node:timers/promises'
 
-/** Makes one payment, and resolves when the merchant has heard that it has succeeded. */
+/** Makes one payment, and resolves when its success has reached the merchant. */
 export type Pay = () => Promise<void>
 
-const ARRIVAL_LIMIT_MS = 180_000 // above what one that is left to the sweep takes
+const ARRIVAL_LIMIT_MS = 180_000 // above the time of a payment that is left to the sweep
 
-/** What is waited for, by a name; told by whoever sees it arrive. */
+/** `of` waits for the arrival of a name. `tell` reports that the name has arrived. */
 export function createArrivals() {
   const waiting = new Map<string, () => void>()
 
@@ -25,7 +25,7 @@ export function createArrivals() {
   return { of, tell: (name: string) => waiting.get(name)?.() }
 }
 
-/** Payments per second, with so many under way at any time. */
+/** Returns the payments per second, with `inFlight` payments under way at any time. */
 export async function measureThroughput(pay: Pay, count: number, inFlight: number) {
   let left = count
   const payOn = async () => {
@@ -36,7 +36,10 @@ export async function measureThroughput(pay: Pay, count: number, inFlight: numbe
   return count / ((performance.now() - startedAt) / 1000)
 }
 
-/** How many milliseconds each took, when one begins every 1/`perSecond`, however long they take. */
+/**
+ * Returns the milliseconds that each payment took. A payment begins every 1/`perSecond`, however
+ * long the others take.
+ */
 export async function measureLatency(pay: Pay, count: number, perSecond: number) {
   const startedAt = performance.now()
   const timed = Array.from({ length: count }, async (_, i) => {
@@ -48,13 +51,13 @@ export async function measureLatency(pay: Pay, count: number, perSecond: number)
   return Promise.all(timed)
 }
 
-/** By nearest rank. */
+/** Returns the percentile by nearest rank. */
 export function percentile(values: number[], percent: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN
 }
 
-/** Of an even count, the mean of the two in the middle. */
+/** The median of an even count is the mean of the two values in the middle. */
 export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const half = sorted.length / 2

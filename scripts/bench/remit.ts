@@ -6,7 +6,7 @@ import { openDb } from '../../db/client.ts'
 import { insertMerchant, newKeyPair } from '../../db/merchants/merchants.ts'
 import { createArrivals, type Pay } from './load.ts'
 
-/** A merchant of its own, and what it authenticates with. */
+/** Adds a merchant for the benchmark, and returns the headers that authenticate the merchant. */
 export async function addMerchant(databaseUrl: string): Promise<Record<string, string>> {
   const db = openDb(databaseUrl, { statementTimeoutMs: 30_000 })
   const keys = newKeyPair()
@@ -17,11 +17,14 @@ export async function addMerchant(databaseUrl: string): Promise<Record<string, s
 
 type Webhook = { type: string; data: { object: { description: string } } }
 
-/** The merchant's server: it tells of each success, by the description that its payment was given. */
+/**
+ * Starts the merchant's server, which calls `tell` with the description of each payment that has
+ * succeeded. Returns the URL of the server.
+ */
 export async function startMerchant(tell: (description: string) => void): Promise<string> {
   const server = createServer(async (incoming, response) => {
     const webhook = (await json(incoming).catch(() => null)) as Webhook | null
-    if (!webhook) return response.writeHead(400).end() // no JSON, or cut off in the middle
+    if (!webhook) return response.writeHead(400).end() // the body is not JSON, or was cut off
     const { type, data } = webhook
     response.writeHead(200).end()
     if (type === 'payment.succeeded') tell(data.object.description)
@@ -30,10 +33,13 @@ export async function startMerchant(tell: (description: string) => void): Promis
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** Pays through Remit: from the POST until the merchant's server has `payment.succeeded`. */
+/**
+ * Returns a function that pays through Remit, and waits until the merchant's server has
+ * `payment.succeeded`.
+ */
 export async function remitPayer(api: string, headers: Record<string, string>): Promise<Pay> {
   const arrivals = createArrivals()
-  const agent = new Agent({ keepAlive: true, timeout: 3_000 }) // idle for less long than the API's
+  const agent = new Agent({ keepAlive: true, timeout: 3_000 }) // below the API's keep-alive
   const post = async (path: string, body: object) => {
     const text = JSON.stringify(body)
     const outgoing = request(api + path, { method: 'POST', headers, agent }).end(text)

@@ -15,7 +15,10 @@ const lines: Line[] = [
   ['history events a payment', ({ historyEvents }) => [historyEvents], '≤ 46 events'],
 ]
 
-/** Medians of the rounds. So is a ratio: what disturbed a round is likely to have hit both sides. */
+/**
+ * Each number is the median of the rounds. A ratio is the median of the rounds' ratios, because a
+ * disturbance of a round is likely to have hit both sides.
+ */
 export function toText(control: Measured, remit: Measured): string {
   const cpu = Object.keys(remit.cpuSeconds).map((name): Line => {
     return [`CPU s per 1,000: ${name}`, ({ cpuSeconds }) => [cpuSeconds[name] ?? Number.NaN]]

@@ -2,14 +2,14 @@ import type { Client } from '@temporalio/client'
 import { cpuSecondsOf, cpuSecondsOfCommand } from './costs.ts'
 import { measureLatency, measureThroughput, type Pay } from './load.ts'
 
-/** One of the two that are compared, and what was measured of it, in as many rounds. */
+/** The two sides are the control and Remit. A side holds the measurements of all rounds. */
 export type Side = {
   pay: Pay
   workflowTypes: string[]
-  pids: Record<string, number> // of the processes that are its own
-  throughput: number[] // payments/s, one per round
+  pids: Record<string, number> // the processes that only this side uses
+  throughput: number[] // payments/s, one value per round
   latencies: number[][] // ms, a list per round
-  cpuSeconds: Record<string, number> // per 1,000 payments, by process, of all rounds
+  cpuSeconds: Record<string, number> // per 1,000 payments, by process, over all rounds
 }
 
 export function newSide(side: Pick<Side, 'pay' | 'workflowTypes' | 'pids'>): Side {
@@ -40,7 +40,7 @@ function cpuSecondsBy({ pids }: Side): Record<string, number> {
   return Object.fromEntries([...own, ...shared, ['bench', cpuSecondsOf(process.pid)]])
 }
 
-/** History events per payment, those of its deliveries included. */
+/** Returns the history events per payment, with the events of the payment's deliveries. */
 export async function historyEventsPer(client: Client, { workflowTypes }: Side): Promise<number> {
   let events = 0
   let payments = 0

@@ -8,7 +8,10 @@ import { killAfter, type Running, whenExited } from '../tools/processes.ts'
 const STOP_LIMIT_MS = 90_000
 const dev = fileURLToPath(new URL('../dev.ts', import.meta.url))
 
-/** What `npm start` does, until it is ready. It sees by its IPC channel when we are gone. */
+/**
+ * Starts Remit as `npm start` does, and waits until Remit is ready. Remit sees by its IPC channel
+ * when this process is gone.
+ */
 export async function startRemit(): Promise<Running> {
   console.log('Nothing runs here yet, so this starts Remit first, as npm start does.')
   const child = spawn(process.execPath, ['--import', 'tsx', dev], {
@@ -30,7 +33,10 @@ export async function startRemit(): Promise<Running> {
   return running
 }
 
-/** A merchant's server that answers with these, one after the other. Returns its URL. */
+/**
+ * Starts a merchant's server that answers with these statuses, one after the other, and then with
+ * 200. Returns the URL of the server.
+ */
 export async function startFailingServer(answers: number[]): Promise<string> {
   const left = [...answers]
   const server = createServer((request, response) => {

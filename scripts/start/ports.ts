@@ -4,7 +4,7 @@ import { tryPort } from '../tools/processes.ts'
 type Port = {
   variable: string
   port: number
-  also?: string // another way out when it is taken
+  also?: string // another way out if the port is taken
 }
 
 const defaults = { PORT: 8000, TEMPORAL_PORT: 7233, TEMPORAL_UI_PORT: 8233 }
@@ -15,7 +15,7 @@ export function portOf(variable: keyof typeof defaults): number {
   throw new Error(`${variable} is ${process.env[variable]}, which is no port.`)
 }
 
-/** Throws with the way out if one is still taken after that time. */
+/** Throws an error that names the way out if a port is still taken after `patienceMs`. */
 export async function checkPorts(ports: Port[], patienceMs: number): Promise<void> {
   const deadline = Date.now() + patienceMs
   for (const { variable, port, also = '' } of ports) {

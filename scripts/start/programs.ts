@@ -5,19 +5,19 @@ import { killAfter, type Running, whenExited } from '../tools/processes.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const READY_LIMIT_MS = 60_000
-const STOP_LIMIT_MS = 45_000 // above the worker's own grace
+const STOP_LIMIT_MS = 45_000 // above the worker's own grace period
 
 const programs = { api: 'api/main.ts', worker: 'worker/main.ts' } as const
 
 export type Program = Running & {
   pid: number
-  /** The port that the api listens on; 0 for the worker. */
+  /** Resolves to the port that the api listens on, or to 0 for the worker. */
   ready: Promise<number>
-  /** kill -9: it gets no chance to finish anything. */
+  /** Kills the program with -9, so the program cannot finish anything. */
   kill: () => Promise<void>
 }
 
-/** One of our own two programs, as a process. `print` gets its output, line by line. */
+/** Starts the api or the worker as a process. `print` gets each line of the program's output. */
 export function startProgram(
   name: keyof typeof programs,
   env: NodeJS.ProcessEnv,
@@ -45,7 +45,7 @@ export function startProgram(
       fail(`it ended (${how})`)
     })
   })
-  ready.catch(() => {}) // for who does not wait for it
+  ready.catch(() => {}) // a caller may not wait for `ready`
   return {
     pid: child.pid ?? 0,
     exited,

@@ -11,9 +11,9 @@ const tooOften = `It ended ${ENDS_LIMIT} times within ${ENDS_WINDOW_MS / 1000} s
 type Startable = Running & { ready: Promise<unknown> }
 
 /**
- * Starts a process, and starts it again after each end, until it ends too often: then everything
- * stops. A process that ends before it was ever ready is not started again, because a wrong setting
- * or a taken port would only end it again.
+ * Starts a process, and starts it again each time that it ends. If the process ends too often,
+ * everything stops. A process that ends before it was ever ready is not started again, because a
+ * wrong setting or a taken port would only end it again.
  */
 export function keepRunning<P extends Startable>(
   { keep, stop, isStopping }: Supervisor,
@@ -30,7 +30,7 @@ export function keepRunning<P extends Startable>(
     const setReady = () => {
       hasBeenReady = true
     }
-    child.ready.then(setReady, () => {}) // The caller waits for `ready` itself, and hears why it failed.
+    child.ready.then(setReady, () => {}) // The caller waits for `ready` itself, and gets the error.
     return child
   }
 
@@ -44,9 +44,9 @@ export function keepRunning<P extends Startable>(
 }
 
 /**
- * Returns a function to call each time a process ends by itself. It answers how long to wait before
- * the next start, or null if the process ends too often to be started again. Times are milliseconds
- * of one clock that is never set, such as `performance.now()`.
+ * Returns a function to call each time a process ends by itself. The function returns how long to
+ * wait before the next start, or null if the process ends too often to be started again. Times are
+ * milliseconds of one clock that is never set, such as `performance.now()`.
  */
 export function createRestartWaits() {
   let waitMs = 0

@@ -21,7 +21,9 @@ const NEEDED_MB = 500
 const FULL_MB = 20
 const LOCK_WAIT_MS = 5_000
 
-/** A file of `.remit/` (or REMIT_STATE), where `npm start` keeps what outlasts it. */
+/**
+ * Returns the path of a file in `.remit/` (or REMIT_STATE), where `npm start` keeps lasting files.
+ */
 export function statePath(name: string): string {
   return join(folder, name)
 }
@@ -44,7 +46,7 @@ function freeMb(): number {
   return Math.floor(Math.min(...places.map(({ bavail, bsize }) => bavail * bsize)) / 2 ** 20)
 }
 
-/** Made at the first start, and the same ever after. */
+/** Makes the secret at the first start, and returns the same secret at every later start. */
 export function keptSecret(name: string, prefix = ''): string {
   const kept = read(statePath(name))
   if (kept) return kept
@@ -54,9 +56,9 @@ export function keptSecret(name: string, prefix = ''): string {
 }
 
 /**
- * Holds a program's process id in `<name>.pid` for as long as the program runs, so that a person can
- * kill the program by a command that is always the same. A name given to `pkill` would also match the
- * programs of other checkouts, and an editor that has the program's file open.
+ * Holds a program's process id in `<name>.pid` for as long as the program runs, so that a person
+ * can kill the program by a command that is always the same. A name given to `pkill` would also
+ * match the programs of other checkouts, and an editor that has the program's file open.
  */
 export function holdPidFile(name: string, program: { pid: number; exited: Promise<unknown> }) {
   if (!program.pid) return // the program could not be spawned, and `kill 0` would end the shell
@@ -66,8 +68,9 @@ export function holdPidFile(name: string, program: { pid: number; exited: Promis
 }
 
 /**
- * One `npm start` per checkout: another is refused, unless it ends within seconds, as one that is
- * stopping does. Says whether an earlier one was killed, and its processes may still be ending.
+ * Allows one `npm start` per checkout. A second `npm start` is refused, unless the first ends
+ * within seconds, because the first may be stopping already. `wasKilled` says that an earlier
+ * `npm start` was killed, so that its processes may still be ending.
  */
 export async function takeLock(): Promise<{ wasKilled: boolean }> {
   const deadline = Date.now() + LOCK_WAIT_MS

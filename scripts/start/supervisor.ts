@@ -5,13 +5,18 @@ const REPEAT_MS = 1_000 // npm passes the terminal's Ctrl-C on, so it arrives tw
 type Options = { stopOrder: string[]; onStopped: () => void }
 export type Supervisor = ReturnType<typeof createSupervisor>
 
-/** Keeps processes, and stops all of them, in order, on a signal or when one ends by itself. */
+/**
+ * Keeps processes, and stops all of them in order on a signal, or when a process ends by itself.
+ */
 export function createSupervisor({ stopOrder, onStopped }: Options) {
   const running = new Map<string, Running>()
   let stoppingAt: number | undefined
   const isStopping = () => stoppingAt !== undefined
 
-  /** `onEnd` is called with the reason when the process ends by itself. By default it stops everything. */
+  /**
+   * Calls `onEnd` with the reason when the process ends by itself. The default `onEnd` stops
+   * everything.
+   */
   function keep<P extends Running>(
     name: string,
     child: P,
@@ -26,7 +31,7 @@ export function createSupervisor({ stopOrder, onStopped }: Options) {
     return child
   }
 
-  /** Ends this process too. Only the first call counts. */
+  /** Stops all processes, and then ends this process too. Only the first call counts. */
   async function stop(code: number, reason?: string): Promise<void> {
     if (isStopping()) return
     stoppingAt = Date.now()
@@ -39,7 +44,9 @@ export function createSupervisor({ stopOrder, onStopped }: Options) {
     process.exit(code)
   }
 
-  /** A second Ctrl-C does not wait: whatever still runs sees that we are gone, and ends. */
+  /**
+   * A second Ctrl-C does not wait: processes that still run see that this process is gone, and end.
+   */
   function onSignal(): void {
     if (!stoppingAt) void stop(0)
     else if (Date.now() - stoppingAt > REPEAT_MS) process.exit(1)

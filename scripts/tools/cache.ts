@@ -6,13 +6,16 @@ import { join, resolve } from 'node:path'
 
 export const isRoot = process.getuid?.() === 0
 
-/** What is fetched or built once for all checkouts. Not in root's home, which Postgres can't read. */
+/**
+ * Returns the folder of files that are fetched or built once for all checkouts. Root's cache is not
+ * in root's home, because Postgres can't read that home.
+ */
 export function cacheRoot(): string {
   if (process.env.REMIT_CACHE) return resolve(process.env.REMIT_CACHE)
   return isRoot ? '/var/cache/remit' : join(homedir(), '.cache', 'remit')
 }
 
-/** Makes this folder of the cache. */
+/** Makes a folder in the cache, and returns its path. */
 export async function cacheFolder(...names: string[]): Promise<string> {
   const folder = join(cacheRoot(), ...names)
   try {
@@ -27,9 +30,10 @@ export async function cacheFolder(...names: string[]): Promise<string> {
 }
 
 /**
- * The path of `name` in the cache, which `build` fills if it isn't there. It gets a folder of its
- * own, renamed into place when it is complete: of two runs at once the first wins, and a run that
- * was killed leaves nothing that looks finished. What can differ between machines is in the name.
+ * Returns the path of `name` in the cache, and calls `build` if the path does not exist. `build`
+ * fills a temporary folder, which is renamed into place when it is complete. So the first of two
+ * runs at once wins, and a killed run leaves nothing that looks finished. The path has everything
+ * in its name that can differ between machines.
  */
 export async function cached(
   name: string,
@@ -51,7 +55,9 @@ export async function cached(
   return path
 }
 
-/** Whatever the umask: root's Postgres runs as another user. */
+/**
+ * Lets every user read the path, whatever the umask, because root's Postgres runs as another user.
+ */
 function openToAll(path: string): void {
   execFileSync('chmod', ['-R', 'a+rX', path])
 }

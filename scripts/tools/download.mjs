@@ -1,5 +1,6 @@
-// `node download.mjs cli|test-server <version> <folder>`: downloads one of Temporal's servers by way
-// of the SDK, which can only do so by starting it. A process of its own can be given a limit.
+// `node download.mjs cli|test-server <version> <folder>` downloads one of Temporal's servers with
+// the SDK, which can download a server only by starting it. A separate process can have a time
+// limit.
 import { TestWorkflowEnvironment } from '@temporalio/testing'
 
 const [kind, version, downloadDir] = process.argv.slice(2)

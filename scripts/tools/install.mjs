@@ -33,9 +33,9 @@ function refuseOldNode() {
 
 function npmCi(difference) {
   console.log(`Installing packages with npm ci: ${difference} is not as in package-lock.json`)
-  // npm ci may be killed before it removes this file, and an old one would look right.
+  // npm ci may be killed before it removes this file, and an old file would look right.
   rmSync(join(root, hiddenLockfile), { force: true })
-  const included = ['--include=dev', '--include=optional', '--include=peer'] // whatever `omit` is set to
+  const included = ['--include=dev', '--include=optional', '--include=peer'] // overrides `omit`
   const args = ['ci', ...included, '--no-audit', '--no-fund', '--loglevel=error']
   const path = process.env.npm_execpath
   const npm = path && basename(path) === 'npm-cli.js' ? [process.execPath, path] : ['npm']
@@ -52,9 +52,9 @@ function npmCi(difference) {
 }
 
 /**
- * Two at once would remove node_modules from under each other: the second waits for the first. A
- * lock whose process is gone is nobody's, and so is one that is held too long: its process id may
- * have been given to another.
+ * Two installs at once would remove node_modules from under each other, so the second waits for the
+ * first. A lock is removed if its process is gone. A lock that is held too long is removed too,
+ * because another process may have got its process id.
  */
 async function takeLock() {
   mkdirSync(join(root, '.remit'), { recursive: true, mode: 0o700 })

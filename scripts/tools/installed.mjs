@@ -5,10 +5,10 @@ import { join } from 'node:path'
 export const hiddenLockfile = join('node_modules', '.package-lock.json')
 
 /**
- * Finds the first folder whose package is not the one that package-lock.json lists: a package that is
- * missing, has another version, or is listed nowhere. Undefined: node_modules is right. Each package
- * must also name its version itself, because a killed `npm install` leaves an old hidden lockfile
- * beside new packages.
+ * Finds the first folder whose package differs from package-lock.json: a package that is missing,
+ * has another version, or is listed nowhere. Returns undefined if node_modules is right. Each
+ * package must also name its version itself, because a killed `npm install` leaves an old hidden
+ * lockfile beside new packages.
  */
 export function findDifference(root) {
   const locked = readPackages(join(root, 'package-lock.json'))
@@ -26,7 +26,9 @@ export function findDifference(root) {
   return [...paths].find((path) => !isRight(path))
 }
 
-/** The entries by folder, without the root's own, which the hidden lockfile does not have. */
+/**
+ * Returns the entries by folder, without the root's entry, which the hidden lockfile does not have.
+ */
 function readPackages(lockfile) {
   try {
     const { '': _, ...packages } = JSON.parse(read(lockfile)).packages
@@ -42,7 +44,7 @@ function mayBeMissing({ optional = false, os = [], cpu = [], libc }) {
   return optional && (!isForThisMachine || libc !== undefined)
 }
 
-/** Text, because parsing 480 package.json files takes longer than the rest of the check. */
+/** Returns text, because parsing 480 package.json files takes longer than the rest of the check. */
 function read(file) {
   try {
     return readFileSync(file, 'utf8')

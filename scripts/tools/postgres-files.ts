@@ -9,14 +9,17 @@ import type { User } from './processes.ts'
 
 export const wayOut = 'Or set DATABASE_URL to a Postgres of your own.'
 
-/** Postgres refuses to run as root, so there it runs as a user that every machine has. */
+/** Postgres refuses to run as root, so root's Postgres runs as a user that every machine has. */
 export function postgresUser(): User | undefined {
   if (!isRoot) return undefined
   const id = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
   return { uid: id('-u'), gid: id('-g') }
 }
 
-/** npm's binaries, or a copy of them where that user can't reach the checkout, as in root's home. */
+/**
+ * Returns the folder of npm's binaries. If `user` can't reach the checkout, for example in root's
+ * home, the folder is a copy in the cache.
+ */
 export async function postgresBinaries(user: User | undefined): Promise<string> {
   const { folder, key } = packaged()
   if (!runs(folder, undefined)) linkLibraries(folder)
@@ -33,7 +36,10 @@ function runs(folder: string, user: User | undefined): boolean {
   )
 }
 
-/** Runs the package's install script, which `npm ci --ignore-scripts` leaves out. It needs no network. */
+/**
+ * Runs the package's install script, which `npm ci --ignore-scripts` leaves out. It needs no
+ * network.
+ */
 function linkLibraries(folder: string): void {
   spawnSync(process.execPath, [join('scripts', 'hydrate-symlinks.js')], { cwd: dirname(folder) })
 }
@@ -51,8 +57,8 @@ function packaged() {
 }
 
 /**
- * Where a Postgres keeps its data and its password. Root's checkout is not for that other user to
- * enter, so there `path` is a link into the cache.
+ * Returns the folder where a Postgres keeps its data and its password. `user` may not enter root's
+ * checkout, so `path` is a link into the cache if there is a `user`.
  */
 export async function keptHome(path: string, user: User | undefined): Promise<string> {
   if (existsSync(path)) return realpathSync(path)
@@ -62,7 +68,7 @@ export async function keptHome(path: string, user: User | undefined): Promise<st
   }
   const home = await mkdtemp(join(await cacheFolder('postgres-data'), 'postgres-'))
   await chown(home, user.uid, user.gid)
-  await rm(path, { force: true }) // a link to data that was removed
+  await rm(path, { force: true }) // `path` may be a link to data that was removed
   await symlink(home, path)
   return home
 }

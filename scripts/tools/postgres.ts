@@ -20,15 +20,15 @@ const durable = { listen_addresses: '127.0.0.1', max_connections: '200', timezon
 const throwaway = { ...durable, fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
 
 type Options = {
-  dataDir?: string // without one, the data is thrown away
-  port?: number // without one, any that is free
+  dataDir?: string // without this, the data is thrown away
+  port?: number // without this, any free port
 }
 
 type Place = { bin: string; home: string; user: User | undefined }
 
 /**
- * The Postgres from npm. With a `dataDir` its log is `<dataDir>.log`; without one all of it is gone
- * once it has stopped.
+ * Starts the Postgres from npm. With a `dataDir`, the log is `<dataDir>.log`. Without a `dataDir`,
+ * data and log are gone after Postgres has stopped.
  */
 export async function startPostgres({ dataDir, port }: Options = {}) {
   const user = postgresUser()
@@ -44,7 +44,7 @@ export async function startPostgres({ dataDir, port }: Options = {}) {
   const running = spawnGuarded(command(place, usedPort, settings), {
     logFile,
     user,
-    stopSignal: 'INT', // its fast shutdown, which does not wait for the clients to leave
+    stopSignal: 'INT', // a fast shutdown, which does not wait for the clients to leave
     ...(dataDir ? {} : { removeAfter: home }),
   })
   const password = await readFile(join(home, 'password'), 'utf8')
@@ -53,7 +53,7 @@ export async function startPostgres({ dataDir, port }: Options = {}) {
   return { ...running, url }
 }
 
-/** The URL of the Postgres that runs on this data, as `npm start` keeps it; null when none does. */
+/** Returns the URL of the Postgres that `npm start` runs on this data, or null if none runs. */
 export async function findPostgres(dataDir: string): Promise<string | null> {
   const pidFile = join(dataDir, 'data', 'postmaster.pid')
   const [pid, data = '', , port] = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n')
@@ -70,10 +70,10 @@ function command({ bin, home }: Place, port: number, settings: Record<string, st
   return [join(bin, 'postgres'), '-D', join(home, 'data'), '-p', `${port}`, '-k', '', ...options]
 }
 
-/** Resolves if there is an answer. */
+/** Resolves if Postgres answers. */
 export async function askPostgres(url: string): Promise<void> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
-  client.on('error', () => {}) // what was asked fails too, and that is enough
+  client.on('error', () => {}) // the connection or the query fails too, and that is enough
   try {
     await client.connect()
     await client.query('select 1')
@@ -82,7 +82,9 @@ export async function askPostgres(url: string): Promise<void> {
   }
 }
 
-/** Made under another name, so that what a Ctrl-C interrupts here is not taken for a database. */
+/**
+ * Builds the data under another name, so data that a Ctrl-C cut short is not taken for a database.
+ */
 async function initialise({ bin, home, user }: Place): Promise<void> {
   const fresh = join(home, 'data.new')
   const password = join(home, 'password')
@@ -97,7 +99,7 @@ async function initialise({ bin, home, user }: Place): Promise<void> {
   await rename(fresh, join(home, 'data'))
 }
 
-/** One whose guard was killed is still there, and two must not write the same data. */
+/** A Postgres whose guard was killed still runs, and two must not write the same data. */
 async function stopEarlier({ bin, home, user }: Place): Promise<void> {
   const data = join(home, 'data')
   const file = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')

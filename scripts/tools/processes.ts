@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 export type User = { uid: number; gid: number }
 
 export type Running = {
-  /** Says how it ended, in words. Never rejects. */
+  /** Resolves to words that say how the process ended. Never rejects. */
   exited: Promise<string>
   stop: () => Promise<void>
 }
@@ -17,13 +17,14 @@ type Guarded = {
   stopLimitMs?: number
   user?: User | undefined
   env?: NodeJS.ProcessEnv
-  removeAfter?: string // a folder that is of no use once the process has ended as it should
+  removeAfter?: string // a folder to remove after the process has ended with code 0
 }
 
 /**
- * Stops the command when its standard input ends, which is when we close it or when we are gone,
- * kill -9 included. So nothing that we started outlives us. The signal is for the command alone:
- * each has its own way to stop, and the terminal's Ctrl-C must not reach all of them at once.
+ * Stops the command when the guard's standard input ends: when this process closes the input, or is
+ * gone, kill -9 included. So no command outlives the process that started it. The signal reaches
+ * the command alone: each command has its own way to stop, and the terminal's Ctrl-C must not reach
+ * all of them at once.
  */
 const guard = `
 exec 3<&0
@@ -49,7 +50,7 @@ export function spawnGuarded(command: string[], options: Guarded): Running {
     stdio: ['pipe', log, log],
   })
   closeSync(log)
-  child.stdin?.on('error', () => {}) // it ended by itself, which `exited` tells
+  child.stdin?.on('error', () => {}) // the child ended by itself, and `exited` says so
   const exited = whenExited(child)
   const stop = () => {
     child.stdin?.end()
@@ -61,23 +62,28 @@ export function spawnGuarded(command: string[], options: Guarded): Running {
 export function whenExited(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.on('error', (error) => resolve(error.message))
-    child.on('close', (code, signal) => resolve(signal ?? `exit code ${code}`)) // and has no more to say
+    child.on('close', (code, signal) => resolve(signal ?? `exit code ${code}`)) // after all output
   })
 }
 
-/** Waits for the end of a detached child, and ends it and its own children when that takes long. */
+/**
+ * Waits until a detached child ends. After `limitMs`, kills the child and the child's own children.
+ */
 export async function killAfter(child: ChildProcess, exited: Promise<string>, limitMs: number) {
   const stopped = new AbortController()
   const limit = setTimeout(limitMs, undefined, { signal: stopped.signal })
   const killGroup = () => child.pid && process.kill(-child.pid, 'SIGKILL')
-  limit.then(killGroup).catch(() => {}) // aborted, or it has just ended
+  limit.then(killGroup).catch(() => {}) // aborted, or the child has just ended
   await exited
   stopped.abort()
 }
 
 type Starting = { name: string; process?: Running; logFile?: string; limitMs?: number }
 
-/** Asks until there is an answer, and says why there is none: it ended, or the limit is reached. */
+/**
+ * Calls `ask` until there is an answer. Throws an error with the reason if the process has ended or
+ * the limit is reached.
+ */
 export async function waitUntilReady<T>(starting: Starting, ask: () => Promise<T>): Promise<T> {
   const { name, limitMs = 60_000, logFile } = starting
   const deadline = Date.now() + limitMs
@@ -97,19 +103,19 @@ export async function waitUntilReady<T>(starting: Starting, ask: () => Promise<T
   }
 }
 
-/** A connection refused at each of several addresses has a code, and no message. */
+/** The error of a connection that was refused at several addresses has a code, and no message. */
 function reason(error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException
   return message || code || `${error}`
 }
 
-/** The end of a log, to be put after an error's message. */
+/** Returns the end of a log, to be put after an error's message. */
 export function tail(logFile: string | undefined): string {
   const lines = logFile ? readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-15) : []
   return lines.length > 0 ? `\n${lines.join('\n')}\n` : ''
 }
 
-/** The command line of a running process, to tell ours from one that was given its number later. */
+/** Returns the command line of a process, to tell ours from a process that got its id later. */
 export function commandOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
@@ -118,7 +124,9 @@ export function commandOf(pid: number): string {
   }
 }
 
-/** Listens for a moment. Port 0 gives a free one; a port that is taken throws EADDRINUSE. */
+/**
+ * Listens for a moment. Port 0 resolves to a free port, and a taken port rejects with EADDRINUSE.
+ */
 export function tryPort(port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject)

@@ -7,9 +7,9 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
 const NPM_CHECK_MS = 500
 
 /**
- * Runs node with these arguments, and hands it the signals that reach us. Resolves to its exit code.
- * A detached one does not hear the terminal's Ctrl-C by itself, and sees by its IPC channel that we
- * are gone.
+ * Runs node with `args`, and passes the signals that reach this process on to node. Resolves to
+ * node's exit code. The terminal's Ctrl-C does not reach a detached child directly. A detached
+ * child sees by its IPC channel that this process is gone.
  */
 export function run(args, { detached = false } = {}) {
   const stdio = detached ? ['inherit', 'inherit', 'inherit', 'ipc'] : 'inherit'
@@ -22,7 +22,7 @@ export function run(args, { detached = false } = {}) {
   })
 }
 
-/** Killed with -9, npm passes no signal on: what shows is that we have another parent. */
+/** An npm that is killed with -9 passes no signal on, but this process then has another parent. */
 function stopWithoutNpm(child) {
   if (!process.env.npm_lifecycle_event) return
   const npm = process.ppid

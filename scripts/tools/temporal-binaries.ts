@@ -10,16 +10,16 @@ type Log = (line: string) => void
 
 type Recipe = {
   name: string
-  key: string // in the cache
+  key: string // the name in the cache
   file: string
   download: string[] // download.mjs's arguments
-  tool: [string, string] // a command that works where `build` can
+  tool: [string, string] // a command that works if `build` can work
   build: (folder: string) => Promise<void>
   building: string
   wayOut: string
 }
 
-const CLI = '1.5.1' // the last one that `go install` can build
+const CLI = '1.5.1' // the last version that `go install` can build
 const TEST_SERVER = '1.38.0'
 const DOWNLOADS = 'https://temporal.download'
 const PROBE_MS = 5_000
@@ -48,12 +48,12 @@ const testServer: Recipe = {
   wayOut: 'Install Java and Maven, or set TEMPORAL_TEST_SERVER to the path of such a server.',
 }
 
-/** The `temporal` command. Later versions behave differently, so one on the PATH may not do. */
+/** Returns the `temporal` command. Later versions behave differently, so the PATH's may not do. */
 export async function resolveTemporalCli(log: Log): Promise<string> {
   return fromEnvironment('TEMPORAL_CLI') ?? onPath() ?? fromCache(cli, log)
 }
 
-/** Temporal's server for tests, whose clock skips over timers. */
+/** Returns the command of Temporal's test server, whose clock skips over timers. */
 export async function resolveTestServer(log: Log): Promise<string> {
   return fromEnvironment('TEMPORAL_TEST_SERVER') ?? fromCache(testServer, log)
 }
@@ -77,7 +77,7 @@ async function fromCache(recipe: Recipe, log: Log): Promise<string> {
   return join(folder, recipe.file)
 }
 
-/** Leaves the file in this folder. The SDK's download is the faster way, where it works. */
+/** Puts the recipe's file into `folder`. The SDK's download is faster than `build`, if it works. */
 async function make(recipe: Recipe, folder: string, log: Log): Promise<void> {
   const { name, tool, wayOut } = recipe
   try {
@@ -104,9 +104,9 @@ async function download(recipe: Recipe, folder: string, log: Log): Promise<boole
   return file !== undefined
 }
 
-/** A firewall that drops packets would hold up the SDK, which has no limit of its own. */
+/** A firewall that drops packets would hold up the SDK, which has no time limit. */
 async function canDownload(): Promise<boolean> {
-  if (process.env.HTTPS_PROXY || process.env.https_proxy) return true // which fetch would not use
+  if (process.env.HTTPS_PROXY || process.env.https_proxy) return true // `fetch` ignores proxies
   const signal = AbortSignal.timeout(PROBE_MS)
   return fetch(DOWNLOADS, { method: 'HEAD', signal }).then(
     () => true,
@@ -146,7 +146,7 @@ const dependency = (group: string, artifact: string, version: string) => `
       <version>${version}</version>
     </dependency>`
 
-/** The second keeps the first from complaining, at each start, that it has nothing to log with. */
+/** `slf4j-nop` keeps the test server from complaining, at each start, that it has no logger. */
 const testServerPom = `<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>remit</groupId>
@@ -157,7 +157,7 @@ const testServerPom = `<project>
 </project>
 `
 
-/** The SDK gives it 5 s to start, so it is told to start fast rather than run fast. */
+/** The SDK gives the server 5 s to start, so the options favor a fast start over a fast run. */
 const testServerCommand = `#!/bin/sh
 exec "\${JAVA_HOME:+$JAVA_HOME/bin/}java" -XX:TieredStopAtLevel=1 -Xshare:auto \\
   -cp "$(dirname "$0")/jars/*" io.temporal.testserver.TestServer "$@"

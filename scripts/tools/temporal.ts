@@ -3,9 +3,10 @@ import { searchAttributeNames } from '../../temporal/search-attributes.ts'
 import { type Running, spawnGuarded, tryConnect, waitUntilReady } from './processes.ts'
 
 /**
- * What our dev server is given beyond the SDK's own arguments. By default it waits up to 50 ms before
- * each step of a workflow, as it looks for new ones only 20 times a second, and hands an activity to
- * a worker that asks for one, where it could be the one that has just scheduled it.
+ * Our dev server gets these arguments in addition to the SDK's own. By default, the server looks
+ * for new steps of workflows only 20 times a second, so each step waits up to 50 ms. By default,
+ * the server also gives an activity to any worker that polls, not directly to the worker that has
+ * scheduled it.
  */
 export const devServerArgs = [
   ...['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
@@ -16,15 +17,15 @@ export const devServerArgs = [
   ...searchAttributeNames.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
 ]
 
-/** State in a file is slow without these: 3 payments/s where they make it 24. */
+/** State in a file is slow without these pragmas: 3 payments/s instead of 24. */
 const pragmas = ['journal_mode=wal', 'synchronous=normal']
 
 type Options = {
   cli: string
   logFile: string
   port: number
-  uiPort?: number // without one there is no web UI
-  dbFilename?: string // without one it forgets everything when it stops
+  uiPort?: number // without this, there is no web UI
+  dbFilename?: string // without this, the server forgets everything when it stops
 }
 
 export async function startDevServer(options: Options): Promise<Running & { address: string }> {
@@ -43,7 +44,10 @@ function serverArgs({ port, uiPort, dbFilename }: Options): string[] {
   return ['--ip', '127.0.0.1', '--port', `${port}`, '--log-level', 'error', ...ui, ...db, ...sqlite]
 }
 
-/** It listens before it can serve, and gRPC waits a second after a connection that was refused. */
+/**
+ * Makes a request, because the server listens before it can serve. Connects without gRPC first,
+ * because gRPC waits a second after a refused connection.
+ */
 async function askTemporal(port: number): Promise<void> {
   await tryConnect('127.0.0.1', port)
   const connection = await Connection.connect({ address: `127.0.0.1:${port}` })
