@@ -9,7 +9,7 @@ type Applied = { status: InboundEventStatus; deliveries: Delivery[] }
 
 export function inboundEventActivities({ db, now }: Deps) {
   return {
-    /** Run twice, it finds the event applied, and returns the same deliveries again. */
+    /** A repeated call finds the event applied and returns the same deliveries again. */
     async applyInboundEvent(id: string): Promise<Applied> {
       return applyInboundEvent(db, id, await now())
     },

@@ -18,10 +18,10 @@ import { untilEnded } from './provider/provider-calls.ts'
 
 export type { OrderRecorded, RefundUnderWay }
 
-/** An order as its saga finds it. `dueInMs`: until its deadline, 0 when that has passed. */
+/** An order as its saga finds it. `dueInMs` is the time left until `fulfilBy`, never below 0. */
 export type OrderFound = OrderRecorded & { dueInMs: number }
 
-/** Run twice, they find their work done, and return the first result again. */
+/** A repeated call finds its work done and returns the first result again. */
 export function orderActivities({ db, now }: { db: Db; now: Now }) {
   return {
     async takeUpOrder(orderId: string): Promise<OrderFound> {

@@ -7,12 +7,12 @@ import { sendUpdate } from '../temporal/update.ts'
 import type { Now } from './now.ts'
 import { untilEnded } from './provider/provider-calls.ts'
 
-/** For what can be paid for: orders and payment links. */
+/** Contains the activities for payables: orders and payment links. */
 export function payableActivities({ db, now }: { db: Db; now: Now }) {
   return {
     /**
-     * True once no payment for it is open any more. With `toCancel` an open one is told to cancel, by
-     * the command that its merchant has; its provider's last word decides.
+     * Returns true when no payment for the payable is open any more. If `toCancel` is true, an open
+     * payment gets the same `cancel` command that a merchant gives. The provider's verdict decides.
      */
     async awaitPaymentEnd(payableId: string, toCancel: boolean): Promise<true> {
       return untilEnded<true>(async () => {

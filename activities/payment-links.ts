@@ -6,10 +6,10 @@ import type { Now } from './now.ts'
 
 export type { LinkRecorded }
 
-/** A link as its workflow finds it. `expiresInMs` is null when it never does. */
+/** A link as its workflow finds it. `expiresInMs` is null if the link never expires. */
 export type LinkFound = LinkRecorded & { expiresInMs: number | null }
 
-/** Run twice, they find their work done, and return the first result again. */
+/** A repeated call finds its work done and returns the first result again. */
 export function paymentLinkActivities({ db, now }: { db: Db; now: Now }) {
   return {
     async takeUpLink(linkId: string): Promise<LinkFound> {

@@ -29,31 +29,32 @@ export type { LateRefund, Payable }
 type Deps = ChargeDeps & { feeBps: number }
 
 /**
- * What became of a charge. It is recorded already where there is a status: the deliveries are of the
- * event that tells of it. Otherwise the provider decides later, and says perhaps when.
+ * The state of a charge. `Settled` and `Authorized` are recorded already; their `deliveries` are
+ * those of the emitted event. `Undecided` has no verdict yet; the provider may say in `checkInMs`
+ * when to ask again.
  */
 type Progress = Settled | Authorized | Undecided
 export type Settled = Omit<Verdict, 'amountCaptured'> & {
   deliveries: Delivery[]
-  refund?: LateRefund // of a success that came too late
-  payable?: Payable // what it is for, to be told of it
+  refund?: LateRefund // refunds a late success
+  payable?: Payable // the order or payment link to notify
 }
 export type Authorized = {
   status: 'authorized'
   deliveries: Delivery[]
-  amount: number // in minor units: all that can be captured
+  amount: number // in minor units: the most that can be captured
   captureInMs: number
 }
 type Undecided = { status: 'pending'; checkInMs: number | null }
 
 /**
- * Each asks the provider and records its answer at once. Run twice, they find it recorded, and
- * return the first result again.
+ * An activity that asks the provider records the answer at once. A repeated call finds the answer
+ * recorded and returns the first result again.
  */
 export function paymentActivities(deps: Deps) {
   const { db, now } = deps
   return {
-    /** One that has ended without money is looked up: there may be news of it. */
+    /** Charges a payment, or looks for a late success if the payment has ended without money. */
     async chargePayment(paymentId: string): Promise<Progress> {
       const payment = await claimRow(db, payments, paymentId)
       const verdict = settledVerdict(payment)
@@ -67,7 +68,7 @@ export function paymentActivities(deps: Deps) {
       return settled
     },
 
-    /** With `toTheEnd` an undecided one is canceled each time, until the provider has a last word. */
+    /** If `toTheEnd` is true, every poll cancels the charge, until the provider has a verdict. */
     async pollCharge(
       paymentId: string,
       checkInMs: number | null,
@@ -81,7 +82,10 @@ export function paymentActivities(deps: Deps) {
       })
     },
 
-    /** Takes what is authorized, or `amount` of it, in minor units. As careful as the charge. */
+    /**
+     * Captures `amount`, in minor units, or all that is authorized if `amount` is null. Sends a
+     * capture as carefully as a charge.
+     */
     async captureCharge(paymentId: string, amount: number | null): Promise<Settled> {
       const found = await ask(deps, paymentId, (payment) => sendCapture(deps, payment, amount))
       if (found.state === 'decided') return settle(deps, paymentId, found.verdict)
@@ -94,8 +98,8 @@ export function paymentActivities(deps: Deps) {
     },
 
     /**
-     * Records a verdict from an operator or from the signal `chargeSettled`. If the provider answers with
-     * a verdict of its own, that verdict is recorded instead.
+     * Records a verdict from an operator or from the signal `chargeSettled`. If the provider
+     * answers with a verdict, that verdict is recorded instead.
      */
     async settlePayment(paymentId: string, verdict: Verdict): Promise<Settled> {
       const payment = await findRow(db, payments, paymentId)
@@ -109,7 +113,7 @@ export function paymentActivities(deps: Deps) {
   }
 }
 
-/** Asks the provider, unless the payment is settled: then its own verdict is the answer. */
+/** Asks the provider, unless the payment is settled: then returns the recorded verdict. */
 async function ask(
   deps: Deps,
   paymentId: string,

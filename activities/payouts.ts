@@ -34,7 +34,7 @@ import { known, sendTransfer, windowOf } from './provider/send-transfer.ts'
 
 type Deps = { db: Db; providers: Providers; cipher: Cipher; now: Now }
 
-/** What became of a payout. It is recorded already; the deliveries are of the event that tells of it. */
+/** A payout's recorded state. `deliveries` are those of the event emitted with this state. */
 export type PayoutProgress = PayoutSettled | PayoutOpen
 type PayoutSettled = PayoutVerdict & { deliveries: Delivery[] }
 type PayoutOpen = {
@@ -44,13 +44,16 @@ type PayoutOpen = {
 }
 
 /**
- * Each asks the provider and records its answer at once. Run twice, they find it recorded, and
- * return the first result again.
+ * An activity that asks the provider records the answer at once. A repeated call finds the answer
+ * recorded and returns the first result again.
  */
 export function payoutActivities(deps: Deps) {
   const { db, now } = deps
   return {
-    /** One that was sent is looked up: there may be news of it, even where it has ended. */
+    /**
+     * Sends a payout with status "pending". Any other payout is looked up: even if it has ended,
+     * there may be a late success or late failure.
+     */
     async sendPayout(payoutId: string): Promise<PayoutProgress> {
       const payout = await claimRow(db, payouts, payoutId)
       if (payout.status === 'pending') return submit(deps, payout)
@@ -59,7 +62,7 @@ export function payoutActivities(deps: Deps) {
       return progress
     },
 
-    /** Until it is something else than `known`. */
+    /** Asks the provider until the payout's status is no longer `known`. */
     async pollPayout(
       payoutId: string,
       known: PayoutStatus,
@@ -72,7 +75,7 @@ export function payoutActivities(deps: Deps) {
       })
     },
 
-    /** Canceled only if it has not left yet: otherwise it goes on. */
+    /** Cancels a payout that has not left yet. A payout that has left goes on. */
     async cancelPayout(payoutId: string): Promise<PayoutProgress> {
       const payout = await findRow(db, payouts, payoutId)
       if (payout.status !== 'pending') return record(deps, payout, await look(deps, payout))
@@ -80,9 +83,9 @@ export function payoutActivities(deps: Deps) {
     },
 
     /**
-     * Tells a sandbox what to do, while the command is open: one that was refused meanwhile must not
-     * return a payout that has just been completed. A command that this does not do is too late, or
-     * of a provider that is no sandbox.
+     * Tells a sandbox to complete or fail a payout, while the command is open. A command that was
+     * refused meanwhile must not return a payout that has just been completed. A command that is
+     * still open afterwards is refused: it came too late, or the provider is no sandbox.
      */
     async simulatePayout(
       payoutId: string,
@@ -102,8 +105,8 @@ export function payoutActivities(deps: Deps) {
     },
 
     /**
-     * Records a verdict from an operator or from the signal `payoutSettled`. If the provider answers with
-     * a verdict of its own, that verdict is recorded instead.
+     * Records a verdict from an operator or from the signal `payoutSettled`. If the provider
+     * answers with a verdict, that verdict is recorded instead.
      */
     async settlePayout(payoutId: string, verdict: PayoutVerdict): Promise<PayoutProgress> {
       const payout = await findRow(db, payouts, payoutId)
@@ -123,7 +126,7 @@ function providerOf({ providers }: Deps, { provider }: PayoutRow): Provider {
   return providerFor(providers, provider)
 }
 
-/** What was canceled before it was sent, while no workflow was there to hear it, is not sent. */
+/** Sends a payout, unless it was canceled before its first attempt while no workflow ran. */
 async function submit(deps: Deps, payout: PayoutRow): Promise<PayoutProgress> {
   const { db } = deps
   const isUnwanted = payout.sendAttempt === 0 && (await findOpenCommand(db, payout.id, 'cancel'))
@@ -151,7 +154,7 @@ async function look(deps: Deps, payout: PayoutRow): Promise<ProviderPayout> {
   return known(payout, await providerOf(deps, payout).retrievePayout(payout.id))
 }
 
-/** Where the provider knows nothing of it, the next attempt is taken, so that nobody else makes it. */
+/** If the provider does not know the payout, uses up the next attempt, so that nobody sends it. */
 async function cancel(deps: Deps, payout: PayoutRow): Promise<PayoutProgress> {
   const { db, now } = deps
   const { id, sendAttempt, sentAt } = payout
@@ -189,7 +192,7 @@ async function record(
   return { status, deliveries: [], checkInMs }
 }
 
-/** What was on its way and is canceled all the same has not arrived. */
+/** A payout that was on its way and is then canceled has not arrived: record a failure. */
 function toFailure(verdict: PayoutVerdict): PayoutVerdict {
   return verdict.status === 'canceled'
     ? { status: 'failed', failureCode: 'processing_error' }

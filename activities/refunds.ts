@@ -20,18 +20,18 @@ import { known, sendTransfer } from './provider/send-transfer.ts'
 
 type Deps = { db: Db; providers: Providers; now: Now }
 
-/** What became of a refund. It is recorded already, unless it is undecided. */
+/** The state of a refund. A verdict is recorded already; status "pending" means no verdict yet. */
 type RefundProgress = RefundSettled | { status: 'pending'; checkInMs: number | null }
 export type RefundSettled = RefundVerdict & { deliveries: Delivery[] }
 
 /**
- * Each asks the provider and records its answer at once. Run twice, they find it recorded, and
- * return the first result again.
+ * An activity that asks the provider records the answer at once. A repeated call finds the answer
+ * recorded and returns the first result again.
  */
 export function refundActivities(deps: Deps) {
   const { db, now } = deps
   return {
-    /** One that has ended is looked up: there may be news of it. */
+    /** Sends a refund, or looks for a late success or late failure if the refund has ended. */
     async sendRefund(refundId: string): Promise<RefundProgress> {
       const refund = await claimRow(db, refunds, refundId)
       if (refund.status === 'pending') return record(deps, refund, await send(deps, refund))
@@ -48,7 +48,10 @@ export function refundActivities(deps: Deps) {
       })
     },
 
-    /** For what an operator has found out: it counts where the provider itself says nothing. */
+    /**
+     * Records an operator's verdict. If the provider answers with a verdict, that verdict is
+     * recorded instead.
+     */
     async settleRefund(refundId: string, verdict: RefundVerdict): Promise<RefundSettled> {
       const refund = await findRow(db, refunds, refundId)
       const found = await look(deps, refund).catch(() => null)

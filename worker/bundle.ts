@@ -1,5 +1,5 @@
 import { bundleWorkflows } from './worker.ts'
 
-/** A process of its own, which gives back the memory that bundling takes by ending. */
+/** This file runs as a separate process, which gives back the memory of bundling when it ends. */
 const { code } = await bundleWorkflows()
 process.send?.(code)

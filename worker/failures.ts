@@ -5,9 +5,9 @@ import { scrub } from '../core/scrub.ts'
 import { withoutParameters } from '../db/errors.ts'
 
 /**
- * The one place where an error becomes a failure. Temporal does not retry an AppError; of the rest
- * it keeps the message and the stack, so what a query was called with must not be part of them, nor
- * what a provider says of a payer.
+ * Errors become Temporal failures in this one place. Temporal does not retry an AppError. Temporal
+ * keeps the message and the stack of any other error, so neither may contain a query's parameters
+ * or a provider's words about a payer.
  */
 export const failureInterceptor: ActivityInterceptorsFactory = () => ({
   inbound: {

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { Worker } from '@temporalio/worker'
 
-/** `GET` anything: 200 while all of the workers poll, 503 before that, while they stop, and after. */
+/** Answers any request: 200 while all workers poll; 503 before, while they stop, and after. */
 export function serveHealth(port: number, host: string, workers: () => Worker[]): Server {
   return createServer((_, response) => {
     const states = workers().map((worker) => worker.getState())

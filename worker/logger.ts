@@ -1,7 +1,7 @@
 import { DefaultLogger, type LogMetadata } from '@temporalio/worker'
 import type { Log } from '../log.ts'
 
-/** What the SDK has to say of its own workings is for who looks for it. */
+/** The SDK's messages about its own work, up to `INFO`, are for debugging only. */
 const levels = {
   TRACE: 'debug',
   DEBUG: 'debug',
@@ -10,7 +10,7 @@ const levels = {
   ERROR: 'error',
 } as const
 
-/** What the SDK logs, that of its core included, with the ids that find the rest in Temporal's UI. */
+/** Logs the messages of the SDK and its core, with the ids that find the rest in Temporal's UI. */
 export function createLogger(log: Log): DefaultLogger {
   return new DefaultLogger('DEBUG', ({ level, message, meta = {} }) =>
     log[levels[level]](toFields(meta), message),

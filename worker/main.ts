@@ -13,13 +13,13 @@ import { createLogger } from './logger.ts'
 import { ensureSchedules, setUpNamespace } from './setup.ts'
 import { bundleWorkflowsApart, createWorker } from './worker.ts'
 
-const STATEMENT_TIMEOUT_MS = 8_000 // several of them fit into an activity's 30 s
+const STATEMENT_TIMEOUT_MS = 8_000 // several statements fit into an activity's 30 s
 const RETRY_MS = 2_000
 const KEEP_SCHEDULES_MS = 5 * 60_000
 
 const config = loadConfigOrExit()
 const log = await openLog('worker', config)
-// The SDK answers the first signal by ending its workers; until there are any, we end by ourselves.
+// The SDK ends its workers at the first signal. While there are no workers, we end the process.
 let workers: Worker[] = []
 let stopping = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -76,12 +76,12 @@ workers = await Promise.all(
   ),
 )
 
-// A Temporal that has lost its state has lost the schedules too.
+// If Temporal has lost its state, the schedules are lost too.
 const keeping = setInterval(() => {
   ensureSchedules(client).catch((err) => log.warn({ err }, 'No schedules'))
 }, KEEP_SCHEDULES_MS)
 
-// Workers end by themselves on SIGINT and SIGTERM; a parent that dies without one ends them too.
+// Workers end by themselves on SIGINT and SIGTERM. If the parent dies without a signal, send one.
 process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'))
 const running = Promise.all(workers.map((worker) => worker.run()))
 log.info({}, `Polling ${config.WORKER_QUEUES.join(', ')} at ${config.TEMPORAL_ADDRESS}`)
@@ -105,7 +105,7 @@ function connect(settings: Config): Promise<NativeConnection> {
   )
 }
 
-/** Tries as long as it takes: a worker without Temporal has nothing else to do. */
+/** Retries for ever, because a worker without Temporal has nothing else to do. */
 async function untilItWorks<T>(what: string, attempt: () => Promise<T>): Promise<T> {
   for (;;) {
     try {

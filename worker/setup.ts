@@ -30,8 +30,9 @@ const schedules = [
 ] as const
 
 /**
- * Makes of a namespace one that Remit can run in, and sweeps once: what was stranded while no
- * worker was up starts now. Every worker does this as it comes up, and finds most of it done.
+ * Prepares a namespace: search attributes and schedules. Then sweeps once, so that rows that waited
+ * while no worker was up start now. Every worker does this as it comes up, and finds most of it
+ * done.
  */
 export async function setUpNamespace(client: Client, namespace: string, log: Log): Promise<void> {
   await registerSearchAttributes(client, namespace, log)
@@ -60,7 +61,8 @@ async function registerSearchAttributes(
   } catch (error) {
     const { code } = error as { code?: number }
     if (code === GRPC_ALREADY_EXISTS) return
-    // Temporal Cloud has its own way: there they are added by hand, as docs/operating.md says.
+    // Temporal Cloud refuses this call: there, an operator adds the search attributes by hand, as
+    // docs/operating.md says.
     if (code !== GRPC_PERMISSION_DENIED && code !== GRPC_UNIMPLEMENTED) throw error
     const names = searchAttributeNames.join(', ')
     log.warn({}, `Can't look up search attributes here: make sure that ${names} are Keywords.`)
@@ -69,7 +71,7 @@ async function registerSearchAttributes(
 
 type Schedule = (typeof schedules)[number]
 
-/** Makes the schedule, or brings the one that is there up to date. */
+/** Creates the schedule, or updates the one that exists. */
 async function ensureSchedule(
   client: Client,
   { id, every, timeout, summary }: Schedule,
@@ -80,7 +82,7 @@ async function ensureSchedule(
     workflowId: id,
     taskQueue: 'payments' satisfies TaskQueue,
     staticSummary: summary,
-    workflowRunTimeout: timeout, // one that is stuck would keep all later ones from starting
+    workflowRunTimeout: timeout, // a run that is stuck would keep all later runs from starting
   }
   const rules = { spec: { intervals: [{ every }] }, policies: { overlap: 'SKIP' as const } }
   try {

@@ -10,7 +10,10 @@ import {
 } from '@temporalio/worker'
 import { failureInterceptor } from './failures.ts'
 
-/** Above the longest activity: a worker that is told to stop finishes the POST that is on its way. */
+/**
+ * Longer than the 30 s limit of lifecycle and webhook activities: a worker that is told to stop
+ * finishes a POST on its way.
+ */
 const SHUTDOWN_GRACE = '40 seconds'
 
 type Options = {
@@ -19,22 +22,22 @@ type Options = {
   taskQueue: string // Remit's, or the bench's
   activities: object
   workflowBundle: NonNullable<WorkerOptions['workflowBundle']>
-  debugMode?: boolean // workflows run in the main thread: quick to start, and for tests and debuggers
+  debugMode?: boolean // workflows run in the main thread: a quick start, for tests and debuggers
 }
 
-/** Takes a second or more, so it is done once, for all the workers of a process. */
+/** Bundling takes a second or more, so a process bundles once for all its workers. */
 export function bundleWorkflows(): Promise<{ code: string }> {
   const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url))
   return bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') })
 }
 
-/** The same in a process of its own: it takes 100 MB, which this one would never give back. */
+/** Bundles in a separate process, because this one would never give back the 100 MB of memory. */
 export async function bundleWorkflowsApart(): Promise<{ code: string }> {
   const child = fork(fileURLToPath(new URL('bundle.ts', import.meta.url)))
   const ended = once(child, 'exit').then(([code]) => {
     throw new Error(`The workflows could not be bundled: exit code ${code}`)
   })
-  ended.catch(() => {}) // it ends after it has sent them, too
+  ended.catch(() => {}) // the child also exits after it has sent the bundle
   const [code] = await Promise.race([once(child, 'message'), ended])
   return { code }
 }

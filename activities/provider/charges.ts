@@ -9,8 +9,8 @@ import type { Charge, Provider } from '../../providers/provider.ts'
 import type { Now } from '../now.ts'
 import { sendOnce } from './provider-calls.ts'
 
-// What a payment asks of its provider. Each call returns the provider's answer, and records nothing
-// of it: see `record` in `activities/payments.ts`.
+// The calls of a payment to its provider. Each function returns the provider's answer without
+// recording the answer: see `record` in `activities/payments.ts`.
 
 export type ChargeDeps = { db: Db; providers: Providers; now: Now }
 
@@ -70,7 +70,7 @@ async function createCharge(deps: ChargeDeps, payment: PaymentRow) {
   return setProviderRef(deps.db, payments, paymentId, ref)
 }
 
-/** Captures `amount`, in minor units, once. Null captures all that is authorized. */
+/** Captures `amount` (minor units) once. If `amount` is null, captures all that is authorized. */
 export async function sendCapture(
   deps: ChargeDeps,
   payment: PaymentRow,
@@ -97,7 +97,7 @@ export async function sendCapture(
   })
 }
 
-/** Cancels the charge. If there is none, no other activity can send it any more. */
+/** Cancels the charge. If there is no charge yet, no other activity can send one after this. */
 export async function sendCancel(deps: ChargeDeps, payment: PaymentRow): Promise<Charge> {
   const { db, now } = deps
   const { id, providerRef: ref, chargeAttempt } = payment

@@ -2,28 +2,32 @@ import { ApplicationFailure, Context } from '@temporalio/activity'
 import { pollDelay } from '../../core/webhooks/retry-schedule.ts'
 import type { Now } from '../now.ts'
 
-/** What is known here of a call that must have its effect once: its attempts, and the last one's time. */
+/** `attempt` counts the attempts at a once-only call. `at` is when the last attempt began. */
 type Sent = { attempt: number; at: Date | null }
 
 type Steps<Answer> = {
   sent: Sent
-  /** How long after it was sent a look-up may not know of it. */
+  /** A look-up may miss a call for this long after the call was sent. */
   windowMs: number
-  /** What the provider knows of it; null: nothing. */
+  /** Returns null if the provider knows nothing of the call. */
   lookUp: () => Promise<Answer | null>
-  /** Stores that this attempt is about to be made: its number goes into its key. */
+  /** Stores that attempt `number` is about to be sent. The idempotency key contains `number`. */
   mark: (number: number) => Promise<unknown>
   send: (number: number) => Promise<Answer>
   now: Now
 }
 
-/** Whoever was held up for longer between storing an attempt and making it must not make it. */
+/**
+ * If more than this passes between recording an attempt and sending it, do not send: another worker
+ * may have taken over.
+ */
 const HESITATION_MS = 5_000
 
 /**
- * Sends once, however often it runs: it looks before it sends again. The number in the idempotency key
- * rises only if the look-up proves that the provider did nothing under the last number. A provider that did
- * something would treat a new key as a new request, and do it twice.
+ * Sends a call once, however often `sendOnce` runs: it looks the call up before it sends again. The
+ * number in the idempotency key rises only if the look-up proves that the provider did nothing
+ * under the last number. If the provider had done something, it would treat a new key as a new
+ * request, and do the same thing twice.
  */
 export async function sendOnce<Answer>(steps: Steps<Answer>): Promise<Answer> {
   const { sent, windowMs, lookUp, mark, send, now } = steps
@@ -40,7 +44,10 @@ export async function sendOnce<Answer>(steps: Steps<Answer>): Promise<Answer> {
   return send(number)
 }
 
-/** A look-up right after the call may be older than the call. No longer, where a clock was set back. */
+/**
+ * Throws until `windowMs` has passed since `sentAt`: until then a look-up may be older than the
+ * call. The wait is never longer than `windowMs`, even if a clock was set back.
+ */
 export async function waitOut(sentAt: Date, windowMs: number, now: Now): Promise<void> {
   const leftMs = Math.min(sentAt.getTime() + windowMs - (await now()).getTime(), windowMs)
   if (leftMs <= 0) return
@@ -52,9 +59,9 @@ export async function waitOut(sentAt: Date, windowMs: number, now: Now): Promise
 }
 
 /**
- * For an activity that fails until the provider has an answer: its retries leave no event in the
- * history, timers would. The first look is put off to when the provider itself expects to know. Null
- * from `look` is no answer yet.
+ * Makes an activity fail until the provider has an answer. Retries leave no event in the history;
+ * timers would. `checkInMs` puts the first look off to when the provider expects to know. `look`
+ * returns null if there is no answer yet.
  */
 export async function untilAnswered<Answer>(
   checkInMs: number | null,
@@ -69,7 +76,7 @@ export async function untilAnswered<Answer>(
 
 const OWN_POLL_MAX_MS = 60_000
 
-/** As `untilAnswered`, of what our own database says. */
+/** Works like `untilAnswered`, but `look` reads our own database. */
 export async function untilEnded<Answer>(look: () => Promise<Answer | null>): Promise<Answer> {
   const answer = await look()
   if (answer !== null) return answer

@@ -7,8 +7,9 @@ import type { Now } from '../now.ts'
 import { sendOnce } from './provider-calls.ts'
 
 /**
- * How long a call may be on its way. What has no id at the provider before it is sent can't be fenced
- * there: until then a look-up that finds nothing proves nothing. Above the limit of an activity.
+ * A call may be on its way for this long. Until then, a look-up that finds nothing proves nothing:
+ * a transfer has no id at the provider before it is sent, so the provider cannot fence it. The
+ * value is above the time limit of an activity.
  */
 export const IN_FLIGHT_MS = 40_000
 
@@ -30,7 +31,7 @@ type Transfer<Answer extends Found> = {
   now: Now
 }
 
-/** Sends what leaves us once: see `sendOnce`. */
+/** Sends a refund or a payout once: see `sendOnce`. */
 export function sendTransfer<Answer extends Found>(transfer: Transfer<Answer>): Promise<Answer> {
   const { db, table, row, operation, provider, look, send, now } = transfer
   const { id, sendAttempt: attempt, sentAt: at } = row
@@ -54,7 +55,10 @@ export function sendTransfer<Answer extends Found>(transfer: Transfer<Answer>): 
   })
 }
 
-/** What the provider has given an id it does not forget: that it says so must not send it again. */
+/**
+ * A provider cannot forget a transfer it gave an id to. If the provider claims to, fail: never send
+ * the transfer again.
+ */
 export function known<Answer extends Found>({ id, providerRef }: Row, found: Answer): Answer {
   if (found.state !== 'unsent' || !providerRef) return found
   throw new Error(`The provider no longer finds ${id}, which it knows as ${providerRef}`)

@@ -5,7 +5,7 @@ import type { Providers } from '../../providers/index.ts'
 import type { Now } from '../now.ts'
 
 const PAGE = 100
-/** Providers list late, and clocks differ. */
+/** Each read overlaps the last one by this, because providers list late and clocks differ. */
 const NEWS_OVERLAP_MS = 10 * 60_000
 const SLICE_MS = 60 * 60_000
 
@@ -14,8 +14,8 @@ type Deps = { db: Db; providers: Providers; now: Now }
 export function newsActivities({ db, providers, now }: Deps) {
   return {
     /**
-     * Reads what the providers have decided since the last time, and hands what is news of something
-     * that has ended to the sweep. Returns how many there were.
+     * Reads the verdicts of all providers since the last read, and requeues ended rows that have a
+     * late success or late failure. Returns how many there were.
      */
     async readNews(): Promise<number> {
       let found = 0
@@ -29,7 +29,7 @@ export function newsActivities({ db, providers, now }: Deps) {
             found += await strandForNews(db, page, startedAt)
             Context.current().heartbeat(found)
           }
-          await markNewsRead(db, name, readUntil) // a long time without a worker is caught up with
+          await markNewsRead(db, name, readUntil) // slices catch up on a long time without a worker
         } while (readUntil < startedAt)
       }
       return found

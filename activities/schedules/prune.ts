@@ -11,7 +11,7 @@ import type { Now } from '../now.ts'
 
 export type { EventCursor }
 
-/** A transaction takes one batch, so that it holds nobody up; an activity takes some of them. */
+/** A transaction drops one batch, so that it holds nobody up. An activity drops several batches. */
 const BATCH = 500
 const MAX_BATCHES = 10
 const DAY_MS = 24 * 60 * 60_000
@@ -20,12 +20,12 @@ type Deps = { db: Db; now: Now; eventRetentionDays: number }
 
 export function pruneActivities({ db, now, eventRetentionDays }: Deps) {
   return {
-    /** Drops one page of the idempotency keys that stand for nothing any more. */
+    /** Drops one page of the expired idempotency keys. */
     async pruneKeys(): Promise<{ keys: number; more: boolean }> {
       const { cancellationSignal } = Context.current()
       let keys = 0
       for (let batch = 0; batch < MAX_BATCHES; batch++) {
-        if (cancellationSignal.aborted) break // the worker stops, and the next page goes on
+        if (cancellationSignal.aborted) break // the worker stops: the next page goes on
         const dropped = await dropKeys(db, await now(), BATCH)
         keys += dropped
         Context.current().heartbeat()
@@ -35,8 +35,9 @@ export function pruneActivities({ db, now, eventRetentionDays }: Deps) {
     },
 
     /**
-     * Drops what can go of one page of old events: the next one after those it has looked at, or it
-     * would come back to those that can't go for ever. `next` is null after the last page.
+     * Looks at one page of old events after the cursor `after`, and drops those that can go.
+     * Without the cursor, the pages would come back for ever to events that cannot go. `next` is
+     * null after the last page.
      */
     async pruneEvents(
       after: EventCursor = oldestEvent,

@@ -31,7 +31,7 @@ type Swept = { found: number; started: number; more: boolean }
 
 type Found = Record<SweptKind, number>
 
-/** How a row is started if nobody else has started it. */
+/** Builds the workflow start of a row that nobody else has started. */
 const startOf: { [Name in LifecycleName]: (row: LifecycleRow<Name>, created: []) => Start } = starts
 
 function startsOf<Name extends LifecycleName>(name: Name, rows: LifecycleRow<Name>[]): Start[] {
@@ -42,7 +42,7 @@ type Deps = { db: Db; now: Now; log: Log }
 
 export function sweepActivities({ db, now, log }: Deps) {
   return {
-    /** Starts one page of what no workflow has taken up in time. */
+    /** Starts the workflows of one page of rows that no workflow has claimed in time. */
     async startStranded(): Promise<Swept> {
       const { client, cancellationSignal } = Context.current()
       const stranded = await takeStranded(db, await now(), PAGE)
@@ -52,14 +52,14 @@ export function sweepActivities({ db, now, log }: Deps) {
       ]
       const told = new Map(stranded.commands.map((command) => [command.resourceId, command]))
       let started = 0
-      // One after the other: after an outage, those who come in now have the server first.
+      // Starts run one by one: after an outage, requests that arrive now reach the server first.
       for (const start of due) {
         if (told.has(start.workflowId)) continue
-        if (cancellationSignal.aborted) break // the worker stops, and the rows come again
+        if (cancellationSignal.aborted) break // the worker stops: the rows are due again later
         if (await startOrLeave(client, start, log)) started++
         Context.current().heartbeat()
       }
-      // These wait for their workflows, so not for one another.
+      // Commands are sent in parallel, because each of them waits for its workflow.
       const tell = async (start: Start) => {
         const command = told.get(start.workflowId)
         if (command) await sendOrLeave(client, start, commandUpdate(command), log)
@@ -69,7 +69,7 @@ export function sweepActivities({ db, now, log }: Deps) {
       return { found: due.length, started, more }
     },
 
-    /** Hands open rows whose workflow is closed or gone to the sweep. Returns how many there were. */
+    /** Requeues open rows whose workflow is closed or gone. Returns their number for each kind. */
     async strandOrphans(): Promise<Found> {
       const { client, cancellationSignal } = Context.current()
       const found = Object.fromEntries(sweptKinds.map((kind) => [kind, 0])) as Found
@@ -92,7 +92,7 @@ export function sweepActivities({ db, now, log }: Deps) {
   }
 }
 
-/** One that can't be started does not keep the others waiting: its own next turn comes. */
+/** A workflow that cannot be started does not hold up the others: its row is due again later. */
 async function startOrLeave(client: Client, start: Start, log: Log): Promise<boolean> {
   try {
     return await startAgain(client, start)
@@ -114,14 +114,17 @@ async function sendOrLeave(client: Client, start: Start, update: Update, log: Lo
   }
 }
 
-/** The trouble is Temporal's own, and the next start would meet it too. */
+/** Returns true if Temporal itself is in trouble, so that the next start would fail too. */
 function isAway(error: unknown): boolean {
   const cause = isGrpcServiceError(error) ? error : (error as Error).cause
   const code = isGrpcServiceError(cause) ? cause.code : null
   return code === GRPC_UNAVAILABLE || code === GRPC_DEADLINE_EXCEEDED
 }
 
-/** One list request tells of most; those it doesn't know of are asked for, as lists lag behind. */
+/**
+ * Returns the ids without a running workflow. One list request finds most of the running workflows;
+ * any that it misses are described one by one, because lists lag behind.
+ */
 async function withoutRun(client: Client, ids: string[]): Promise<string[]> {
   if (ids.length === 0) return []
   const running = new Set<string>()

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 const KEPT_HEADERS_MAX = 50
 const KEPT_HEADERS_MAX_BYTES = 8 * 1024
 
-/** Reads what the attempt log keeps of an answer. */
+/** Reads the parts of an answer that the attempt log keeps. */
 export async function readAnswer(response: IncomingMessage, maxBytes: number) {
   const headers = valuesByName(response.rawHeaders)
   return {
@@ -47,7 +47,7 @@ async function readPrefix(body: IncomingMessage, maxBytes: number): Promise<stri
       if (bytes >= maxBytes) break
     }
   } catch {
-    // The status alone decides the outcome. If the body breaks off or stalls, keep the part that came.
+    // The status alone decides the outcome. If the body breaks off or stalls, keep what has come.
   }
   const prefix = Buffer.concat(chunks).subarray(0, maxBytes)
   // Streaming leaves out a character that the cap has cut in two.

@@ -18,9 +18,9 @@ const KEEP_ALIVE_MS = 4_000
 const ADDRESS_ATTEMPT_MS = 1_000
 
 /**
- * Connects to public addresses only, unless private ones are allowed. A name's addresses are checked
- * in `lookup`, so the address that was checked is the address that is dialled. Node never calls
- * `lookup` for an address literal: `refuseTarget` checks those.
+ * Connects to public addresses only, unless private ones are allowed. A name's addresses are
+ * checked in `lookup`, so the address that was checked is the address that is dialled. Node never
+ * calls `lookup` for an address literal: `refuseTarget` checks those.
  */
 export function createAgents(
   options: ConnectOptions,
@@ -55,8 +55,8 @@ export function refuseTarget({ protocol, hostname }: URL, policy: OutboundPolicy
 }
 
 /**
- * Calls `done` on the next tick. If a lookup answered synchronously, the connection could fail before
- * the request has its error listener.
+ * Calls `done` on the next tick. If a lookup answered synchronously, the connection could fail
+ * before the request has its error listener.
  */
 function laterThanCall(lookup: net.LookupFunction): net.LookupFunction {
   return (hostname, options, done) =>
@@ -71,7 +71,8 @@ function publicOnly(lookup: net.LookupFunction): net.LookupFunction {
       const list = typeof found === 'string' ? [{ address: found, family: net.isIP(found) }] : found
       const [first] = list
       if (!first || !list.every(({ address }) => isPublicAddress(address))) {
-        // The message omits the address: a merchant must not learn addresses of our private network.
+        // The message omits the address, so that merchants learn no addresses of our private
+        // network.
         const reason = `${hostname} does not resolve to public addresses only`
         return done(new OutboundRefusal(`Blocked: ${reason}`), [])
       }

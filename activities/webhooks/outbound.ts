@@ -14,8 +14,8 @@ import {
 import { createSlots } from './outbound-slots.ts'
 
 /**
- * With an answer, `error` is null. Without one, the fields of the answer are null or 0.
- * `reconnected` is there if the request was sent again, because its reused connection was stale.
+ * With an answer, `error` is null. Without an answer, its fields are null or 0. `reconnected` is
+ * there if the request was sent again, because its reused connection was stale.
  */
 export type Answer = {
   httpStatus: number | null
@@ -97,7 +97,9 @@ export function createPost(options: PostOptions): Post {
   return Object.assign(post, { close })
 }
 
-/** Retry-After in ms, from seconds or an HTTP date; nonsense is 0. The caller caps it. */
+/**
+ * Parses `Retry-After` (seconds or an HTTP date) to ms; nonsense is 0. The caller caps the wait.
+ */
 export function parseRetryAfter(header: string | null, now = Date.now()): number {
   const value = header?.trim() ?? ''
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : (parseHttpDate(value, now) ?? now) - now
@@ -140,8 +142,8 @@ function request(agents: Agents, { url, body, headers, signal }: Message): Promi
       path: url.pathname + url.search,
       headers: { ...headers, 'accept-encoding': 'identity' },
       maxHeaderSize: HEADERS_MAX_BYTES,
-      // The strict parser refuses a final answer behind a 1xx that says `Connection: close`. What the
-      // lenient one lets through concerns nobody but the server that sent it.
+      // The strict parser refuses a final answer behind a 1xx that says `Connection: close`. Input
+      // that only the lenient parser accepts concerns nobody but the server that sent it.
       insecureHTTPParser: true,
     })
     let bytesBefore = 0
@@ -172,7 +174,9 @@ function request(agents: Agents, { url, body, headers, signal }: Message): Promi
   })
 }
 
-/** Says why a status is refused, or null. After 101 no HTTP answer follows (RFC 9110, 15.2.2). */
+/**
+ * Returns the reason to refuse a status, or null. After 101 no answer follows (RFC 9110, 15.2.2).
+ */
 function refuseStatus(status: number): string | null {
   if (status < 100) return INVALID_STATUS
   return status === 101 ? PROTOCOL_SWITCHED : null

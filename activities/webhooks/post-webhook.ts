@@ -25,17 +25,19 @@ export type WebhookDeps = {
   cipher: Cipher
   post: Post
   now: Now
-  retrySchedule: readonly number[] // seconds after each failed attempt
+  retrySchedule: readonly number[] // seconds to wait after each failed attempt
 }
 
-/** Clocks differ: a wait may end this much too early, and of a short one no more than a tenth. */
+/** Clocks differ, so a wait may end this much too early, but a short wait only by a tenth. */
 const CLOCK_SLACK_MS = 1_000
 
 export function webhookActivities(deps: WebhookDeps) {
   const { db, cipher, post, now, retrySchedule } = deps
 
   return {
-    /** Throws after each failed attempt, with the schedule's wait; the retry is the next attempt. */
+    /**
+     * Throws after each failed attempt, with the schedule's wait. The retry is the next attempt.
+     */
     async postWebhook(deliveryId: string): Promise<DeliveryResult> {
       const { info } = Context.current()
       assert(info.workflowExecution, 'a webhook is always delivered by a workflow')
@@ -50,12 +52,12 @@ export function webhookActivities(deps: WebhookDeps) {
         return { status: 'skipped' }
       }
 
-      // A retry that comes too early is our own trouble, or an Unpause. A first try that does is an
-      // operator's Reset, and is sent now.
+      // A retry that comes too early follows a failure of ours, or an operator's Unpause: it waits
+      // on. A first try that comes too early is an operator's Reset, and is sent now.
       const waitMs = msUntil(delivery.nextAttemptAt, await now())
       if (last && info.attempt > 1 && isEarly(last, waitMs)) return failWith(last, waitMs)
 
-      // Not Temporal's count: that one rises with our own trouble too, and a reset sets it back.
+      // Temporal's own count does not fit: failures of ours raise it, and a reset sets it back.
       const attempt = (last?.attempt ?? 0) + 1
       const { body } = event
       const secret = cipher.decrypt(endpoint.secret, secretContext(endpoint.id))
@@ -86,7 +88,7 @@ export function webhookActivities(deps: WebhookDeps) {
     },
   }
 
-  /** Signals before it throws. Should the signal fail, the retry comes back and sends it again. */
+  /** Signals the workflow before it throws. If the signal fails, the retry sends it again. */
   async function failWith(made: AttemptRow, waitMs: number | null): Promise<never> {
     const { id, deliveryId, runId: run, attempt, httpStatus, latencyMs, retryInMs, error } = made
     const failure = { id, run, attempt, httpStatus, latencyMs: latencyMs ?? 0, retryInMs }
@@ -95,7 +97,7 @@ export function webhookActivities(deps: WebhookDeps) {
     throw ApplicationFailure.create({
       type: ATTEMPT_FAILED,
       message: `Attempt ${attempt}: ${error ?? `HTTP ${httpStatus}`} in ${latencyMs} ms`,
-      category: 'BENIGN', // the merchant's trouble: no warning in our own log
+      category: 'BENIGN', // a failure of the merchant's server: no warning in our own log
       ...(waitMs === null ? { nonRetryable: true } : { nextRetryDelay: waitMs }),
     })
   }
@@ -117,7 +119,10 @@ function delivered({ attempt, httpStatus, latencyMs }: AttemptRow): DeliveryResu
   return { status: 'delivered', attempt, httpStatus: httpStatus ?? 0, latencyMs: latencyMs ?? 0 }
 }
 
-/** With more left than the whole wait a clock was set back, and Temporal's, which brought us, is right. */
+/**
+ * If more time is left than the wait was long, a clock was set back: trust Temporal's, which
+ * scheduled this retry.
+ */
 function isEarly({ retryInMs }: AttemptRow, leftMs: number): boolean {
   const wholeMs = retryInMs ?? 0
   const slackMs = Math.min(CLOCK_SLACK_MS, wholeMs / 10)

@@ -6,7 +6,10 @@ import { startDeliveries } from '../webhooks/start-deliveries.ts'
 
 const { applyInboundEvent: apply } = proxyActivities<Activities>(activityOptions)
 
-/** Applies what somebody has told us, once, and tells of it. A Cancel from the UI is not heard. */
+/**
+ * Applies an inbound event once, and starts the deliveries of the emitted event. A Cancel in the
+ * Web UI has no effect.
+ */
 export async function applyInboundEvent(id: string): Promise<InboundEventStatus> {
   return CancellationScope.nonCancellable(async () => {
     const summary = 'Apply it to its invoice, once'

@@ -1,10 +1,11 @@
-/** What undoes a step. It says in words what it did, and does nothing where there is nothing to undo. */
+/** `undo` undoes a step, if there is anything to undo, and returns in words what it did. */
 type Compensation = { what: string; undo: () => Promise<string> }
 
 /**
- * The way back of a saga. Each compensation is registered before the step that it undoes can begin, and
- * they run from the last to the first. None is given up: what `undo` throws ends the workflow, where it
- * is seen, and the next run begins the way back again.
+ * Holds the compensations of a saga. Each is registered before the step that it undoes can begin,
+ * and they run from the last to the first. No compensation is given up: an error that `undo` throws
+ * ends the workflow, where an operator sees the error, and the next run begins all compensations
+ * again.
  */
 export function openCompensations(show: (steps: string[]) => void) {
   const registered: Compensation[] = []
@@ -12,7 +13,10 @@ export function openCompensations(show: (steps: string[]) => void) {
     register(what: string, undo: () => Promise<string>): void {
       registered.push({ what, undo })
     },
-    /** Returns what was done, step by step. What is next stands first: the UI cuts off what is long. */
+    /**
+     * Returns what was done, step by step. `show` gets the next step first, because the UI cuts off
+     * long texts.
+     */
     async run(): Promise<string[]> {
       const done: string[] = []
       for (const { what, undo } of registered.toReversed()) {

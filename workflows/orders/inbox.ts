@@ -40,7 +40,9 @@ export function openOrderInbox() {
   CancellationScope.current().cancelRequested.catch(() => accept('cancel'))
   return inbox
 
-  /** Answers once the order is fulfilled or canceled, which can be days before its money is back. */
+  /**
+   * Answers when the order is fulfilled or canceled, which can be days before its money is back.
+   */
   function obey(kind: OrderCommand['kind']): Promise<OrderStatus> {
     const entry = accept(kind)
     const isEnded = () => !isOpenStatus(orderLifecycle, inbox.state.status)

@@ -1,11 +1,14 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow'
 import type { OrderStatus } from '../../core/lifecycles/order.ts'
 
-/** The merchant's commands: each answers with the order's status once it is done, or came too late. */
+/**
+ * The merchant's commands. Each answers with the order's status when the command is done, or has
+ * come too late.
+ */
 export const fulfill = defineUpdate<OrderStatus>('fulfill')
 export const cancelOrder = defineUpdate<OrderStatus>('cancel')
 
-/** An operator has given back in another way what the provider's refund could not. */
+/** An operator gave back, in another way, the money that the provider's refund could not. */
 export const resolveOrder = defineUpdate<OrderStatus>('resolve')
 
 export type OrderStage =

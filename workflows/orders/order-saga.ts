@@ -22,7 +22,7 @@ import { startAbandoned } from '../webhooks/start-deliveries.ts'
 import { openCompensations } from './compensations.ts'
 import { type OrderInbox, openOrderInbox } from './inbox.ts'
 
-/** Without a limit, each of them: what is to be undone is tried until it is. */
+/** No activity has a limit on its retries: a compensation is tried until it succeeds. */
 const activities = proxyActivities<Activities>(activityOptions)
 
 const HOUR_MS = 60 * 60_000
@@ -32,8 +32,9 @@ type Order = { id: string; inbox: OrderInbox; webhooks: Webhooks }
 
 /**
  * Waits until an order is paid, and then until it is fulfilled. An order that is canceled, or whose
- * deadline passes, is compensated: nobody can pay it any more, a payment on its way is canceled, and what
- * was paid is refunded. `created` are the deliveries of the event that the order was committed with.
+ * deadline passes, is compensated: nobody can pay it any more, a payment on its way is canceled,
+ * and what was paid is refunded. `created` are the deliveries of the event that the order was
+ * committed with.
  */
 export async function orderSaga(orderId: string, created: Delivery[]): Promise<OrderStatus> {
   const inbox = openOrderInbox()
@@ -42,7 +43,8 @@ export async function orderSaga(orderId: string, created: Delivery[]): Promise<O
     const webhooks = openWebhooks(created)
     const order = { id: orderId, inbox, webhooks }
     const compensations = openCompensations((steps) => showCompensating(inbox, steps))
-    // Registered before anybody can pay, and run backwards: what is on its way ends before the refund.
+    // Both are registered before the saga waits for a payment. They run backwards, so a payment on
+    // its way ends before the refund.
     compensations.register('Refund what was paid', () => refund(order))
     compensations.register('Cancel a payment that is on its way', () => cancelPayment(order))
 
@@ -103,7 +105,7 @@ function showWaiting(inbox: OrderInbox, deadline: string): void {
     )
 }
 
-/** Null: keep waiting. A command that came before the deadline wins over the deadline. */
+/** Returns null to keep waiting. A command that came before the deadline wins over the deadline. */
 async function decide(
   id: string,
   inbox: OrderInbox,
@@ -120,7 +122,7 @@ async function decide(
   return null
 }
 
-/** Whoever pays has to come to an end first: the provider's last word says if there is money. */
+/** Waits until no payment is on its way: only the provider's verdict says if there is money. */
 async function cancelPayment({ id, inbox }: Order): Promise<string> {
   for (;;) {
     inbox.rearm()
@@ -130,8 +132,9 @@ async function cancelPayment({ id, inbox }: Order): Promise<string> {
 }
 
 /**
- * Until all of it has gone back. A refund that fails is made anew, an hour later and then less and less
- * often, until it succeeds or an operator says that the payer has the money.
+ * Refunds until all money has gone back. After a refund that fails, a new refund follows an hour
+ * later, and then less and less often, until one succeeds or an operator says that the payer has
+ * the money.
  */
 async function refund({ id, inbox, webhooks }: Order): Promise<string> {
   const given: string[] = []
@@ -161,7 +164,7 @@ async function retryLater(inbox: OrderInbox, made: RefundUnderWay, failures: num
   )
   inbox.rearm()
   await unlessInterrupted(inbox.waiting, () => sleep(waitMs, { summary: 'Make the refund anew' }))
-  // Whoever resolves it while the next one is being made would have the money go back twice.
+  // `resolve` is refused now: an operator who resolved during the next refund would pay twice.
   if (!inbox.isResolved)
     inbox.enter('compensating', '**Compensating**: the refund that failed is made anew.')
 }

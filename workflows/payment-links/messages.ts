@@ -1,7 +1,7 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow'
 import type { PaymentLinkStatus } from '../../core/lifecycles/payment-link.ts'
 
-/** The merchant cancels it: answers with the link's status, which is `paid` where that came first. */
+/** Cancels the link. The answer is the link's status, which is `paid` if a payment came first. */
 export const closePaymentLink = defineUpdate<PaymentLinkStatus>('close')
 
 export type PaymentLinkStage = 'active' | 'closing' | 'awaiting_payment_end' | 'done'

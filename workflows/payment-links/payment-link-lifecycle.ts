@@ -26,8 +26,9 @@ const activities = proxyActivities<Activities>(activityOptions)
 type Inbox = ReturnType<typeof openLinkInbox>
 
 /**
- * Waits until a link is paid, canceled, or expires, and then closes it. A payment that was begun before
- * that decides. `created` are the deliveries of the event that the link was committed with.
+ * Waits until a link is paid, canceled, or expires, and then closes the link. If a payment began
+ * before that, its outcome decides. `created` are the deliveries of the event that the link was
+ * committed with.
  */
 export async function paymentLinkLifecycle(
   linkId: string,
@@ -44,7 +45,7 @@ export async function paymentLinkLifecycle(
   })
 }
 
-/** Ends when the link is paid, is to be closed, or expires. A payment that fails changes nothing. */
+/** Ends when the link is paid, is to be closed, or expires. A failed payment changes nothing. */
 function waitForEnd(inbox: Inbox, { expiresInMs }: LinkFound): Promise<void> {
   return CancellationScope.cancellable(async () => {
     let hasExpired = false

@@ -38,7 +38,7 @@ const { cancelCharge } = proxyActivities<Activities>({
   scheduleToCloseTimeout: '1 hour',
 })
 
-/** As seldom in the end as a provider that decides is asked. */
+/** The interval grows to an hour, just as it does for a provider that is still deciding. */
 const { pollCharge: cancelAgain } = proxyActivities<Activities>({
   ...activityOptions,
   retry: { initialInterval: '5 seconds', maximumInterval: '1 hour' },
@@ -47,8 +47,8 @@ const { pollCharge: cancelAgain } = proxyActivities<Activities>({
 type Payment = { id: string; inbox: PaymentInbox; webhooks: Webhooks }
 
 /**
- * Charges a payment, waits for the provider's verdict and for the merchant's capture, and records how it
- * ends. `created` are the deliveries of the event that the payment was committed with.
+ * Charges a payment, waits for the provider's verdict and for the merchant's capture, and records
+ * how it ends. `created` are the deliveries of the event that the payment was committed with.
  */
 export async function processPayment(
   paymentId: string,
@@ -60,7 +60,7 @@ export async function processPayment(
     const webhooks = openWebhooks(created)
     const payment = { id: paymentId, inbox, webhooks }
 
-    // Null means that a cancel, a verdict or the end of the time interrupted a step.
+    // A step returns null if a cancel, a verdict or the end of the time interrupted it.
     const charged = await unlessInterrupted(inbox.waiting, () => charge(paymentId))
     const decided =
       charged?.status === 'pending' ? await waitForVerdict(payment, charged.checkInMs) : charged
@@ -69,19 +69,24 @@ export async function processPayment(
     const settled = captured ?? (await recordVerdict(payment)) ?? (await cancelOrPark(payment))
 
     if (settled.refund) await startRefund(settled.refund)
-    webhooks.start(settled.deliveries) // they do not wait for the signal
+    webhooks.start(settled.deliveries) // deliveries do not wait for the signal
     if (settled.payable) await notifyPayable(paymentId, settled.payable)
     return finish(inbox, webhooks, settled, describeEnd(settled))
   })
 }
 
-/** Ends with the provider's verdict, the signal `chargeSettled`, the end of the window, or a cancel. */
+/**
+ * Ends with the provider's verdict, the signal `chargeSettled`, the end of the window or a cancel.
+ */
 function waitForVerdict({ id, inbox }: Payment, checkInMs: number | null) {
   inbox.enter('waiting', waitingDetails())
   return withinWindow(inbox.waiting, () => poll(id, checkInMs))
 }
 
-/** Null if the payment is to be canceled: by a command, or because nobody captured it in time. */
+/**
+ * Returns null if a verdict came, if a command cancels the payment, or if no capture succeeded in
+ * time.
+ */
 async function waitForCapture(
   { id, inbox, webhooks }: Payment,
   { deliveries, amount, captureInMs }: Authorized,
@@ -99,14 +104,14 @@ async function waitForCapture(
   return unlessVerdict(inbox, () => take(id, command.amount))
 }
 
-/** Records the verdict that came by a signal or from an operator. Null if none has come. */
+/** Records the verdict that came by a signal or from an operator. Returns null if none has come. */
 async function recordVerdict({ id, inbox }: Payment): Promise<Settled | null> {
   if (!inbox.verdict) return null
   inbox.enter('settling', `**Settling**: recording that it is ${describeVerdict(inbox.verdict)}.`)
   return settle(id, inbox.verdict)
 }
 
-/** Only the provider knows the outcome of an undecided charge. Its answer to a cancel is its verdict. */
+/** Only the provider knows an undecided charge's outcome, and answers a cancel with the verdict. */
 async function cancelOrPark(payment: Payment): Promise<Settled> {
   const { id, inbox } = payment
   inbox.enter('canceling', '**Canceling** at the provider, whose last word decides.')
@@ -123,7 +128,10 @@ async function cancelOrPark(payment: Payment): Promise<Settled> {
   return late
 }
 
-/** Null if a verdict came meanwhile. A Cancel in the Web UI does not interrupt: it is obeyed already. */
+/**
+ * Returns null if a verdict came meanwhile, or if the activity ran out of time. A Cancel in the Web
+ * UI does not interrupt `run`: a cancel is obeyed already, and a capture goes on.
+ */
 async function unlessVerdict<T>(inbox: PaymentInbox, run: () => Promise<T>): Promise<T | null> {
   const scope = new CancellationScope()
   condition(() => inbox.verdict !== null).then(
@@ -138,7 +146,10 @@ async function startRefund({ deliveries, ...refund }: LateRefund): Promise<void>
   await startAbandoned(refundStart(refund, deliveries))
 }
 
-/** If the payable's workflow has ended, or has not started yet, it reads what it needs by itself. */
+/**
+ * Ignores a signal that fails: a workflow that has ended, or has not started yet, reads what it
+ * needs by itself.
+ */
 async function notifyPayable(paymentId: string, { id, isPaid }: Payable): Promise<void> {
   const payable = getExternalWorkflowHandle(id)
   await payable.signal(paymentEnded, { paymentId, isPaid }).catch(() => {})

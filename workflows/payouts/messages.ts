@@ -6,19 +6,19 @@ import type {
 } from '../../core/lifecycles/payout.ts'
 
 /**
- * Brings the provider's verdict. A failure may say why. Remit itself does not send this signal yet: the
- * provider's webhook will.
+ * Brings the provider's verdict. A failure may carry a code. Remit itself does not send this signal
+ * yet: the provider's webhook will.
  */
 export const payoutSettled =
   defineSignal<[PayoutVerdictStatus, PayoutFailureCode?]>('payoutSettled')
 
-/** Each answers with the payout's status once it is done, or has turned out to come too late. */
+/** Each command answers with the payout's status when the command is done, or has come too late. */
 export const cancelPayout = defineUpdate<PayoutStatus>('cancel')
-/** What a sandbox is told. `fail` returns a payout that is completed. */
+/** Two commands tell a sandbox what to do. `fail` also returns a payout with status "completed". */
 export const completePayout = defineUpdate<PayoutStatus>('complete')
 export const failPayout = defineUpdate<PayoutStatus>('fail')
 
-/** What an operator has found out about a payout that is parked. */
+/** Brings an operator's verdict on a parked payout. */
 export const resolvePayout = defineUpdate<
   PayoutStatus,
   [PayoutVerdictStatus, PayoutFailureCode | null]

@@ -35,13 +35,13 @@ const { cancelPayout: cancelPayoutInTime } = proxyActivities<Activities>({
 type Payout = {
   id: string
   inbox: PayoutInbox
-  parkedAs: PayoutStatus | null // until it moves from there, there is nothing to wait for
-  isCanceling: boolean // the provider has not answered yet: nothing must be sent meanwhile
+  parkedAs: PayoutStatus | null // `step` does not wait while the status is still this
+  isCanceling: boolean // the provider has not answered the cancel yet: send nothing meanwhile
 }
 
 /**
- * Submits a payout, obeys commands while it is on its way, and records the provider's verdict. `created`
- * are the deliveries of the event that the payout was committed with.
+ * Submits a payout, obeys commands while it is on its way, and records the provider's verdict.
+ * `created` are the deliveries of the event that the payout was committed with.
  */
 export async function processPayout(payoutId: string, created: Delivery[]): Promise<PayoutStatus> {
   const inbox = openPayoutInbox()
@@ -50,7 +50,7 @@ export async function processPayout(payoutId: string, created: Delivery[]): Prom
     const webhooks = openWebhooks(created)
     const payout: Payout = { id: payoutId, inbox, parkedAs: null, isCanceling: false }
 
-    // Null means that nobody knows: something interrupted the step, or its time is over.
+    // `progress` is null if nobody knows the outcome: the step was interrupted or ran out of time.
     let progress: PayoutProgress | null = await unlessInterrupted(inbox.waiting, () =>
       sendInTime(payoutId),
     )
@@ -66,7 +66,7 @@ export async function processPayout(payoutId: string, created: Delivery[]): Prom
   })
 }
 
-/** A verdict comes before a command, because it may answer the command. */
+/** A verdict is recorded before a command is obeyed, because the verdict may answer the command. */
 async function step(payout: Payout, progress: PayoutProgress | null) {
   const { inbox } = payout
   if (inbox.verdict) return recordVerdict(payout, inbox.verdict)

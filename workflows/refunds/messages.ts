@@ -5,7 +5,7 @@ import type {
   RefundVerdict,
 } from '../../core/lifecycles/refund.ts'
 
-/** What an operator has found out about a refund that is parked. */
+/** Brings an operator's verdict on a parked refund. */
 export const resolveRefund = defineUpdate<
   RefundStatus,
   [RefundVerdict['status'], RefundFailureCode | null]

@@ -30,8 +30,9 @@ const { sendRefund: sendRefundInTime } = proxyActivities<Activities>({
 type Inbox = ReturnType<typeof openRefundInbox>
 
 /**
- * Sends a refund, waits for the provider's verdict, and records it. `created` are the deliveries of the
- * event that the refund was committed with. A Cancel in the Web UI does nothing: a refund is a promise.
+ * Sends a refund, waits for the provider's verdict, and records it. `created` are the deliveries of
+ * the event that the refund was committed with. A Cancel in the Web UI does nothing: a refund is a
+ * promise.
  */
 export async function processRefund(refundId: string, created: Delivery[]): Promise<RefundStatus> {
   return CancellationScope.nonCancellable(async () => {

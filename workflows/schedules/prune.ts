@@ -4,8 +4,8 @@ import type { EventCursor } from '../../activities/schedules/prune.ts'
 
 const { pruneKeys, pruneEvents } = proxyActivities<Activities>({
   startToCloseTimeout: '10 minutes',
-  heartbeatTimeout: '1 minute', // above what a batch can take whose statements all run out of time
-  retry: { maximumAttempts: 3 }, // the schedule comes again in an hour
+  heartbeatTimeout: '1 minute', // longer than a batch whose statements all time out
+  retry: { maximumAttempts: 3 }, // the schedule runs again in an hour
 })
 
 const MAX_PAGES = 100
@@ -13,8 +13,8 @@ const MAX_PAGES = 100
 type Pruned = { idempotencyKeys: number; events: number; deliveries: number; attempts: number }
 
 /**
- * Started by its schedule: what is too old goes. A page that a worker died over is taken again, and
- * what it had dropped by then is in no total.
+ * Drops keys and events that are too old. The schedule `prune` runs this workflow. If a worker dies
+ * during a page, the page runs again, and the totals miss the rows that the first try dropped.
  */
 export async function prune(): Promise<Pruned> {
   const total: Pruned = { idempotencyKeys: 0, events: 0, deliveries: 0, attempts: 0 }
@@ -24,7 +24,7 @@ export async function prune(): Promise<Pruned> {
   return total
 }
 
-/** Returns whether it came to the end. */
+/** Returns false if keys are left after `MAX_PAGES`. */
 async function dropKeys(total: Pruned): Promise<boolean> {
   for (let page = 0; page < MAX_PAGES; page++) {
     const { keys, more } = await pruneKeys()

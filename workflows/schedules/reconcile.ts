@@ -10,8 +10,8 @@ const { strandOrphans, readNews } = proxyActivities<Activities>({
 type Found = Awaited<ReturnType<Activities['strandOrphans']>> & { news: number }
 
 /**
- * Started by its schedule: what lost its workflow (terminated, say) is handed to the sweep, and what
- * its provider says something else of than we have recorded.
+ * Requeues rows that lost their workflow (terminated, say), and rows whose provider reports a late
+ * success or late failure. The schedule `reconcile` runs this workflow.
  */
 export async function reconcile(): Promise<Found> {
   const [orphans, news] = await Promise.all([strandOrphans(), readNews()])

@@ -4,12 +4,12 @@ import type { Activities } from '../../activities/index.ts'
 const { startStranded } = proxyActivities<Activities>({
   startToCloseTimeout: '5 minutes',
   heartbeatTimeout: '15 seconds',
-  retry: { maximumAttempts: 3 }, // the schedule comes again in a minute
+  retry: { maximumAttempts: 3 }, // the schedule runs again in a minute
 })
 
 const MAX_PAGES = 50
 
-/** Started by its schedule, and by a worker that comes up: what never started, starts. */
+/** Starts workflows that never started. The schedule `sweep` and each new worker run this. */
 export async function sweep(): Promise<{ found: number; started: number }> {
   const total = { found: 0, started: 0 }
   for (let page = 0; page < MAX_PAGES; page++) {

@@ -13,7 +13,7 @@ type Verdicts<Ending extends string, Code extends string> = {
   failureCodes: readonly Code[]
 }
 
-/** What a workflow has heard from outside, and where it stands. `V` is the verdict of its provider. */
+/** Holds a workflow's messages from outside, and its state. `V` is the type of a verdict. */
 export function openInbox<Stage extends string, Status extends string, V>(
   stage: Stage,
   status: Status,
@@ -22,19 +22,19 @@ export function openInbox<Stage extends string, Status extends string, V>(
     verdict: null as V | null, // from a signal or an operator, until it is recorded
     state: { stage, status } as { stage: Stage | 'done'; status: Status },
     /**
-     * Canceled by anything that should end the wait. A Cancel in the Web UI cancels it too, unless the
-     * inbox was opened inside a non-cancellable scope.
+     * Anything that should end the wait cancels this scope. A Cancel in the Web UI cancels this
+     * scope too, unless the inbox was opened inside a non-cancellable scope.
      */
     waiting: new CancellationScope(),
     enter(next: Stage, details: string): void {
       inbox.state = { ...inbox.state, stage: next }
       setCurrentDetails(details)
     },
-    /** Makes `waiting` fresh, so that whatever comes from then on ends the next wait. */
+    /** Renews `waiting`, so that messages from then on end the next wait. */
     rearm(): void {
       if (inbox.waiting.consideredCancelled) inbox.waiting = new CancellationScope()
     },
-    /** The status once the workflow is done, or once `isAnswered` says that there is an answer before. */
+    /** Returns the status when the workflow is done, or earlier if `isAnswered` returns true. */
     async answer(isAnswered = () => false): Promise<Status> {
       const hasAnswer = () => inbox.state.stage === 'done' || isAnswered()
       await CancellationScope.nonCancellable(() => condition(hasAnswer))
@@ -51,7 +51,9 @@ type Resolvable<V, Status> = {
   answer: () => Promise<Status>
 }
 
-/** The update `resolve` brings an operator's verdict. It is refused unless the workflow is parked. */
+/**
+ * The update `resolve` brings an operator's verdict. It is refused unless the workflow is parked.
+ */
 export function handleResolve<Status, Ending extends string, Code extends string>(
   update: UpdateDefinition<Status, [Ending, Code | null]>,
   inbox: Resolvable<Verdict<Ending, Code>, Status>,
@@ -74,7 +76,7 @@ export function handleResolve<Status, Ending extends string, Code extends string
   )
 }
 
-/** Null if `status` is no verdict: a slip of an operator's hand in the Web UI must not settle anything. */
+/** Returns null if `status` is no verdict: an operator's slip in the Web UI must settle nothing. */
 export function toVerdict<Ending extends string, Code extends string>(
   { verdicts, failureCodes }: Verdicts<Ending, Code>,
   status: Ending,

@@ -9,7 +9,7 @@ import {
 import type { Delivery } from '../../core/webhooks/delivery.ts'
 import { startDeliveries } from '../webhooks/start-deliveries.ts'
 
-/** How long a provider may take. After that the workflow cancels, or an operator decides. */
+/** A provider may take this long. After that, the workflow cancels, or an operator decides. */
 export const PROVIDER_WINDOW_MS = 7 * 24 * 60 * 60_000
 
 export const activityOptions = {
@@ -19,8 +19,8 @@ export const activityOptions = {
 } as const
 
 /**
- * Starts the deliveries of a workflow's events, each once: a run that finds an event recorded emits it
- * again. `created` are those of the event that the row was committed with.
+ * Starts the deliveries of a workflow's events, each once: a run that finds an event recorded emits
+ * it again. `created` are the deliveries of the event that the row was committed with.
  */
 export function openWebhooks(created: Delivery[]) {
   const deliveries: Delivery[] = []
@@ -67,8 +67,9 @@ export function describeVerdict(verdict: { status: string; failureCode?: string 
 }
 
 /**
- * Runs activities in `scope`. Null if the scope was canceled, however the activity then ended, or if
- * its time was up: nobody knows what the provider did, and the workflow has to find out.
+ * Runs activities in `scope`. Returns null if the scope was canceled, however the activity then
+ * ended, or if the activity ran out of time: nobody knows what the provider did, and the workflow
+ * has to find out.
  */
 export async function unlessInterrupted<T>(
   scope: CancellationScope,
@@ -82,7 +83,7 @@ export async function unlessInterrupted<T>(
   }
 }
 
-/** As `unlessInterrupted`; null, too, once the provider has had its window. */
+/** Works like `unlessInterrupted`, but also returns null when the provider's window is over. */
 export function withinWindow<T>(scope: CancellationScope, run: () => Promise<T>) {
   return unlessInterrupted(scope, () =>
     // The first of the two cancels the other.

@@ -17,9 +17,9 @@ import { deliverySummary } from '../../temporal/starts.ts'
 import { attemptFailed } from './messages.ts'
 
 /**
- * Each failed attempt brings the schedule's wait with it, and the last one ends the retries. The
- * intervals here are for trouble of our own, which must not use up the merchant's attempts. There
- * is no timeout over all of them, because it would run on while an operator has paused the activity.
+ * Each failed attempt brings its wait from the retry schedule, and the last one ends the retries.
+ * The intervals here are for failures of ours, which must not use up the merchant's attempts. No
+ * timeout covers all retries, because it would run on while an operator has paused the activity.
  */
 const { postWebhook, failDelivery } = proxyActivities<Activities>({
   startToCloseTimeout: '30 seconds',
@@ -27,7 +27,10 @@ const { postWebhook, failDelivery } = proxyActivities<Activities>({
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 })
 
-/** One event to one endpoint. Fails when the last attempt has failed, so that it can be found. */
+/**
+ * Delivers one event to one endpoint. The workflow fails after the last failed attempt, so that an
+ * operator can find it.
+ */
 export async function deliverWebhook(delivery: Delivery): Promise<DeliveryResult> {
   const failures = new Map<string, FailedAttempt>() // by id, because a signal may be sent twice
   const show = (state: string) => setCurrentDetails(toMarkdown(state, [...failures.values()]))
@@ -35,7 +38,7 @@ export async function deliverWebhook(delivery: Delivery): Promise<DeliveryResult
   setHandler(attemptFailed, (failure) => {
     if (failures.has(failure.id)) return
     failures.set(failure.id, failure)
-    // A reset copies the old run's signals: they are part of the table, not of what happens next.
+    // A reset copies the old run's signals: they belong in the table, but do not change the state.
     if (failure.run === workflowInfo().runId) show(stateAfter(failure))
   })
   show('**Sending** the first attempt.')
@@ -45,12 +48,12 @@ export async function deliverWebhook(delivery: Delivery): Promise<DeliveryResult
     show(describe(result))
     return result
   } catch (error) {
-    // The last attempt has marked its delivery itself; a cancel, or trouble of ours, has not.
+    // The last attempt has marked its delivery itself; a cancel, or a failure of ours, has not.
     if (!isLastAttempt(error))
       await CancellationScope.nonCancellable(() => failDelivery(delivery.id))
     if (!CancellationScope.current().consideredCancelled) throw error
     show('**Canceled** by an operator. Nothing more will be sent.')
-    throw new CancelledFailure('Canceled by an operator') // also where a failed POST came first
+    throw new CancelledFailure('Canceled by an operator') // also if a failed POST came first
   }
 }
 
@@ -73,7 +76,7 @@ function describe(result: DeliveryResult): string {
   return `**Delivered** at attempt ${result.attempt}: HTTP ${result.httpStatus} in ${result.latencyMs} ms.`
 }
 
-/** Newest first, and by run: a reset copies the old run's signals into the new one. */
+/** Lists failures newest first, with the run: a reset copies old signals into the new run. */
 function toMarkdown(state: string, failures: FailedAttempt[]): string {
   if (failures.length === 0) return state
   const rows = failures.toReversed().map(({ run, attempt, httpStatus, latencyMs, retryInMs }) => {
