@@ -35,7 +35,7 @@ function startReminder(workflowId: string) {
   return temporal.client().workflow.start('remindPayer', { taskQueue, workflowId })
 }
 
-/** The history of a workflow that version 1 started, and that is open when version 2 is released. */
+/** Records the history of a workflow of version 1 that is open when version 2 is released. */
 function recordVersion1() {
   return withWorker({ version: 'version-1', activities: {} }, async () => {
     const handle = await startReminder('open-reminder')

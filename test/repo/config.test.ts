@@ -18,10 +18,10 @@ function file(name: string, text: string): string {
   return path
 }
 
-test('a secret may be a file, whose last line may end', () => {
+test('a secret may come from a file, with or without a line break at the end', () => {
   const config = loadConfig({
     DATABASE_URL_FILE: file('url', 'postgres://remit:hunter2@db/remit\n'),
-    REMIT_ENCRYPTION_KEY: '', // as good as not set
+    REMIT_ENCRYPTION_KEY: '', // an empty variable counts as not set
     REMIT_ENCRYPTION_KEY_FILE: file('key', `${key}\r\n`),
     TEMPORAL_API_KEY_FILE: file('api', 'a key'),
   })
@@ -63,7 +63,7 @@ test.each([
   expect(load).toThrow(`at ${name}`)
 })
 
-test('how long events are kept is whole days, 90 unless it is told', () => {
+test('EVENT_RETENTION_DAYS is a whole number of days, 90 by default', () => {
   expect(loadConfig(env).EVENT_RETENTION_DAYS).toBe(90)
   expect(loadConfig({ ...env, EVENT_RETENTION_DAYS: '1' }).EVENT_RETENTION_DAYS).toBe(1)
   for (const value of ['0', '-1', '1.5', '90d', '36501'])
@@ -72,20 +72,20 @@ test('how long events are kept is whole days, 90 unless it is told', () => {
     )
 })
 
-test('each of them is documented', () => {
+test('each variable that names the file of a secret is documented', () => {
   const documented = readFileSync('docs/configuration.md', 'utf8')
   for (const name of ['DATABASE_URL_FILE', 'REMIT_ENCRYPTION_KEY_FILE', 'TEMPORAL_API_KEY_FILE'])
     expect(documented).toContain(`\`${name}\``)
 })
 
-test('what is for development only is refused in production', () => {
+test('a variable for development only is refused in production', () => {
   const production = { ...env, NODE_ENV: 'production' }
   expect(loadConfig(production).NODE_ENV).toBe('production')
   for (const name of ['WEBHOOK_ALLOW_HTTP', 'WEBHOOK_ALLOW_PRIVATE_NETWORKS'])
     expect(() => loadConfig({ ...production, [name]: 'true' })).toThrow(name)
 })
 
-test('what a process needs is asked of it in production, and of no other process', () => {
+test('a variable that one process needs in production is not required of other processes', () => {
   const production = { ...env, NODE_ENV: 'production' }
   expect(() => loadConfig(production, ['PUBLIC_URL'])).toThrow(/production.*PUBLIC_URL/)
   expect(() => loadConfig({ ...production, PUBLIC_URL: '' }, ['PUBLIC_URL'])).toThrow('PUBLIC_URL')
@@ -96,7 +96,7 @@ test('what a process needs is asked of it in production, and of no other process
   expect(loadConfig(production).PUBLIC_URL).toBeUndefined()
 })
 
-test('the api says that it needs to know where payers reach it, and does not start', async () => {
+test('the API in production exits with code 1 and says that it needs PUBLIC_URL', async () => {
   const { PATH } = process.env
   const args = ['--import', 'tsx', 'api/main.ts']
   const child = spawn(process.execPath, args, { env: { PATH, ...env, NODE_ENV: 'production' } })
@@ -120,6 +120,6 @@ test.each([
   'ftp://pay.example',
   'https://pay.example/?a=1',
   'https://pay.example/#a',
-])('and not %s', (given) => {
+])('a public URL cannot be %s', (given) => {
   expect(() => loadConfig({ ...env, PUBLIC_URL: given })).toThrow('PUBLIC_URL')
 })

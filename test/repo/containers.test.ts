@@ -18,14 +18,14 @@ const ours = ['api', 'worker', 'migrate']
 const once = ['migrate', 'temporal-schema', 'temporal-namespace']
 const longRunning = services.filter(([name]) => !once.includes(name))
 
-/** By its exact version, and never by one that moves. */
+/** Matches an image with an exact version, never with a tag that moves. */
 const pinned = /^[\w./-]+:v?\d+\.\d+(\.\d+)?(-[\w.-]+)?$/
 
 test.each(services)('the image of %s is pinned', (_, { image }) => {
   expect(image).toMatch(pinned)
 })
 
-test('so is the one that ours is made from, in each stage', () => {
+test('each stage of the Dockerfile is built from the same pinned image', () => {
   const from = instructions('FROM').map((line) => line.split(' ')[0])
   expect(from.length).toBeGreaterThan(1)
   for (const image of from) expect(image).toMatch(pinned)
@@ -35,7 +35,7 @@ test('so is the one that ours is made from, in each stage', () => {
   for (const name of ours) expect(serviceOf(name).image).toBe(`remit:${version}`)
 })
 
-test('it runs as nobody in particular, in exec form, with its workflows bundled', () => {
+test('the image runs as the user node, in exec form, with its workflows bundled', () => {
   const last = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '))
   expect(last.match(/^USER (.*)$/m)?.[1]).toBe('node')
   expect(last.indexOf('USER node')).toBeLessThan(last.indexOf('CMD'))
@@ -45,19 +45,19 @@ test('it runs as nobody in particular, in exec form, with its workflows bundled'
   )
   expect(imageEnv()).toMatchObject({
     NODE_ENV: 'production',
-    WORKFLOW_BUNDLE: '/app/build/workflows.js', // where the script puts it, under the WORKDIR
+    WORKFLOW_BUNDLE: '/app/build/workflows.js', // the script writes here, under the WORKDIR
   })
   expect(instructions('WORKDIR')).toEqual(['/app', '/app'])
 })
 
-test.each(ours)('%s can write nowhere and gain nothing, and hears its signals', (name) => {
+test.each(ours)('%s is read-only, has no capabilities and gets its signals', (name) => {
   const service = serviceOf(name)
   expect(service).toMatchObject({ init: true, read_only: true, cap_drop: ['ALL'] })
   expect(service.command?.slice(0, 3)).toEqual(['node', '--import', 'tsx'])
   expect(statSync(service.command?.[3] ?? '').isFile()).toBe(true)
 })
 
-test('each has longer to stop than it takes', () => {
+test('the API and the worker are given more time to stop than they need', () => {
   const seconds = (text = '0s') => Number.parseInt(text, 10) * (text.endsWith('m') ? 60 : 1)
   const [apiMs] = readFileSync('api/main.ts', 'utf8').match(/(?<=STOP_LIMIT_MS = )[\d_]+/) ?? []
   const [grace] = readFileSync('worker/worker.ts', 'utf8').match(/(?<=GRACE = ')\d+/) ?? []
@@ -69,26 +69,29 @@ test('each has longer to stop than it takes', () => {
   expect(seconds(serviceOf('worker').stop_grace_period)).toBeGreaterThan(Number(grace))
 })
 
-/** Node's own, and those of files, which config.ts reads in place of the variable. */
+/** Knows Node's variable, and each `X_FILE`, which config.ts reads in place of the variable X. */
 const known = (name: string) =>
   name === 'UV_THREADPOOL_SIZE' ||
   new RegExp(`^    ${name.replace(/_FILE$/, '')}:`, 'm').test(readFileSync('config.ts', 'utf8'))
 
-test('each variable that ours are given is one of config.ts', () => {
+test('each variable that our services are given is one of config.ts', () => {
   const given = ours.flatMap((name) => Object.keys(serviceOf(name).environment ?? {}))
   const all = [...given, ...Object.keys(imageEnv())]
   expect(all.length).toBeGreaterThan(10)
   expect(all.filter((name) => !known(name))).toEqual([])
 })
 
-test.each(longRunning)('%s is started again, and its health is checked', (_, service) => {
-  expect(service.restart).toBe('unless-stopped')
-  expect(service.healthcheck?.test[0]).toBe('CMD')
-  expect(service.healthcheck?.test.length).toBeGreaterThan(1)
-  for (const word of service.healthcheck?.test ?? []) expect(word).toEqual(expect.any(String))
-})
+test.each(longRunning)(
+  '%s is started again after it ends, and its health is checked',
+  (_, service) => {
+    expect(service.restart).toBe('unless-stopped')
+    expect(service.healthcheck?.test[0]).toBe('CMD')
+    expect(service.healthcheck?.test.length).toBeGreaterThan(1)
+    for (const word of service.healthcheck?.test ?? []) expect(word).toEqual(expect.any(String))
+  },
+)
 
-test('each waits for what it needs, and for what has a health until it has it', () => {
+test('each service waits until the services that it needs have completed or are healthy', () => {
   const waits = services.flatMap(([name, { depends_on = {} }]) =>
     Object.entries(depends_on).map(([on, { condition }]) => ({ name, on, condition })),
   )
@@ -109,16 +112,16 @@ test('each waits for what it needs, and for what has a health until it has it', 
       'temporal-schema < temporal-postgres',
     ]),
   )
-  expect(edges).not.toContain('api < temporal') // which takes payments without it
+  expect(edges).not.toContain('api < temporal') // the API takes payments without Temporal
 })
 
-test('secrets are files that only who needs them gets, and nothing else is one', () => {
+test('a secret is a file that only the services that need it get, and no variable holds one', () => {
   for (const [name, { file }] of Object.entries(compose.secrets))
     expect(file).toBe(`./deploy/secrets/${name}`)
   for (const [, { secrets = [], environment = {}, entrypoint = [] }] of services) {
     const used = JSON.stringify([environment, entrypoint]).match(/\/run\/secrets\/\w+/g) ?? []
     expect(used.map((path) => path.split('/').at(-1)).sort()).toEqual([...secrets].sort())
-    const { PUBLIC_URL: _, ...rest } = environment // everybody's, and no secret
+    const { PUBLIC_URL: _, ...rest } = environment // a URL that is no secret
     const plain = Object.entries(rest).filter(([name]) => /PASSWORD|PWD|KEY|URL/.test(name))
     for (const [name, value] of plain) {
       expect(name).toMatch(/_FILE$/)
@@ -127,13 +130,13 @@ test('secrets are files that only who needs them gets, and nothing else is one',
   }
   expect(readFileSync('.gitignore', 'utf8')).toContain('deploy/secrets/')
   expect(readFileSync('.dockerignore', 'utf8').split('\n')).toContain('deploy')
-  // Nor does anybody get the folder that they are in.
+  // No service gets the folder of the secrets.
   const mounted = services.flatMap(([, { volumes = [] }]) => volumes)
   for (const volume of mounted.filter((each) => each.startsWith('.')))
     expect(volume).toBe('./deploy/temporal:/deploy:ro')
 })
 
-test('make-secrets.sh makes each of them once, all different', () => {
+test('make-secrets.sh makes each secret once, and all of them differ', () => {
   const folder = mkdtempSync(join(tmpdir(), 'remit-secrets-'))
   cpSync('deploy/make-secrets.sh', join(folder, 'make-secrets.sh'))
   const make = () => {
@@ -161,7 +164,7 @@ test('make-secrets.sh makes each of them once, all different', () => {
   rmSync(folder, { recursive: true })
 })
 
-test('only the API and the UI are published, to this machine alone unless told', () => {
+test('only the API and the UI are published, by default to this machine alone', () => {
   const published = services.flatMap(([name, { ports = [] }]) => ports.map((port) => [name, port]))
   expect(published).toEqual([
     ['api', `\${BIND_ADDRESS:-127.0.0.1}:8000:8000`],
@@ -169,7 +172,7 @@ test('only the API and the UI are published, to this machine alone unless told',
   ])
 })
 
-test('Temporal is set up as the one that npm start runs, with shards for more', () => {
+test('Temporal is set up like the one that npm start runs, but with 512 history shards', () => {
   const { environment } = serviceOf('temporal')
   expect(environment?.NUM_HISTORY_SHARDS).toBe(512)
   const path = String(environment?.DYNAMIC_CONFIG_FILE_PATH).replace('/deploy', 'deploy/temporal')

@@ -11,8 +11,8 @@ import { devServerEnv } from '../support/temporal.ts'
 import { addDelivery, addEndpoint } from '../webhooks/delivery.ts'
 
 /**
- * What things cost, exactly: neither more nor fewer, so that no growth stays unseen and each gain is
- * kept. docs/performance.md says where the time goes.
+ * These tests fix exact costs, neither more nor fewer, so that no growth stays unseen and each gain
+ * is kept. docs/performance.md says where the time goes.
  */
 
 const workers = fileWorkers()
@@ -37,7 +37,7 @@ beforeEach(async () => {
   merchant = await addMerchant(db)
 })
 
-/** The API over the counted connections, once the key's use has been noted for this minute. */
+/** Calls the API over counted connections, after the key's use is noted for this minute. */
 async function shop({ endpoints = 0 } = {}) {
   for (let n = 0; n < endpoints; n++)
     await addEndpoint(db, { merchantId: merchant.id, url: endpoint.url })
@@ -50,33 +50,36 @@ async function shop({ endpoints = 0 } = {}) {
   }
 }
 
-describe('To create a payment', () => {
+describe('Creating a payment', () => {
   test.each([
     ['without an endpoint', 0, 5],
     ['with one', 1, 6],
     ['with three', 3, 6],
-  ])('takes so many queries %s', async (_, endpoints, queries) => {
-    const { post } = await shop({ endpoints })
-    expect(await api.count(() => post(upi))).toBe(queries)
-  })
+  ])(
+    'a payment for a merchant %s takes the expected number of queries',
+    async (_, endpoints, queries) => {
+      const { post } = await shop({ endpoints })
+      expect(await api.count(() => post(upi))).toBe(queries)
+    },
+  )
 
-  test('with an Idempotency-Key takes three more, and a repeat five in all', async () => {
+  test('a payment with an Idempotency-Key takes three more queries, and a repeat five in all', async () => {
     const { post } = await shop({ endpoints: 1 })
     const key = { 'idempotency-key': 'once' }
     expect(await api.count(() => post(upi, key))).toBe(9)
     expect(await api.count(() => post(upi, key))).toBe(5)
   })
 
-  test('by card takes as many', async () => {
+  test('a payment by card takes six queries, as many as by UPI', async () => {
     const { post } = await shop({ endpoints: 1 })
     expect(await api.count(() => post(byCard))).toBe(6)
   })
 })
 
-describe('To move money out', () => {
+describe('Moving money out', () => {
   const payout = { amount: 100, currency: 'INR', destination: { type: 'vpa', vpa: 'test@upi' } }
 
-  test('takes nine queries for a refund, and eight for a payout', async () => {
+  test('a refund takes nine queries, and a payout eight', async () => {
     const { call, post } = await shop({ endpoints: 1 })
     const { body } = await post(upi)
     await succeed(db, body.id)
@@ -87,10 +90,10 @@ describe('To move money out', () => {
   })
 })
 
-describe('To bill', () => {
+describe('Billing', () => {
   const event = (event_id: string) => ({ event_id, invoice_id: 1, amount: 100 })
 
-  test('takes eight queries for an invoice, and seven for the number of one', async () => {
+  test('an invoice takes eight queries, and an invoice with a given number seven', async () => {
     const { call } = await shop({ endpoints: 1 })
     const invoice = { amount: 500, currency: 'INR' }
     expect(await api.count(() => call('POST', '/api/v1/invoices', invoice))).toBe(8)
@@ -101,7 +104,7 @@ describe('To bill', () => {
   test.each([
     ['/webhooks-sync/payments', 11, 7],
     ['/webhooks/payments', 5, 7],
-  ])('an event at %s takes %i, and its repeat %i', async (path, first, repeat) => {
+  ])('an inbound event at %s takes %i queries, and its repeat %i', async (path, first, repeat) => {
     const { call } = await shop({ endpoints: 1 })
     await call('POST', '/api/v1/invoices', { amount: 500, currency: 'INR' })
     const tell = () => call('POST', path, event('bank-1'))
@@ -143,29 +146,29 @@ describe('A payment that is decided at once', () => {
     return handle
   }
 
-  test('takes the worker fourteen queries, two workflow tasks and 11 events', async () => {
+  test('a payment takes the worker fourteen queries, two workflow tasks and 11 events', async () => {
     let handle: WorkflowHandle | undefined
-    // One of them is for the merchant's account, which its first payment finds to be missing.
+    // One query is for the merchant's account, which is missing at the merchant's first payment.
     expect(await worker.count(async () => (handle = await pay()))).toBe(14)
     const costs = { events: 11, workflowTasks: 2, activities: 1, children: 0 }
     expect(await historyOf(handle as WorkflowHandle)).toEqual(costs)
   })
 
-  test('starts its two deliveries beside that, in 25 events at most', async () => {
+  test('a payment that also starts two deliveries takes at most 25 events', async () => {
     await addEndpoint(db, { merchantId: merchant.id, url: endpoint.url })
     endpoint.requests = []
     const handle = await pay()
     await until(async () => endpoint.requests.length === 2, 'both webhooks')
     const { events = 0, workflowTasks, ...costs } = await historyOf(handle)
     expect(costs).toEqual({ activities: 1, children: 2 })
-    // What happens at the same time shares a workflow task, or not.
+    // Events that happen at the same time may or may not share a workflow task.
     expect(workflowTasks).toBeGreaterThanOrEqual(3)
     expect(workflowTasks).toBeLessThanOrEqual(5)
     expect(events).toBeLessThanOrEqual(25)
   })
 })
 
-describe('What is decided at once takes the worker', () => {
+describe('The costs for the worker of a refund or payout that is decided at once', () => {
   async function settled(path: string, input: object): Promise<WorkflowHandle> {
     const { app } = testApp(db, { temporal: temporal.client() })
     const { body } = await callAs(app, merchant)('POST', `/api/v1/${path}`, input)
@@ -174,7 +177,7 @@ describe('What is decided at once takes the worker', () => {
     return handle
   }
 
-  test('twenty queries of a refund, two workflow tasks and 11 events', async () => {
+  test('a refund takes twenty queries, two workflow tasks and 11 events', async () => {
     const { workflowId } = await settled('payments', upi)
     let handle: WorkflowHandle | undefined
     const refund = () => settled(`payments/${workflowId}/refunds`, { amount: 100 })
@@ -183,7 +186,7 @@ describe('What is decided at once takes the worker', () => {
     expect(await historyOf(handle as WorkflowHandle)).toEqual(costs)
   })
 
-  test('twenty-six of a payout, three workflow tasks and 19 events', async () => {
+  test('a payout takes twenty-six queries, three workflow tasks and 19 events', async () => {
     await settled('payments', upi)
     const destination = { type: 'vpa', vpa: 'test@upi' }
     const input = { amount: 100, currency: 'INR', destination }
@@ -194,7 +197,7 @@ describe('What is decided at once takes the worker', () => {
   })
 })
 
-describe('An inbound event takes the worker', () => {
+describe('The costs for the worker of an inbound event', () => {
   async function bill() {
     const { app } = testApp(db, { temporal: temporal.client() })
     const call = callAs(app, merchant)
@@ -202,13 +205,13 @@ describe('An inbound event takes the worker', () => {
     return (path: string) => call('POST', path, { event_id: 'bank-1', invoice_id: 1, amount: 100 })
   }
 
-  test('nothing where it is applied at once', async () => {
+  test('an event that the API applies at once takes the worker no queries', async () => {
     const tell = await bill()
     const told = async () => expect((await tell('/webhooks-sync/payments')).status).toBe(200)
     expect(await worker.count(told)).toBe(0)
   })
 
-  test('seven queries otherwise, two workflow tasks and 11 events', async () => {
+  test('an event that a workflow applies takes seven queries, two workflow tasks and 11 events', async () => {
     const tell = await bill()
     let handle: WorkflowHandle | undefined
     const apply = async () => {
@@ -232,7 +235,7 @@ test('An attempt takes three queries, and a delivery two workflow tasks and 11 e
   expect(await historyOf(workflow.getHandle(delivery.id))).toEqual(costs)
 })
 
-test('An attempt that fails takes three queries too, and two events', async () => {
+test('A delivery with one failed attempt takes six queries, three workflow tasks and 15 events', async () => {
   const answers = [503, 200]
   endpoint.answer = async () => ({ status: answers.shift() ?? 200 })
   const delivery = await addDelivery(db, { url: endpoint.url, retrySchedule: [1] })

@@ -2,14 +2,15 @@ import { chargeSettled, resolveOrder } from '../../workflows/index.ts'
 import { upi } from '../support/http.ts'
 import { type Call, testRecording } from '../support/recording.ts'
 
-// This file records what histories.record.ts does not: orders, payment links, inbound events, schedules.
+// This file records the histories that histories.record.ts leaves out: those of orders, payment
+// links, inbound events and schedules.
 
 const { temporal, record, save, handleOf, closed, scheduled, inStage } = testRecording()
 
 const DAY_MS = 86_400_000
 const path = (id: string) => (id.startsWith('ord_') ? 'orders' : 'payment_links')
 
-/** An order, or a link that expires in so long. */
+/** Adds an order, or a link if `expiresInMs` is given. */
 async function addSale(call: Call, expiresInMs?: number): Promise<string> {
   const { amount, currency } = upi
   if (expiresInMs === undefined)
@@ -28,7 +29,7 @@ async function pay(call: Call, id: string, vpa = upi.vpa): Promise<string> {
 const told = (call: Call, id: string, what: 'fulfill' | 'cancel') =>
   call('POST', `/api/v1/${path(id)}/${id}/${what}`, {})
 
-/** Each says whose history it is. */
+/** Each function returns the id of the workflow whose history is recorded. */
 const whatIsSold: Record<string, (call: Call) => Promise<string>> = {
   'order-fulfilled': async (call) => {
     const id = await addSale(call)
@@ -92,7 +93,7 @@ test.each(Object.entries(whatIsSold))('%s', async (name, sell) => {
   })
 })
 
-test('a payment event that is applied', async () => {
+test('the history of an inbound event that is applied', async () => {
   await record(0, async (call) => {
     const { body: invoice } = await call('POST', '/api/v1/invoices', {
       amount: 500,
@@ -105,7 +106,7 @@ test('a payment event that is applied', async () => {
   })
 })
 
-test('what is too old goes', async () => {
+test('the history of a prune', async () => {
   await record(0, async () => {
     const start = { workflowId: 'prune', taskQueue: 'payments', args: [] }
     await temporal.client().workflow.execute('prune', start)

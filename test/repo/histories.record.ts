@@ -12,8 +12,9 @@ import { type Call, testRecording } from '../support/recording.ts'
 import { testActivities } from '../support/stack.ts'
 import { addEndpoint } from '../webhooks/delivery.ts'
 
-// This file records the histories of payments, refunds, payouts and deliveries for test/repo/replay.test.ts.
-// docs/how/change-a-workflow.md says when to run this file, and histories-of-sales.record.ts with it:
+// This file records the histories of payments, refunds, payouts and deliveries, which
+// test/repo/replay.test.ts replays. docs/how/change-a-workflow.md says when to run this file, and
+// histories-of-sales.record.ts with it:
 // npx jest --testMatch '**/histories*.record.ts'
 const { db, temporal, endpoint, record, save, handleOf, closed, scheduled, inStage } =
   testRecording()
@@ -93,7 +94,7 @@ async function addPayout(call: Call, vpa: string): Promise<string> {
   return (await call('POST', '/api/v1/payouts', { ...money, destination })).body.id
 }
 
-/** One that waits, until it is told by this route. */
+/** Adds a payout, waits until it is polled, and then posts to `path`. */
 async function toldBy(call: Call, vpa: string, path: (id: string) => string): Promise<string> {
   const id = await addPayout(call, vpa)
   await scheduled(id, 'pollPayout')
@@ -131,7 +132,7 @@ test.each(Object.entries(whatLeaves))('%s', async (name, { delayMs = 0, add }) =
   })
 })
 
-test('a charge that succeeds too late', async () => {
+test('the history of a late success', async () => {
   await record(0, async (call) => {
     const input = { ...upi, vpa: 'stuck@upi' }
     const { body } = await call('POST', '/api/v1/payments', input)

@@ -47,7 +47,7 @@ afterEach(() => rmSync(root, { recursive: true }))
 
 const HIDDEN = 'node_modules/.package-lock.json'
 
-/** This script stands for npm. It notes its arguments, and writes the hidden lockfile at its end. */
+/** This script stands for npm: it notes its arguments, then writes the hidden lockfile. */
 const NPM = `#!/bin/sh
 echo "$@" >> calls
 [ ! -e ${HIDDEN} ] || echo 'a hidden lockfile was there' >> calls
@@ -88,11 +88,11 @@ async function install() {
   return { exitCode, printed, calls: calls.trim().split('\n').filter(Boolean) }
 }
 
-test('an install that is right is left alone', async () => {
+test('npm ci does not run if the installed packages are right', async () => {
   expect(await install()).toEqual({ exitCode: 0, printed: '', calls: [] })
 })
 
-test('the packages that npm installed in this checkout are found right', () => {
+test('the packages that npm installed in this checkout match the lockfile', () => {
   const code = "console.log((await import('./scripts/tools/installed.mjs')).findDifference('.'))"
   const args = ['--input-type=module', '--eval', code]
   expect(execFileSync(process.execPath, args, { encoding: 'utf8' })).toBe('undefined\n')

@@ -14,7 +14,7 @@ import * as workflows from '../../workflows/index.ts'
 const all: [LifecycleName, Lifecycle][] = lifecycleNames.map((name) => [name, lifecycles[name]])
 
 test.each(all)(
-  'only the first status of %s is led to by no move, and every open status has a move',
+  'only the first status of %s is reached by no move, and every open status has a move',
   (_, described) => {
     const { moves, statuses } = described
     const reached = new Set(statuses.flatMap((status) => moves[status] ?? []))
@@ -31,30 +31,27 @@ test.each(all)('every command on %s is one of its moves', (_, { moves, commands 
 
 test.each(all)('every status that a row of %s can move to has its event', (_, described) => {
   const { object, statuses, events } = described
-  if (Object.keys(events).length === 0) return // an inbound event is told of by its invoice
+  if (Object.keys(events).length === 0) return // the invoice of an inbound event emits
   const wanted = ['created', ...statuses.slice(1)].map((step) => `${object}.${step}`)
   const catalog: string[] = eventTypes.filter((type) => type.startsWith(`${object}.`))
   expect(catalog.sort()).toEqual(wanted.sort())
 })
 
-test.each(all)(
-  '%s has a workflow, an id prefix of its own, and its indexes and checks',
-  (name, one) => {
-    expect(Object.keys(workflows)).toContain(one.workflow)
-    expect(all.filter(([, { idPrefix }]) => idPrefix === one.idPrefix)).toHaveLength(1)
-    const { name: table, indexes, checks } = getTableConfig(lifecycleTables[name])
-    const names = [...indexes.map(({ config }) => config.name), ...checks.map((each) => each.name)]
-    const rules = ['sweep_idx', 'open_idx', 'amount_positive', 'status_known']
-    expect(names).toEqual(expect.arrayContaining(rules.map((rule) => `${table}_${rule}`)))
-  },
-)
+test.each(all)('%s has a workflow, a unique id prefix, and its indexes and checks', (name, one) => {
+  expect(Object.keys(workflows)).toContain(one.workflow)
+  expect(all.filter(([, { idPrefix }]) => idPrefix === one.idPrefix)).toHaveLength(1)
+  const { name: table, indexes, checks } = getTableConfig(lifecycleTables[name])
+  const names = [...indexes.map(({ config }) => config.name), ...checks.map((each) => each.name)]
+  const rules = ['sweep_idx', 'open_idx', 'amount_positive', 'status_known']
+  expect(names).toEqual(expect.arrayContaining(rules.map((rule) => `${table}_${rule}`)))
+})
 
 test('a table without the column that keeps its rows open is refused', () => {
   const described = { open: ['pending'], openWhile: 'isOwing' }
   expect(() => isOpen(described, lifecycleTables.payouts)).toThrow('without the column isOwing')
 })
 
-test('a late verdict that is forgotten, or a status that does not exist, does not compile', () => {
+test('a missing late verdict, or a status that does not exist, does not compile', () => {
   const parcel = lifecycle({
     object: 'parcel',
     idPrefix: 'par',

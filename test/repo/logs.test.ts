@@ -7,7 +7,7 @@ import { call, testPrograms } from '../support/programs.ts'
 import { until } from '../support/stack.ts'
 import { addEndpoint } from '../webhooks/delivery.ts'
 
-jest.setTimeout(120_000) // processes of their own, on a machine that others use too
+jest.setTimeout(120_000) // starts two processes on a machine that may be busy
 const db = testDb()
 const endpoint = testEndpoint()
 const { start } = testPrograms(db)
@@ -16,7 +16,7 @@ const PATH = '/api/v1/payments'
 const VPA = 'asha.rao@upi'
 const stolen = 'secret_stolen_0123456789abcdef'
 
-/** Whatever a database or a provider says in its errors: here, all that we never want to read. */
+/** Makes the database raise an error with `words`, which hold all that a log must never contain. */
 async function makeTrouble(table: string, when: string, words: string): Promise<void> {
   const name = `trouble_${table}`
   await db.execute(
@@ -32,7 +32,7 @@ type Line = Record<string, unknown> & { level: number; msg: string; err?: { stac
 
 const parse = (lines: string[]) => lines.map((line) => JSON.parse(line) as Line)
 
-test('the logs of both processes tell what happened to whom, and nothing that is secret', async () => {
+test('the logs of the API and the worker name requests, merchants and errors, but no secrets', async () => {
   endpoint.answer = async () => ({ status: 503 })
   const merchant = await addMerchant(db)
   const { secret } = merchant
@@ -74,7 +74,7 @@ test('the logs of both processes tell what happened to whom, and nothing that is
   await Promise.all([api.stop(), worker.stop()])
   const [ofApi, ofWorker] = [parse(api.lines), parse(worker.lines)]
 
-  // Each request, with who asked; and the error with the same ids, and its stack.
+  // The log has each request with its merchant, and the error with the same ids and a stack.
   const requests = ofApi.filter(({ method }) => method === 'POST')
   expect(requests.map(({ status }) => status).sort()).toEqual([
     201, 201, 201, 201, 201, 400, 400, 401, 500,
@@ -89,7 +89,7 @@ test('the logs of both processes tell what happened to whom, and nothing that is
   expect(error).toMatchObject({ request_id, merchant_id: merchant.id })
   expect(error?.err?.stack).toMatch(/card \[card\] of \[vpa\] with .*\n +at /s)
 
-  // Each activity that failed, with its workflow; and why, in the words that may be read.
+  // The log has each failed activity with its workflow, and the reason without its secrets.
   const warnings = ofWorker.filter(({ level }) => level === 40)
   const why = (id: string | undefined) => {
     const found = warnings.filter(({ workflow_id }) => workflow_id === id)

@@ -32,7 +32,7 @@ function pairIn(stdout: string) {
   return { id, key, secret: find(/secret_[\w-]{32}/) }
 }
 
-test('npm run merchant makes a merchant whose keys work, and keeps no secret', async () => {
+test('npm run merchant adds a merchant whose keys work, and stores no secret', async () => {
   const { code, stdout } = await run(['--name', 'চা ঘর & Co'], { DATABASE_URL: db.url })
   expect(code).toBe(0)
   const merchant = pairIn(stdout)
@@ -47,7 +47,7 @@ test.each([
   ['a name of 501', ['--name', 'x'.repeat(501)]],
   ['an option that it has not', ['--nome', 'x']],
   ['a name without its option', ['x']],
-])('it says what it needs when given %s', async (_, args) => {
+])('npm run merchant given %s exits with code 1 and says what is wrong', async (_, args) => {
   const before = await rowCounts(db)
   const { code, stdout, stderr } = await run(args, { DATABASE_URL: db.url })
   expect([code, stdout]).toEqual([1, ''])
@@ -56,7 +56,7 @@ test.each([
   expect(await rowCounts(db)).toEqual(before)
 })
 
-test('without a database it says where to have one, and prints no keys', async () => {
+test('npm run merchant without a database says what to do, and prints no keys', async () => {
   const none = await run(['--name', 'Acme'], {})
   expect([none.code, none.stdout]).toEqual([1, ''])
   expect(none.stderr).toBe('Set DATABASE_URL, or start Remit first: npm start\n')
@@ -71,7 +71,7 @@ test('without a database it says where to have one, and prints no keys', async (
   ])
 })
 
-test('it finds the Postgres that npm start has started', async () => {
+test('npm run merchant finds the Postgres that npm start has started', async () => {
   mkdirSync(join(folder, 'state'))
   chmodSync(folder, 0o755) // root's Postgres runs as nobody
   const { REMIT_CACHE } = process.env

@@ -30,7 +30,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** As a version had the database whose last migration was this one. */
+/** Migrates the database as an old version did, whose last migration was `last`. */
 async function migrateUpTo(last: string): Promise<void> {
   cpSync('db/migrations', folder, { recursive: true })
   const path = join(folder, 'meta', '_journal.json')
@@ -60,7 +60,7 @@ async function insertPayment(id: string, orderId: string | null, status: string)
       ${status}, ${failure}, 'sandbox', ${made})`)
 }
 
-test('orders of a version without sagas get a deadline, and a saga unless they are paid', async () => {
+test('orders of a version without sagas get a deadline, and a saga if they are unpaid', async () => {
   await migrateUpTo('0004_transfers')
   await db.execute(sql`insert into merchants (id, name, created_at, updated_at)
     values ('mer_1', 'Shop', ${made})`)
@@ -79,7 +79,7 @@ test('orders of a version without sagas get a deadline, and a saga unless they a
   for (const [id, status, paymentId] of [
     ['ord_open', 'created', null],
     ['ord_tried', 'created', null],
-    ['ord_paid', 'fulfilled', 'pay_paid'], // what was sent long ago is not refunded
+    ['ord_paid', 'fulfilled', 'pay_paid'], // shipped long ago, so never refunded
   ] as const) {
     const order = await shown(id)
     const rest = { cancellationReason: null, isCompensating: false }
@@ -91,7 +91,7 @@ test('orders of a version without sagas get a deadline, and a saga unless they a
   expect(due.map(({ id }) => id).sort()).toEqual(['ord_open', 'ord_tried'])
 })
 
-test('a database that is up to date stays as it is', async () => {
+test('a database that is up to date is left unchanged', async () => {
   const shown = async () => (await db.execute(sql`select * from orders order by id`)).rows
   const before = await shown()
   await migrateDb(url)

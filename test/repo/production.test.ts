@@ -18,7 +18,7 @@ import { addMerchant } from '../support/db.ts'
 import { card } from '../support/http.ts'
 import { until } from '../support/stack.ts'
 
-/** Starts what docker-compose.yml starts, by its commands and with its settings; only where is ours. */
+/** This test runs the commands of docker-compose.yml with their settings, at other addresses. */
 const running: ChildProcess[] = []
 const endpoint = closedEndpoint()
 let folder: string
@@ -49,7 +49,7 @@ afterAll(async () => {
 
 type Ours = 'api' | 'worker' | 'migrate'
 
-/** The environment of a container: the image's and the service's, and nothing of this process. */
+/** Returns a container's environment: the image's and the service's, but only `PATH` of ours. */
 function envOf(name: Ours): NodeJS.ProcessEnv {
   const { PATH } = process.env
   const { environment = {} } = serviceOf(name)
@@ -91,7 +91,7 @@ async function run(child: ChildProcess): Promise<void> {
   expect(await whenExited(child)).toBe('exit code 0')
 }
 
-/** What the container's health check says, asked on our ports. */
+/** Runs the container's health check against our ports. Returns how the check exited. */
 function healthOf(name: 'api' | 'worker'): Promise<string> {
   const [, , ...args] = serviceOf(name).healthcheck?.test ?? []
   const here = args.map((arg) => arg.replace('8000', `${ports[name]}`))
@@ -103,7 +103,7 @@ async function residentMb(child: ChildProcess): Promise<number> {
   return Number(status.match(/^VmRSS:\s+(\d+)/m)?.[1]) / 1024
 }
 
-/** Counts who connects, which nobody should. */
+/** Counts the connections to an endpoint that nothing should connect to. */
 function closedEndpoint() {
   const endpoint = { url: '', connections: 0 }
   const server = createServer((socket) => {
@@ -122,7 +122,7 @@ function closedEndpoint() {
 
 function api(secret: string) {
   const auth = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }
-  // biome-ignore lint/suspicious/noExplicitAny: what is read of it is what is asserted on
+  // biome-ignore lint/suspicious/noExplicitAny: the test asserts on all that is read
   return async (path: string, body?: unknown): Promise<any> => {
     const sent = body ? { method: 'POST', body: JSON.stringify(body) } : {}
     const response = await fetch(`http://127.0.0.1:${ports.api}/api/v1${path}`, {
@@ -133,7 +133,7 @@ function api(secret: string) {
   }
 }
 
-test('production as the containers run it: payments settle, private endpoints are refused, it stops', async () => {
+test('Remit as the containers run it settles payments, refuses private endpoints and stops', async () => {
   const bundling = spawn(
     process.execPath,
     ['--import', 'tsx', 'scripts/bundle-workflows.ts', join(folder, 'build', 'workflows.js')],
@@ -153,7 +153,7 @@ test('production as the containers run it: payments settle, private endpoints ar
   expect(await ask('/webhook_endpoints', { url: 'https://shop.example/hooks' })).toMatchObject({
     status: 'enabled',
   })
-  await db.update(endpoints).set({ url: endpoint.url }) // as a name would that has moved since
+  await db.update(endpoints).set({ url: endpoint.url }) // as after a change of DNS
   const payment = { amount: 50_000, currency: 'INR', method: 'card', card }
   const { id } = await ask('/payments', payment)
   await until(async () => (await ask(`/payments/${id}`)).status === 'succeeded', 'the payment')
@@ -177,7 +177,7 @@ test('production as the containers run it: payments settle, private endpoints ar
   for (const { output } of [server, worker]) expectLog(await output)
 }, 180_000)
 
-/** One JSON object in each line, and nothing in them of what was paid with. */
+/** Asserts that each line is one JSON object, and that no line contains the card number. */
 function expectLog(output: string): void {
   const lines = output.trimEnd().split('\n')
   expect(lines.length).toBeGreaterThan(1)

@@ -60,7 +60,7 @@ beforeAll(async () => {
   const { body: ofLink } = await call('POST', `/pay/${ids.link}`, { method: 'upi', vpa: 'a@upi' })
   ids.ofLink = ofLink.id
   ids.ofOrder = await post('payments', { ...upi, order_id: ids.order })
-  // Of each one's payments so many have failed; those of other orders and links stand for the rest.
+  // All copies are failed payments: half of the same order or link, half of others.
   const failed = `'status', 'failed', 'failure_code', 'expired', 'next_sweep_at', null`
   const another = (column: string) =>
     `'${column}', row.${column} || ${half("''", 'n::text')}, ${failed}`
@@ -113,7 +113,7 @@ const lists: [path: string, index: string][] = [
   ['balance_transactions', 'balance_transactions_list_idx'],
 ]
 
-test.each(lists)('the list %s is read in the order of %s', async (path, index) => {
+test.each(lists)('the list %s is read in the order of the index %s', async (path, index) => {
   const plans = await plansOf(async () => {
     const real = path.replace(
       /:(endpoint|paid|order|link)/,
@@ -130,12 +130,12 @@ test.each([
   ['payments?starting_after=:payment', 'payments_list_idx'],
   ['payments?created_before=2020-01-01T00:00:00Z', 'payments_list_idx'],
   ['payments?status=pending&created_after=2020-01-01T00:00:00Z', 'payments_status_idx'],
-])('so is %s', async (path, index) => {
+])('the filtered list %s is read in the order of its index', async (path, index) => {
   const real = path.replace(':payment', ids.payment)
   expectIndex(await plansOf(() => call('GET', `/api/v1/${real}`), /order by .* desc/), index)
 })
 
-test('what the sweep looks for is found by its index, in its order', async () => {
+test('the rows that the sweep looks for are found by the sweep indexes, in their order', async () => {
   const longAfter = new Date(Date.now() + 3_600_000)
   const plans = await plansOf(() => takeStranded(watched, longAfter, 100), /^\s*with due/)
   const lifecycles = ['payments', 'refunds', 'payouts', 'inbound_events', 'orders', 'payment_links']
@@ -171,7 +171,7 @@ const tables: Partial<Record<(typeof sweptKinds)[number], string>> = {
 }
 
 test.each(sweptKinds)(
-  'open %s that a workflow has taken up are found by their index',
+  'open %s that a workflow has claimed are found by their index',
   async (kind) => {
     const page = { after: '', before: new Date(), limit: 100 }
     const plans = await plansOf(() => findTakenUp(watched, kind, page), /order by id limit/)
@@ -191,13 +191,13 @@ test('the payment of an order or a link is found by the indexes of both', async 
   }
 })
 
-test('the last payment of a link is the first one in its index', async () => {
+test('the last payment of a link is found by the index of payments of links', async () => {
   const finding = async () =>
     expect((await findLastPaymentOf(watched, ids.link))?.id).toBe(ids.ofLink)
   expectIndex(await plansOf(finding, /^select .* from "payments"/), 'payments_link_idx')
 })
 
-test('the payments of a link that failed lately are counted by its index', async () => {
+test('the recent failed payments of a link are counted by the index of payments of links', async () => {
   await db.execute(sql`update payments set status = 'failed', failure_code = 'expired'
     where id = ${ids.ofLink}`)
   const pay = () => call('POST', `/pay/${ids.link}`, { method: 'upi', vpa: 'a@upi' })
@@ -213,7 +213,7 @@ test('an order and a link are locked by their key', async () => {
   expectIndex(await plansOf(cancel(`payment_links/${ids.link}`), locking), 'payment_links_pkey')
 })
 
-test('what was booked of one source is found by its index, and so is how', async () => {
+test('the transactions of one source and their postings are found by their indexes', async () => {
   const query = `/api/v1/balance_transactions?source=${ids.refund}`
   const plans = await plansOf(() => call('GET', query), /^select .* from "(balance|ledger_p)/)
   const [transactions = [], postings = []] = plans
@@ -227,7 +227,7 @@ test('what was booked of one source is found by its index, and so is how', async
   )
 })
 
-test('an invoice is found by its number, and an event that comes again by its id', async () => {
+test('an invoice is found by its number, and a repeated inbound event by its event id', async () => {
   const byNumber = await plansOf(() => call('GET', '/api/v1/invoices?number=7'), /order by .* desc/)
   expect(byNumber.flat().map((node) => node['Index Name'])).toContain('invoices_number_key')
   const told = { event_id: 'bank', invoice_id: 1, amount: 1 }
@@ -236,17 +236,17 @@ test('an invoice is found by its number, and an event that comes again by its id
   const indexes = [
     'invoices_number_key',
     'inbound_events_event_key',
-    'invoices_pkey', // as it is now
-    'inbound_events_pkey', // is applied, as it was pending
-    'invoices_pkey', // is locked,
-    'invoices_pkey', // and paid
-    'inbound_events_pkey', // notes what tells of it
+    'invoices_pkey', // the invoice is read again
+    'inbound_events_pkey', // the pending event is applied
+    'invoices_pkey', // the invoice is locked
+    'invoices_pkey', // the invoice is paid
+    'inbound_events_pkey', // the emitted event is noted
   ]
   expect(found).toHaveLength(indexes.length)
   for (const [n, index] of indexes.entries()) expectIndex([found[n] ?? []], index)
 })
 
-describe('What is pruned', () => {
+describe('Pruning', () => {
   const batch = { before: new Date(), after: oldestEvent, limit: 100 }
   const tables = ['events', 'webhook_deliveries', 'webhook_attempts']
 
@@ -259,7 +259,7 @@ describe('What is pruned', () => {
     await db.execute(sql`analyze`)
   })
 
-  test('is found by its indexes', async () => {
+  test('the events to drop, their deliveries and their attempts are found by indexes', async () => {
     const dropping = () => dropEvents(watched, batch)
     const used = async (like: RegExp) => {
       const nodes = (await plansOf(dropping, like)).flat()
@@ -276,14 +276,14 @@ describe('What is pruned', () => {
     expect(await used(/^delete from "events"/)).toContain('events_pkey')
   })
 
-  test('and so are the keys, in their order', async () => {
+  test('the keys to drop are found by indexes, in the order of their age', async () => {
     const plans = await plansOf(() => dropKeys(watched, new Date(), 100), /with expired as/)
     expectIndex(plans, 'idempotency_keys_created_idx')
     expectIndex(plans, 'idempotency_keys_merchant_id_method_path_key_pk')
   })
 
-  test('and so is what could still refer to it', async () => {
-    // A transaction knows what it has scanned, the checks of its foreign keys included.
+  test('the rows that could still refer to a dropped event are found without a table scan', async () => {
+    // Postgres counts a transaction's scans, including the scans for foreign key checks.
     const scans = async (tx: Tx) => {
       const { rows } = await tx.execute<{ name: string; count: number }>(sql`
         select relname as name, seq_scan::int as count from pg_stat_xact_user_tables

@@ -18,7 +18,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true })
 })
 
-test('of two that build the same at once, both get the one that was complete first', async () => {
+test('two builds of the same tool at once both return the build that was complete first', async () => {
   const build = (text: string, ms: number) =>
     cached('tool', async (to) => {
       await setTimeout(ms)
@@ -39,7 +39,7 @@ test('a build that fails leaves nothing that looks finished', async () => {
   expect(readdirSync(join(folder, 'cache')).filter((name) => /broken/.test(name))).toEqual([])
 })
 
-test('what was started ends with the process that started it, even by kill -9', async () => {
+test('a guarded process ends with the process that started it, even after kill -9', async () => {
   const pidFile = join(folder, 'pid')
   const logFile = join(folder, 'log')
   const command = ['sh', '-c', `echo $$ > ${pidFile}; exec sleep 60`]

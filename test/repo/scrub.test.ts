@@ -19,24 +19,25 @@ test.each([
   ['authorization: Bearer abc.def-ghi', 'authorization: Bearer [hidden]'],
   ['postgres://remit:hunter2@db:5432/remit', 'postgres://remit:[hidden]@db:5432/remit'],
   ['postgres://remit:a@b:c@db/remit', 'postgres://remit:[hidden]@db/remit'],
-])('%j is not logged as it is', (text, expected) => {
+])('%j is changed before it is logged', (text, expected) => {
   expect(scrub(text)).toBe(expected)
 })
 
 test.each([
   'pay_01k0a1b2c3d4e5f6g7h8j9k0mn is left to the sweep',
   'req_12345678901234567890123456789012',
-  'run 019ab5c0-7e33-7123-8123-123456789015 of whd_01234567890123456789012345', // its end passes Luhn
+  // The digits at the end of this id pass Luhn.
+  'run 019ab5c0-7e33-7123-8123-123456789015 of whd_01234567890123456789012345',
   'te***@upi',
   'secret_key_required',
   '4539148803436468 fails Luhn, 12345 is short',
   'at file:///app/node_modules/@temporalio/worker/lib/worker.js:12:34',
   'POST /api/v1/payments 201 in 12 ms',
-])('%j is', (text) => {
+])('%j is logged unchanged', (text) => {
   expect(scrub(text)).toBe(text)
 })
 
-test('what is named like a secret is hidden, at any depth and whatever it is', () => {
+test('a field named like a secret is hidden, at any depth and with any value', () => {
   const card = { number: '1', cvc: '2' }
   const headers = { 'X-Api-Secret': 'abc', authorization: 'abc', accept: '*/*' }
   const all = {
@@ -60,7 +61,7 @@ test('what is named like a secret is hidden, at any depth and whatever it is', (
   expect(scrubbed({ seen: 4539148803436467 })).toEqual({ seen: '[card]' })
 })
 
-test('an error is logged with its causes, without what hangs on them', () => {
+test('an error is logged with its causes, but without parameters, details and bodies', () => {
   const { log, lines } = keptLog()
   const cause = Object.assign(new Error('duplicate key'), { detail: 'Key (x)=(row value)' })
   const query = new DrizzleQueryError('insert', ['a parameter', '4539148803436467'], cause)
@@ -81,7 +82,7 @@ test('an error is logged with its causes, without what hangs on them', () => {
   expect(JSON.stringify(lines)).not.toMatch(/asha|4539148803436467|row value|parameter|a body/)
 })
 
-test('no text in a line can begin another, and only a stack has several', () => {
+test('no text in a log line can begin another line, and only a stack has several lines', () => {
   const { log, lines } = keptLog()
   const forged = 'x\n{"level":50}\x1b[2J\0'
   log.child({ of: forged }).error({ err: new Error(forged), field: [forged] }, forged)
@@ -90,7 +91,7 @@ test('no text in a line can begin another, and only a stack has several', () => 
   expect(lines[0]?.err?.stack).toMatch(/^Error: x\n.*\\u\{1b\}\[2J\\u\{0\}\n +at /)
 })
 
-test('whatever is thrown can be logged', () => {
+test('any thrown value can be logged', () => {
   const { log, lines } = keptLog()
   const circular = new Error('round')
   circular.cause = circular

@@ -21,7 +21,7 @@ const seed = () =>
     receiverSecret: 'whsec_eA==',
   })
 
-/** The demo orders by their references. */
+/** Returns the demo orders by their references. */
 async function demoOrders() {
   const named = await db.select().from(orders).where(isNotNull(orders.reference))
   return Object.fromEntries(named.map((order) => [order.reference ?? '', order]))
@@ -48,7 +48,7 @@ test('the demo orders wait a year to be paid and fulfilled, and the sweep starts
   expect(swept.map(({ id }) => id).sort()).toEqual(ids.sort())
 })
 
-test('what is open is left as it is by the next start', async () => {
+test('an open demo order is left unchanged by the next start', async () => {
   await seed()
   await fail(db, await pay('TEST_1'))
   const before = await demoOrders()
@@ -62,20 +62,23 @@ test.each<[string, (reference: string, id: string) => Promise<unknown>]>([
   ['being paid', (reference) => pay(reference)],
   ['paid', async (reference) => succeed(db, await pay(reference))],
   ['canceled', (_, id) => cancelOrder(db, id, 'deadline_passed', new Date())],
-])('one that is %s gives up its reference to a new one, which can be paid', async (_, use) => {
-  await seed()
-  const [reference = ''] = references
-  const first = (await demoOrders())[reference]
-  await use(reference, first?.id ?? '')
-  const { status, paymentId } = (await demoOrders())[reference] ?? {}
-  await seed()
-  const second = (await demoOrders())[reference]
-  expect(second?.id).not.toBe(first?.id)
-  expect(second).toMatchObject({ status: 'created', amount: 50_000 })
-  const kept = eq(orders.id, first?.id ?? '')
-  expect(await db.select().from(orders).where(kept)).toMatchObject([
-    { reference: null, status, paymentId },
-  ])
-  await pay(reference)
-  await seed() // and so for whoever starts it next
-})
+])(
+  'a demo order that is %s gives up its reference to a new order, which can be paid',
+  async (_, use) => {
+    await seed()
+    const [reference = ''] = references
+    const first = (await demoOrders())[reference]
+    await use(reference, first?.id ?? '')
+    const { status, paymentId } = (await demoOrders())[reference] ?? {}
+    await seed()
+    const second = (await demoOrders())[reference]
+    expect(second?.id).not.toBe(first?.id)
+    expect(second).toMatchObject({ status: 'created', amount: 50_000 })
+    const kept = eq(orders.id, first?.id ?? '')
+    expect(await db.select().from(orders).where(kept)).toMatchObject([
+      { reference: null, status, paymentId },
+    ])
+    await pay(reference)
+    await seed() // the next start works too
+  },
+)

@@ -17,17 +17,17 @@ let stop = async (): Promise<number | null> => null
 beforeAll(async () => {
   const [PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT] = await Promise.all([0, 0, 0].map(tryPort))
   url = `http://localhost:${PORT}`
-  const { DATABASE_URL: _, ...rest } = process.env // npm start brings its own
+  const { DATABASE_URL: _, ...rest } = process.env // npm start runs its own Postgres
   const ports = Object.entries({ PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT })
   const settings = Object.fromEntries(ports.map(([name, port]) => [name, `${port}`]))
   chmodSync(folder, 0o755) // root's Postgres runs as nobody, with its data in the cache
   const places = { REMIT_STATE: join(folder, 'state'), REMIT_CACHE: join(folder, 'cache') }
   env = { ...rest, ...settings, ...places, SANDBOX_DELAY_MS: '500-1000' }
 })
-afterEach(() => stop()) // A Remit that a failed test left would refuse the next one's start.
+afterEach(() => stop()) // A Remit that a failed test left would refuse the next start.
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** `npm start`, ready. Returns how long that took. */
+/** Runs `npm start` until Remit is ready. Returns how long the start took. */
 async function start(settings: NodeJS.ProcessEnv = {}): Promise<number> {
   const startedAt = Date.now()
   const child = spawn(process.execPath, ['scripts/run-ts.mjs', 'dev'], {
@@ -50,13 +50,13 @@ async function start(settings: NodeJS.ProcessEnv = {}): Promise<number> {
   return Date.now() - startedAt
 }
 
-/** Word for word, but for the port. */
+/** Returns the README's curl command word for word, except for the port. */
 function readmeCurl(): string {
   const [block] = /^curl -X POST \S+\/api\/v1\/payments .*?\n```/ms.exec(readme) ?? ['']
   return block.replace('```', '').replace('http://localhost:8000', url)
 }
 
-/** Word for word, but for the port and the folder. */
+/** Returns the README's kill command word for word, except for the port and the folder. */
 function readmeKill(): string {
   const block = /^```sh\n([^`]*kill -9 [^`]*)```/m.exec(readme)?.[1] ?? ''
   return block.replace('http://localhost:8000', url).replace('.remit', env.REMIT_STATE ?? '')
@@ -69,7 +69,7 @@ async function get(path: string) {
   return (await fetch(url + path, { headers: { authorization } })).json()
 }
 
-/** What the built-in receiver got about a payment. */
+/** Returns the webhooks that the built-in receiver got about a payment. */
 async function webhooksOf(paymentId: string) {
   const received = (await get('/dev/receiver/webhooks')) as Received[]
   return received
@@ -77,7 +77,10 @@ async function webhooksOf(paymentId: string) {
     .filter(({ data }) => data.object.id === paymentId)
 }
 
-/** Each event once: a worker that is killed between sending and recording makes the next one send again. */
+/**
+ * Returns each event once. If a worker is killed between sending a webhook and recording it, the
+ * next worker sends the webhook again.
+ */
 async function distinctWebhooksOf(paymentId: string) {
   const webhooks = await webhooksOf(paymentId)
   return [...new Map(webhooks.map((webhook) => [webhook.id, webhook])).values()]
@@ -105,10 +108,11 @@ async function expectWebhooks(paymentId: string, received = webhooksOf): Promise
 
 type Listed = { data: { status: string }[] }
 
-/** What it says is what has happened: three attempts, of which the last one is delivered. */
+/** Asserts that `npm run demo` prints what happened: three attempts, the last one delivered. */
 async function expectDemo(): Promise<void> {
   const before = (await get('/api/v1/webhook_endpoints')) as Listed
-  const { stdout } = await exec(process.execPath, ['scripts/run-ts.mjs', 'demo'], { env }) // fails unless 0
+  // `exec` throws if the exit code is not 0.
+  const { stdout } = await exec(process.execPath, ['scripts/run-ts.mjs', 'demo'], { env })
   const said = [...stdout.matchAll(/attempt (\d) {2}HTTP (\d+) {2}(.*)/g)].map((line) =>
     line.slice(1),
   )
@@ -130,7 +134,7 @@ async function expectDemo(): Promise<void> {
 const TIMEOUT_MS = 180_000
 
 test(
-  "npm start runs the README's curl to its webhooks, and npm run demo, again after a restart, and goes on",
+  "npm start runs the README's curl and the demo, and an open payment succeeds after a restart",
   async () => {
     await start()
     expect(await (await fetch(`${url}/ready`)).json()).toMatchObject({ temporal: 'ok' })
@@ -156,7 +160,7 @@ test(
 )
 
 test(
-  'the README kills the worker in the middle of a payment, which then succeeds and sends its webhooks',
+  "a payment succeeds and sends its webhooks although the README's command kills the worker",
   async () => {
     await start({ SANDBOX_DELAY_MS: '' }) // The default delay leaves time to kill the worker.
     const workerPid = () => readFileSync(join(folder, 'state', 'worker.pid'), 'utf8')

@@ -2,7 +2,7 @@ import { merchantWorkflowTypes, type WorkflowArgs } from '../../temporal/starts.
 
 type Workflows = typeof import('../../workflows/index.ts')
 
-/** Compiles only if each workflow takes the input that its starts give. */
+/** This compiles only if each workflow takes the input that its starts give. */
 const inputs: Record<keyof WorkflowArgs, true> = {
   processPayment: takes<'processPayment'>(true),
   processRefund: takes<'processRefund'>(true),

@@ -26,7 +26,7 @@ afterEach(() => {
       if (!listenersBefore.includes(listener)) signals.off(signal, listener as () => void)
 })
 
-/** A process without a program, which ends when the test says so or when it is stopped. */
+/** Returns a process without a program. The process ends when a test ends it or stops it. */
 function fakeProcess(ready: Promise<unknown> = Promise.resolve()) {
   let end = (_how: string) => {}
   const exited = new Promise<string>((resolve) => {
@@ -35,7 +35,7 @@ function fakeProcess(ready: Promise<unknown> = Promise.resolve()) {
   return { ready, exited, end, stop: async () => end('exit code 0') }
 }
 
-/** The processes of `npm start` in small: a Postgres, and a worker with each of its runs. */
+/** Supervises a fake Postgres and a fake worker. `runs` holds each run of the worker. */
 async function superviseFakes(workerReady?: Promise<unknown>) {
   const onStopped = () => void printed.push('stopped')
   const supervisor = createSupervisor({ stopOrder: ['worker', 'Postgres'], onStopped })
@@ -126,7 +126,7 @@ test('a Postgres that ends by itself stops everything at once', async () => {
   expect(exitCodes).toEqual([1])
 })
 
-/** How long a process ran each time, in seconds, and the wait after each run; null: not again. */
+/** Each row has the seconds of each run and of the wait after each run; null means no restart. */
 test.each([
   ['doubles from 0.5 s to 10 s', [9, 9, 9, 9, 9, 9, 9], [0.5, 1, 2, 4, 8, 10, 10]],
   ['is 0.5 s again after a run of a minute', [9, 9, 9, 60, 9], [0.5, 1, 2, 0.5, 1]],

@@ -19,10 +19,10 @@ import { testPrograms } from '../support/programs.ts'
 import { until } from '../support/stack.ts'
 
 const exec = promisify(execFile)
-const TIMEOUT_MS = 240_000 // it waits for some twenty things, a second each time it asks
+const TIMEOUT_MS = 240_000 // the tour waits about twenty times, and asks once a second
 jest.setTimeout(TIMEOUT_MS)
 
-const ADDRESS = 'http://localhost:8000' // of npm start: the one thing that is another here
+const ADDRESS = 'http://localhost:8000' // npm start's address, which differs here
 const END_OF_BLOCK = '--- end of block ---'
 const receiverSecret = `whsec_${Buffer.alloc(32, 1).toString('base64')}`
 
@@ -34,10 +34,10 @@ const tour = blocksOf('docs/tour.md')
 const quickstart = blocksOf('docs/quickstart.md')
 let url: string
 let lines: string[]
-let printed: string[][] // by block
-let ids: Record<string, string> // what the shell's variables hold
+let printed: string[][] // per block of the tour
+let ids: Record<string, string> // the ids in the shell's variables
 
-/** Each command, with what the page shows of its output: the fence below it. */
+/** Returns each command of a page, with the output that the fence below the command shows. */
 function blocksOf(page: string): Block[] {
   const text = readFileSync(page, 'utf8')
   const found: Block[] = []
@@ -52,7 +52,7 @@ function linesOf(text: string): string[] {
   return text.split(/\r?\n/).filter((line) => line !== '')
 }
 
-/** As `npm start` does it, but for a sandbox that decides sooner. */
+/** Starts Remit like `npm start`, but with a sandbox that decides sooner. */
 async function startRemit(): Promise<void> {
   const port = await tryPort(0)
   url = `http://127.0.0.1:${port}`
@@ -64,7 +64,7 @@ async function startRemit(): Promise<void> {
   await start('worker', { SANDBOX_DELAY_MS: '200-400' })
 }
 
-/** In one shell, which ends at the first command that fails. Returns what it printed. */
+/** Runs the commands in one shell, which ends at the first failure. Returns the output. */
 async function run(commands: string[]): Promise<string> {
   const file = join(folder(), 'commands.sh')
   const script = ['set -eu -o pipefail', ...commands].join('\n')
@@ -86,7 +86,7 @@ beforeAll(async () => {
   printed = parts
 }, TIMEOUT_MS)
 
-/** An ellipsis stands for what is different each time. */
+/** Matches a line of the page, where an ellipsis stands for text that differs in each run. */
 function likeness(shown: string) {
   const parts = shown
     .replaceAll(ADDRESS, url)
@@ -95,12 +95,12 @@ function likeness(shown: string) {
   return expect.stringMatching(`^${parts.join('[\\w:.-]+')}$`)
 }
 
-test('the address is written once, and whoever runs it elsewhere changes that', () => {
+test('the tour writes its address once, where a reader with another address changes it', () => {
   expect(tour.filter(({ code }) => code.includes(ADDRESS))).toEqual([tour[0]])
   expect(tour.length).toBeGreaterThan(20)
 })
 
-test('each block prints what is shown below it, and nothing else', () => {
+test('each block of the tour prints only the output that the page shows below it', () => {
   expect(printed).toEqual(tour.map(({ shown }) => shown.map(likeness)))
 })
 
@@ -128,7 +128,7 @@ async function one(query: SQL) {
   return rows[0]?.value
 }
 
-test('each object that it makes has ended as it says', async () => {
+test('each object that the tour creates ends as the page says', async () => {
   const rows = Object.entries(ids).map(async ([name, id]) => [name, await rowOf(id)])
   expect(Object.fromEntries(await Promise.all(rows))).toEqual(
     Object.fromEntries(
@@ -173,7 +173,7 @@ const ended = {
 
 type Request = { method: string; path: string; status: number }
 
-/** What the API says that it was asked, up to a request whose line may take a moment. */
+/** Waits for the request `last` in the API's log, and returns all requests up to it. */
 function asked(last: string): Promise<Request[]> {
   return until(async () => {
     const requests: Request[] = lines
@@ -186,20 +186,20 @@ function asked(last: string): Promise<Request[]> {
 
 const askedByTour = () => asked(`DELETE /api/v1/api_keys/${ids.KEY}`)
 
-/** Each request that was not answered with what it asked for. */
+/** Returns each request that was not answered with a status below 300. */
 function refusalsOf(requests: Request[]): string[] {
   return requests
     .filter(({ status }) => status >= 300)
     .map(({ method, path, status }) => `${method} ${path} ${status}`)
 }
 
-test('nothing is refused but the payment that the page says is', async () => {
+test('the only request of the tour that is refused is the payment that the page announces', async () => {
   expect(refusalsOf(await askedByTour())).toEqual([`POST /pay/${ids.LINK} 409`])
 })
 
 type Operations = Record<string, { tags: string[] }>
 
-test('every resource of the API is visited', async () => {
+test('the tour visits every resource of the API', async () => {
   const document = (await (await fetch(`${url}/openapi.json`)).json()) as {
     paths: Record<string, Operations>
     tags: { name: string }[]
@@ -213,7 +213,7 @@ test('every resource of the API is visited', async () => {
   expect([...new Set(visited)].sort()).toEqual(document.tags.map(({ name }) => name).sort())
 })
 
-test('the receiver that it points at has verified all that has come', async () => {
+test('the built-in receiver verifies all webhooks that the tour sends', async () => {
   const received = await until(async () => {
     const kept = (await (await fetch(`${url}/dev/receiver/webhooks`)).json()) as object[]
     return kept.length > 20 && kept
@@ -221,7 +221,7 @@ test('the receiver that it points at has verified all that has come', async () =
   for (const webhook of received) expect(webhook).toMatchObject({ standard: true, hmac: true })
 })
 
-/** Where the page waits for a payment, we do, and no longer. */
+/** Replaces `sleep` by a wait that ends when no payment is pending any more. */
 const WAIT = `
 sleep() {
   while curl -sS "$API/payments?status=pending" -H "Authorization: Bearer $SECRET" | grep -q pay_
@@ -229,7 +229,7 @@ sleep() {
   done
 }`
 
-test("the quickstart's commands do what it says as well", async () => {
+test("the quickstart's commands do what the page says", async () => {
   const before = (await askedByTour()).length
   const stdout = await run([WAIT, ...quickstart.map(({ code }) => code), 'curl -sS "$API/THE_END"'])
   const requests = (await asked('GET /api/v1/THE_END')).slice(before, -1)
@@ -237,7 +237,7 @@ test("the quickstart's commands do what it says as well", async () => {
   const payouts = refusals.filter((refusal) => /^POST .*payouts.*cancel 409$/.test(refusal))
   expect(payouts.length).toBeLessThanOrEqual(1) // this sandbox may be faster than the cancel
   expect(refusals.filter((refusal) => !payouts.includes(refusal))).toEqual([
-    'POST /api/v1/payments 400', // that shows what an error looks like
+    'POST /api/v1/payments 400', // shows an example of an error
   ])
   expect(stdout).toMatch(/idempotent-replayed: true/i)
   const fulfilled = sql`select count(*)::int as value from orders where status = 'fulfilled'`
@@ -248,7 +248,7 @@ test('the curl commands of README.md and docs/webhooks.md are accepted', async (
   const blocks = [...blocksOf('README.md'), ...blocksOf('docs/webhooks.md')]
   const commands = blocks
     .map(({ code }) => code)
-    .filter((code) => code.includes('curl ') && !code.includes('kill -9')) // test/repo/start.test.ts kills
+    .filter((code) => code.includes('curl ') && !code.includes('kill -9')) // start.test.ts kills
   expect(commands).toHaveLength(4)
   await fetch(`${url}/api/v1/BEFORE`)
   const before = (await asked('GET /api/v1/BEFORE')).length

@@ -16,7 +16,7 @@ async function paidOrder(source?: object) {
   return { id, paymentId }
 }
 
-/** Of the merchant's command, and of the one that its payment was told. */
+/** Lists the merchant's command for the order, and the command that its payment got. */
 async function commandsOf(id: string): Promise<string[]> {
   const { commands } = await saleOf(db, id)
   return commands
@@ -35,8 +35,8 @@ async function expectCanceled(id: string, payment: 'canceled' | 'refunded') {
   await expectAgreed(db, id)
 }
 
-describe('An order that is canceled', () => {
-  test('while nobody knows whether it is paid cancels the payment', async () => {
+describe('Canceling an order', () => {
+  test('a cancel before the verdict on the payment cancels the payment', async () => {
     const id = await order()
     await untilStage(await pay(id, byVpa('stuck@upi')), 'waiting')
     expect((await post(`orders/${id}/cancel`)).body.status).toBe('canceled')
@@ -45,7 +45,7 @@ describe('An order that is canceled', () => {
     expect(await toldOf(db, id)).toEqual(['canceled', 'created'])
   })
 
-  test('while its payment is authorized cancels that', async () => {
+  test('a cancel while the payment is authorized cancels the payment', async () => {
     const id = await order()
     const manual = { capture_method: 'manual' }
     await untilStage(await pay(id, undefined, manual), 'authorized')
@@ -54,7 +54,7 @@ describe('An order that is canceled', () => {
     expect(await commandsOf(id)).toEqual(['ord cancel done', 'pay cancel done'])
   })
 
-  test('while its payment is charged, and succeeds all the same, is refunded', async () => {
+  test('a cancel while the payment is charged leads to a refund if the charge succeeds', async () => {
     const charging = gate()
     shop.use({
       wrap: ({ confirmCharge }) => ({
@@ -71,10 +71,10 @@ describe('An order that is canceled', () => {
     charging.open = true
     await expectCanceled(id, 'refunded')
     expect(await commandsOf(id)).toEqual(['ord cancel done', 'pay cancel refused'])
-    expect(await toldOf(db, id)).toEqual(['canceled', 'created']) // it never was paid
+    expect(await toldOf(db, id)).toEqual(['canceled', 'created']) // never "paid"
   })
 
-  test('while its payment is captured lets that end, and is refunded', async () => {
+  test('a cancel while the payment is captured lets the capture end, and leads to a refund', async () => {
     const capturing = gate()
     shop.use({
       wrap: ({ captureCharge }) => ({
@@ -97,8 +97,8 @@ describe('An order that is canceled', () => {
   })
 })
 
-describe('Of two commands at the same moment', () => {
-  test('one is refused, whichever comes second', async () => {
+describe('Two commands for an order at the same moment', () => {
+  test('the second of a fulfill and a cancel is refused with 409', async () => {
     const { id } = await paidOrder()
     const answers = await Promise.all([post(`orders/${id}/fulfill`), post(`orders/${id}/cancel`)])
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409])
@@ -107,7 +107,7 @@ describe('Of two commands at the same moment', () => {
     await expectAgreed(db, id)
   })
 
-  test('both are told the same by the workflow', async () => {
+  test('the workflow answers two updates with the same status', async () => {
     const { id } = await paidOrder()
     const handle = handleOf(id)
     const [one, other] = await Promise.all([
@@ -119,7 +119,7 @@ describe('Of two commands at the same moment', () => {
     await expectAgreed(db, id)
   })
 
-  test('the one that came when it was paid does not fail with the one that came too early', async () => {
+  test('a fulfill of a paid order is done although an earlier fulfill came before the payment', async () => {
     const fulfilling = gate()
     shop.use({
       activities: ({ fulfillOrder }) => ({
@@ -138,7 +138,7 @@ describe('Of two commands at the same moment', () => {
     await untilOrder(id, 'paid')
     const asked = post(`orders/${id}/fulfill`)
     await until(async () => (await commandsOf(id)).length > 0)
-    await pause(500) // until its update has come
+    await pause(500) // the update arrives meanwhile
     fulfilling.open = true
     expect(await early).not.toBe('fulfilled')
     expect((await asked).body.status).toBe('fulfilled')
@@ -147,7 +147,7 @@ describe('Of two commands at the same moment', () => {
   })
 })
 
-test('a cancel overtakes a fulfilment that its order has not begun to record', async () => {
+test('a cancel overtakes a fulfill that the saga has not begun to record', async () => {
   const claiming = gate()
   shop.use({
     activities: ({ takeUpOrder }) => ({
@@ -162,14 +162,14 @@ test('a cancel overtakes a fulfilment that its order has not begun to record', a
   const fulfilling = await handleOf(id).startUpdate(fulfill, { waitForStage: 'ACCEPTED' })
   const canceling = await handleOf(id).startUpdate(cancelOrder, { waitForStage: 'ACCEPTED' })
   claiming.open = true
-  expect(await fulfilling.result()).toBe('canceled') // "created" if the order had refused it first
+  expect(await fulfilling.result()).toBe('canceled') // "created" if refused before the cancel
   expect(await canceling.result()).toBe('canceled')
   expect(await handleOf(id).result()).toBe('canceled')
   await expectAgreed(db, id)
 })
 
-describe("An operator's Cancel is the merchant's", () => {
-  test('of an order that nobody has paid', async () => {
+describe("An operator's Cancel works like the merchant's cancel", () => {
+  test('a Cancel by an operator cancels an unpaid order', async () => {
     const id = await order()
     await untilStage(id, 'awaiting_payment')
     await handleOf(id).cancel()
@@ -178,7 +178,7 @@ describe("An operator's Cancel is the merchant's", () => {
     await expectAgreed(db, id)
   })
 
-  test('of one that is paid, and of one that is being paid', async () => {
+  test('a Cancel by an operator refunds a paid order, and cancels a payment that is on its way', async () => {
     const { id } = await paidOrder()
     await handleOf(id).cancel()
     await expectCanceled(id, 'refunded')
@@ -188,7 +188,7 @@ describe("An operator's Cancel is the merchant's", () => {
     await expectCanceled(other, 'canceled')
   })
 
-  test('while it is refunded changes nothing', async () => {
+  test('a Cancel by an operator changes nothing while the order is refunded', async () => {
     const refunding = gate()
     shop.use({
       wrap: ({ createRefund }) => ({
@@ -208,7 +208,7 @@ describe("An operator's Cancel is the merchant's", () => {
 })
 
 describe("An operator's Reset", () => {
-  test('of an order that waits to be paid, or fulfilled, waits on', async () => {
+  test('a Reset leaves an order waiting for its payment or its fulfilment', async () => {
     const id = await order()
     await untilStage(id, 'awaiting_payment')
     await reset(id)
@@ -223,7 +223,7 @@ describe("An operator's Reset", () => {
     await expectAgreed(db, id)
   })
 
-  test('of one that is being refunded refunds it once', async () => {
+  test('a Reset during the refund of an order leads to one refund', async () => {
     const refunding = gate()
     shop.use({
       wrap: ({ createRefund }) => ({
@@ -242,7 +242,7 @@ describe("An operator's Reset", () => {
     await expectCanceled(id, 'refunded')
   })
 
-  test('of one that was fulfilled, or canceled and refunded, changes nothing', async () => {
+  test('a Reset changes nothing for an order that was fulfilled, or canceled and refunded', async () => {
     const [{ id: fulfilled }, { id: canceled }] = [await paidOrder(), await paidOrder()]
     await post(`orders/${fulfilled}/fulfill`)
     await post(`orders/${canceled}/cancel`)

@@ -11,7 +11,7 @@ const path = '/api/v1/orders'
 const order = { amount: 50_000, currency: 'INR' }
 type Verb = 'fulfill' | 'cancel'
 
-/** A shop with an order in this status, who commands it. What was paid for it had this fee. */
+/** Opens a shop with an order in this status. The payment of a paid order has the fee `feeBps`. */
 async function shopWithOrder(status: OrderStatus, feeBps = 0) {
   const till = await testTill(db)
   const { body } = await till.call('POST', path, order)
@@ -34,16 +34,19 @@ test.each<[Verb, OrderStatus]>([
   ['fulfill', 'paid'],
   ['cancel', 'created'],
   ['cancel', 'paid'],
-])('%s of an order that is %s is accepted, and kept for the sweep', async (verb, status) => {
-  const { id, command, show, asked } = await shopWithOrder(status)
-  const before = await show()
-  const accepted = await command(verb)
-  expect([accepted.status, accepted.body]).toStrictEqual([202, before])
-  expect(accepted.body.status).toBe(status)
-  expect(await asked()).toEqual([`${verb} open`])
-  const [row] = await db.select().from(commands).where(eq(commands.resourceId, id))
-  expect(row).toMatchObject({ amount: null, nextSweepAt: expect.any(Date) })
-})
+])(
+  '%s of an order with status %s is accepted with 202 and stored for the sweep',
+  async (verb, status) => {
+    const { id, command, show, asked } = await shopWithOrder(status)
+    const before = await show()
+    const accepted = await command(verb)
+    expect([accepted.status, accepted.body]).toStrictEqual([202, before])
+    expect(accepted.body.status).toBe(status)
+    expect(await asked()).toEqual([`${verb} open`])
+    const [row] = await db.select().from(commands).where(eq(commands.resourceId, id))
+    expect(row).toMatchObject({ amount: null, nextSweepAt: expect.any(Date) })
+  },
+)
 
 test.each<[Verb, OrderStatus]>([
   ['fulfill', 'created'],
@@ -51,16 +54,19 @@ test.each<[Verb, OrderStatus]>([
   ['fulfill', 'canceled'],
   ['cancel', 'fulfilled'],
   ['cancel', 'canceled'],
-])('%s of an order that is %s is refused, and changes nothing', async (verb, status) => {
-  const { command } = await shopWithOrder(status)
-  const before = await contents(db)
-  const refused = await command(verb, 'x')
-  expectRefusal(refused, 409, 'conflict', null)
-  expect(refused.body.error.message).toContain(status)
-  expect(await contents(db)).toEqual(before)
-})
+])(
+  '%s of an order with status %s is refused with 409 and changes nothing',
+  async (verb, status) => {
+    const { command } = await shopWithOrder(status)
+    const before = await contents(db)
+    const refused = await command(verb, 'x')
+    expectRefusal(refused, 409, 'conflict', null)
+    expect(refused.body.error.message).toContain(status)
+    expect(await contents(db)).toEqual(before)
+  },
+)
 
-test('a command takes no body but an empty one, and finds no order that is not there', async () => {
+test('a command with a body field is refused with 400, and one for an unknown order with 404', async () => {
   const { call, id } = await shopWithOrder('paid')
   await call('POST', path, { ...order, reference: 'OURS' })
   const before = await contents(db)
@@ -77,7 +83,7 @@ test.each<[Verb, OrderStatus, typeof fulfillOrder]>([
   ['fulfill', 'fulfilled', fulfillOrder],
   ['cancel', 'canceled', (db, id, now) => cancelOrder(db, id, 'requested', now)],
 ])(
-  'the key of a %s attaches to it until it is done, and then gets its answer',
+  'a repeated key attaches to its open %s, and gets the answer once the command is done',
   async (verb, status, end) => {
     const { id, command, show, asked } = await shopWithOrder('paid')
     expect((await command(verb, 'k')).status).toBe(202)
@@ -95,7 +101,7 @@ test.each<[Verb, OrderStatus, typeof fulfillOrder]>([
   },
 )
 
-test('a fulfilment that came before the deadline counts, though it got lost on its way', async () => {
+test('a fulfill stored before the deadline wins, even if its update was lost', async () => {
   const { id, command, asked } = await shopWithOrder('paid')
   expect((await command('fulfill', 'late')).status).toBe(202)
   expect((await cancelOrder(db, id, 'deadline_passed', new Date())).status).toBe('fulfilled')
@@ -104,7 +110,7 @@ test('a fulfilment that came before the deadline counts, though it got lost on i
   expect(await asked()).toEqual(['fulfill done'])
 })
 
-test('and so does a cancel: it is what the merchant asked for', async () => {
+test('a cancel stored before the deadline gives the order the reason "requested"', async () => {
   const { id, command, asked } = await shopWithOrder('paid')
   expect((await command('cancel', 'late')).status).toBe(202)
   await cancelOrder(db, id, 'deadline_passed', new Date())
@@ -113,7 +119,7 @@ test('and so does a cancel: it is what the merchant asked for', async () => {
   expect(await asked()).toEqual(['cancel done'])
 })
 
-test('of a fulfilment and a cancel at the same moment one is taken, twenty-five times', async () => {
+test('one of a fulfill and a cancel at the same moment is accepted, in each of 25 rounds', async () => {
   for (let round = 0; round < 25; round++) {
     const { command, asked } = await shopWithOrder('paid')
     const verbs: Verb[] = round % 2 ? ['fulfill', 'cancel'] : ['cancel', 'fulfill']
@@ -125,7 +131,7 @@ test('of a fulfilment and a cancel at the same moment one is taken, twenty-five 
   }
 })
 
-test('of fifty commands at once one is open', async () => {
+test('one of fifty commands at the same moment is accepted', async () => {
   const { command, asked } = await shopWithOrder('paid')
   const answers = await Promise.all(
     Array.from({ length: 50 }, (_, n) => command(n % 2 ? 'fulfill' : 'cancel', `${n}`)),
@@ -134,8 +140,8 @@ test('of fifty commands at once one is open', async () => {
   expect(await asked()).toEqual([expect.stringMatching(/^(fulfill|cancel) open$/)])
 })
 
-describe('to cancel what was paid the balance has to cover what is left to refund', () => {
-  test('and one that lacks a paisa does not', async () => {
+describe('canceling a paid order needs a balance that covers the refund', () => {
+  test('a cancel is refused with 422 if the balance lacks one paisa', async () => {
     const { command, payOut, topUp } = await shopWithOrder('paid')
     await payOut(1)
     const before = await contents(db)
@@ -147,7 +153,7 @@ describe('to cancel what was paid the balance has to cover what is left to refun
     expect((await command('cancel', 'c')).status).toBe(202)
   })
 
-  test('nor does what the fee has left', async () => {
+  test('a cancel is refused with 422 if only the payment without its fee is left', async () => {
     const { command, topUp, sums } = await shopWithOrder('paid', 200)
     expect((await sums()).available).toBe(49_000)
     expectRefusal(await command('cancel'), 422, 'insufficient_balance', null)
@@ -155,14 +161,14 @@ describe('to cancel what was paid the balance has to cover what is left to refun
     expect((await command('cancel')).status).toBe(202)
   })
 
-  test('nor a balance in another currency', async () => {
+  test('a cancel is refused with 422 if the balance is in another currency', async () => {
     const { command, payOut, topUp } = await shopWithOrder('paid')
     await payOut(50_000)
     await topUp(50_000, 'USD')
     expectRefusal(await command('cancel'), 422, 'insufficient_balance', null)
   })
 
-  test('which is less once a part was refunded', async () => {
+  test('a cancel after a partial refund needs a balance for the rest', async () => {
     const { command, payment, refund, sums, payOut, topUp } = await shopWithOrder('paid')
     await refund(payment, 20_000)
     expect((await sums()).available).toBe(30_000)
@@ -172,14 +178,14 @@ describe('to cancel what was paid the balance has to cover what is left to refun
     expect((await command('cancel')).status).toBe(202)
   })
 
-  test('and is nothing once all of it was', async () => {
+  test('a cancel after a full refund needs no balance', async () => {
     const { command, payment, refund, sums } = await shopWithOrder('paid')
     await refund(payment, 50_000)
     expect((await sums()).available).toBe(0)
     expect((await command('cancel')).status).toBe(202)
   })
 
-  test('but a fulfilment costs nothing, nor does the cancel of what nobody has paid', async () => {
+  test('a fulfill, and a cancel of an unpaid order, need no balance', async () => {
     const paid = await shopWithOrder('paid')
     await paid.payOut(50_000)
     expect((await paid.command('fulfill')).status).toBe(202)

@@ -12,7 +12,7 @@ const { db, order, pay, post, handleOf, orderOf, untilStage } = shop
 
 const MINUTE_MS = 60_000
 
-/** That is paid by `source`, and then canceled. */
+/** Returns an order that was paid by `vpa` and then canceled. */
 async function canceledOrder(vpa = 'test@upi'): Promise<{ id: string; paymentId: string }> {
   const id = await order()
   const paymentId = await pay(id, byVpa(vpa))
@@ -21,7 +21,7 @@ async function canceledOrder(vpa = 'test@upi'): Promise<{ id: string; paymentId:
   return { id, paymentId }
 }
 
-/** A provider that is away for so long, on the workflows' clock, from the first call on. */
+/** `away` makes a provider's call fail for `ms` after the first call, on the workflows' clock. */
 function awayFor(ms: number) {
   const calls: number[] = []
   const away = <Args extends unknown[], T>(call: (...args: Args) => Promise<T>) =>
@@ -34,7 +34,7 @@ function awayFor(ms: number) {
   return { calls, away }
 }
 
-/** Of its activity that is tried again and again; none before it has begun. */
+/** Returns the attempts of a workflow's pending activity, or 0 before the workflow has begun. */
 async function attempts(id: string): Promise<number> {
   const found = await handleOf(id)
     .describe()
@@ -42,7 +42,7 @@ async function attempts(id: string): Promise<number> {
   return Number(found?.raw.pendingActivities?.[0]?.attempt ?? 0)
 }
 
-test('A provider that is away for an hour is asked until the refund has arrived', async () => {
+test('A refund is sent again until a provider that is down for an hour accepts it', async () => {
   const { calls, away } = awayFor(HOUR_MS)
   shop.use({ wrap: ({ createRefund }) => ({ createRefund: away(createRefund) }) })
   const { id } = await canceledOrder()
@@ -60,7 +60,7 @@ test('A provider that is away for an hour is asked until the refund has arrived'
   await expectAgreed(db, id)
 })
 
-/** Of a payment that is on its way, and never decided by itself. */
+/** Returns an order whose payment is on its way and is never decided by itself. */
 async function orderBeingPaid(): Promise<{ id: string; paymentId: string }> {
   const id = await order()
   const paymentId = await pay(id, byVpa('stuck@upi'))
@@ -70,23 +70,26 @@ async function orderBeingPaid(): Promise<{ id: string; paymentId: string }> {
 
 test.each([
   ['an hour', 60],
-  ['three hours', 180], // after one it is parked, and goes on
-])('A provider that is away for %s is asked until the payment is canceled', async (_, minutes) => {
-  const { id, paymentId } = await orderBeingPaid()
-  const { calls, away } = awayFor(minutes * MINUTE_MS)
-  shop.use({ wrap: ({ cancelCharge }) => ({ cancelCharge: away(cancelCharge) }) })
-  expect((await post(`orders/${id}/cancel`)).body.status).toBe('canceled')
-  await until(async () => (await attempts(paymentId)) > 1, 'a second attempt')
-  expect(await orderOf(id)).toMatchObject({ status: 'canceled', isCompensating: true })
-  expect(await shop.detailsOf(id)).toContain('Cancel a payment that is on its way')
+  ['three hours', 180], // after an hour the payment is parked, and its cancel goes on
+])(
+  'A cancel is sent again until a provider that is down for %s cancels the payment',
+  async (_, minutes) => {
+    const { id, paymentId } = await orderBeingPaid()
+    const { calls, away } = awayFor(minutes * MINUTE_MS)
+    shop.use({ wrap: ({ cancelCharge }) => ({ cancelCharge: away(cancelCharge) }) })
+    expect((await post(`orders/${id}/cancel`)).body.status).toBe('canceled')
+    await until(async () => (await attempts(paymentId)) > 1, 'a second attempt')
+    expect(await orderOf(id)).toMatchObject({ status: 'canceled', isCompensating: true })
+    expect(await shop.detailsOf(id)).toContain('Cancel a payment that is on its way')
 
-  expect(await handleOf(id).result()).toBe('canceled')
-  expect((calls.at(-1) ?? 0) - (calls[0] ?? 0)).toBeGreaterThanOrEqual(minutes * MINUTE_MS)
-  expect((await saleOf(db, id)).payments).toMatchObject([{ status: 'canceled' }])
-  await expectAgreed(db, id)
-})
+    expect(await handleOf(id).result()).toBe('canceled')
+    expect((calls.at(-1) ?? 0) - (calls[0] ?? 0)).toBeGreaterThanOrEqual(minutes * MINUTE_MS)
+    expect((await saleOf(db, id)).payments).toMatchObject([{ status: 'canceled' }])
+    await expectAgreed(db, id)
+  },
+)
 
-test('A parked payment whose cancel is done, and nobody was told, is found canceled', async () => {
+test('A parked payment is found canceled if the answer to its cancel was lost', async () => {
   const { id, paymentId } = await orderBeingPaid()
   let asked = 0
   shop.use({
@@ -106,7 +109,7 @@ test('A parked payment whose cancel is done, and nobody was told, is found cance
   await expectAgreed(db, id)
 })
 
-test('A payment that its provider neither cancels nor decides holds the compensation open', async () => {
+test('A compensation stays open while the provider neither cancels nor decides the payment', async () => {
   const { id, paymentId } = await orderBeingPaid()
   const undecided = { state: 'processing', checkInMs: null } as const
   shop.use({ wrap: () => ({ cancelCharge: async () => undecided }) })
@@ -124,7 +127,7 @@ test('A payment that its provider neither cancels nor decides holds the compensa
   await expectAgreed(db, id)
 })
 
-/** Until then the provider declines each refund of what `norefund@upi` has paid. */
+/** The provider declines the first `times` refunds of payments by `norefund@upi`. */
 function decliningTimes(times: number) {
   const asked = new Set<string>()
   shop.use({
@@ -142,7 +145,7 @@ function decliningTimes(times: number) {
   })
 }
 
-test('A refund that is declined is made anew, less and less often, until it arrives', async () => {
+test('A declined refund is made again, less and less often, until one succeeds', async () => {
   decliningTimes(7)
   const { id } = await canceledOrder('norefund@upi')
   await untilStage(id, 'refund_failed')
@@ -165,7 +168,7 @@ test('A refund that is declined is made anew, less and less often, until it arri
   await expectAgreed(db, id)
 })
 
-test('An operator who has given back what the provider could not ends the compensation', async () => {
+test('An operator who repaid the payer in another way ends the compensation with `resolve`', async () => {
   const { id } = await canceledOrder('norefund@upi')
   await untilStage(id, 'refund_failed')
   expect(await handleOf(id).executeUpdate(resolveOrder)).toBe('canceled')
@@ -181,7 +184,7 @@ test('An operator who has given back what the provider could not ends the compen
   await expectAgreed(db, id)
 })
 
-test('Nobody resolves an order whose refund is on its way, also one that is made anew', async () => {
+test('`resolve` is refused while a refund is on its way or is being made again', async () => {
   const refused = { cause: { message: expect.stringContaining('refund has failed') } }
   const gate = { open: true }
   shop.use({

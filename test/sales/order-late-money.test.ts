@@ -10,7 +10,7 @@ const db = testDb()
 const canceled = { status: 'canceled', failureCode: null } as const
 const { amount, currency } = upi
 
-/** An order that was canceled, and its payment with it. All of it is undone. */
+/** Opens a shop with a canceled order and payment. The order's compensation has ended. */
 async function undoneOrder() {
   const till = await testTill(db)
   const { body: order } = await till.post('orders', { amount, currency })
@@ -23,10 +23,10 @@ async function undoneOrder() {
   return { ...till, payment, undo, isCompensating }
 }
 
-test('what comes in too late for a canceled order, and can not be refunded at once, is refunded in the end', async () => {
+test('a late success for a canceled order is refunded again after its first refund failed', async () => {
   const { payment, undo, isCompensating, sums, get } = await undoneOrder()
   const { refund: first } = await succeed(db, payment.id)
-  expect(await isCompensating()).toBe(false) // it is on its way back
+  expect(await isCompensating()).toBe(false) // the refund is pending
   await settleRefundAs(db, first?.id ?? '', 'failed')
   expect(await isCompensating()).toBe(true)
   expect(await sums()).toEqual({ available: amount, held: 0, owed: 0 })
@@ -43,7 +43,7 @@ test('what comes in too late for a canceled order, and can not be refunded at on
   expect(body).toMatchObject({ status: 'canceled', amount_refunded: amount })
 })
 
-test('an order is undone only once the refund of what came in too late has ended', async () => {
+test('a compensation ends only after the refund of a late success has ended', async () => {
   const { payment, undo } = await undoneOrder()
   const { refund } = await succeed(db, payment.id)
   expect(await undo()).toMatchObject({ id: refund?.id })

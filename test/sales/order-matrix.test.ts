@@ -11,13 +11,13 @@ import { expectAgreed, saleOf } from './sale-laws.ts'
 import { byVpa, HOUR_MS, testSales } from './selling.ts'
 
 /**
- * An order that is canceled, or too late, at any step, whatever becomes of its payment: its money and
- * its status agree afterwards. All cases run beside one another, as most of the time is spent waiting.
- * A worker that is killed at these steps: test/faults/order-killed.
+ * Each case cancels an order, or lets its deadline pass, at one step and with one payment outcome.
+ * The order's money and its status must agree afterwards. The cases run at the same time, because
+ * each case mostly waits. test/faults/order-killed kills a worker at these steps.
  */
 const { db, openShop, use, handleOf, orderOf, untilStage } = testSales()
 
-/** No charge is decided by itself while it is needed that it is not. */
+/** With this delay the sandbox decides no charge by itself before a test decides the charge. */
 const NEVER_MS = 24 * HOUR_MS
 const AT_ONCE = 24
 
@@ -26,7 +26,7 @@ type Outcome = (typeof outcomes)[number]
 const isPaidBy = (outcome: Outcome) => outcome !== 'fail@upi'
 
 type Moment = 'before' | 'after'
-/** Null: nothing is under way, and it strikes while the workflow waits. */
+/** If `At` is null, the trouble strikes while the workflow waits and no activity runs. */
 type At = { activity: keyof Activities; moment: Moment } | null
 type Step = 'unpaid' | 'charging' | 'deciding' | 'settling' | 'paid' | 'fulfilling' | 'compensating'
 type Trouble = 'canceled' | 'too late'
@@ -63,7 +63,7 @@ function* casesWhileItIsSold(): Iterable<Case> {
       }
 }
 
-/** There is nothing left to fulfil, and another cancel changes nothing. */
+/** An order that is being compensated can't be fulfilled, and a second cancel changes nothing. */
 function* casesWhileItIsUndone(): Iterable<Case> {
   const one = { step: 'compensating', trouble: 'canceled', outcome: 'test@upi' } as const
   for (const activity of undoing) yield { ...one, at: before(activity), fulfil: false }
@@ -78,11 +78,11 @@ function nameOf({ step, at, trouble, outcome, fulfil }: Case): string {
 
 type Sale = {
   case: Case
-  act: () => Promise<unknown> // what strikes it once, when its workflows come to a certain activity
+  act: () => Promise<unknown> // strikes once, when a workflow of the sale reaches `at`
   hasStruck: boolean
-  deadline: ReturnType<typeof gate> // its saga finds out when it ends once this is open
+  deadline: ReturnType<typeof gate> // the saga learns its deadline after this gate opens
 }
-/** By their orders. */
+/** The keys are order ids. */
 const sales = new Map<string, Sale>()
 
 async function saleAt(id: string): Promise<[orderId: string, sale: Sale | undefined]> {
@@ -107,7 +107,7 @@ async function strike(sale: Sale | undefined, activity: string, moment: Moment):
 
 type Call = (id: string, ...rest: unknown[]) => Promise<unknown>
 
-/** Each strikes before it has begun, or when it is done and nobody knows yet. */
+/** Each activity strikes before it begins, or after it is done and before its result is known. */
 function struck(real: Activities): Partial<Activities> {
   const names = [...Object.values(moments).flat(), ...undoing.map(before)].map((at) => at?.activity)
   const striking = (name: keyof Activities, call: Call): [string, Call] => [
@@ -125,7 +125,7 @@ function struck(real: Activities): Partial<Activities> {
   return { ...Object.fromEntries(calls), takeUpOrder: (id) => takeUp(real, id) }
 }
 
-/** A charge is decided when it is asked for, and not before. */
+/** The sandbox decides a charge when `pollCharge` asks for the verdict, and not before. */
 function deciding({ chargePayment, pollCharge }: Activities): Partial<Activities> {
   return {
     async chargePayment(id) {
@@ -140,7 +140,7 @@ function deciding({ chargePayment, pollCharge }: Activities): Partial<Activities
   }
 }
 
-/** Of one that is to be too late: when its time is over. */
+/** If the case's trouble is "too late", the saga claims its order only after the deadline. */
 async function takeUp({ takeUpOrder }: Activities, id: string) {
   const sale = sales.get(id)
   if (sale?.case.trouble !== 'too late') return takeUpOrder(id)
@@ -149,7 +149,7 @@ async function takeUp({ takeUpOrder }: Activities, id: string) {
   return takeUpOrder(id)
 }
 
-/** Of what it is asked, but for a charge that is to be undecided, it decides all at once. */
+/** Decides every refund at once, but a charge only in the cases that strike while charging. */
 function prompt(real: Provider): Partial<Provider> {
   return {
     async confirmCharge(ref, key) {
@@ -186,7 +186,7 @@ async function run(one: Case): Promise<void> {
   const isOver = async () => ['fulfilled', 'canceled'].includes(await statusOf())
 
   const acts: Record<Trouble, () => Promise<unknown>> = {
-    /** By the merchant and by an operator. Not waited for in an activity that they wait for. */
+    /** The merchant and an operator cancel. The wait is short: both may wait for this activity. */
     async canceled() {
       const asked = shop.post(`orders/${id}/cancel`)
       handleOf(id)
@@ -230,7 +230,7 @@ async function run(one: Case): Promise<void> {
   expect(sent.length).toBeLessThanOrEqual(1)
 }
 
-/** A command that came first stands. */
+/** A `fulfill` that comes before the cancel or the deadline wins. */
 function isFulfilled({ outcome, fulfil }: Case): boolean {
   return fulfil && isPaidBy(outcome)
 }
@@ -248,7 +248,7 @@ beforeAll(() => {
       await run(one).then(turn?.resolve, turn?.reject)
     }
   }
-  Promise.all(Array.from({ length: AT_ONCE }, work)).catch(() => {}) // none rejects
+  Promise.all(Array.from({ length: AT_ONCE }, work)).catch(() => {}) // `work` never rejects
 })
 
 function withResolvers() {
@@ -256,7 +256,7 @@ function withResolvers() {
   const promise = new Promise<void>((...both) => {
     ;[resolve, reject] = both
   })
-  promise.catch(() => {}) // its own test says so
+  promise.catch(() => {}) // the case's test reports the error
   return { promise, resolve, reject }
 }
 

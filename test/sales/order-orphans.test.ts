@@ -13,26 +13,26 @@ const shop = testSelling()
 const { db, order, pay, post, handleOf, orderOf, untilStage, scheduled } = shop
 const endpoint = testEndpoint()
 
-/** Old enough for `reconcile` to ask whether its workflow runs. */
+/** Terminates a saga, and makes its order old enough for `reconcile` to check the saga. */
 async function terminate(id: string): Promise<void> {
   await handleOf(id).terminate()
   const createdAt = new Date(Date.now() - 10 * 60_000)
   await db.update(orders).set({ createdAt }).where(eq(orders.id, id))
 }
 
-/** What the schedules do in five minutes. */
+/** Runs the schedules `reconcile`, which is due every five minutes, and `sweep`. */
 async function reconcile(): Promise<void> {
   await scheduled('reconcile')
   await scheduled('sweep')
 }
 
 describe('An order whose saga was terminated', () => {
-  test('and that was paid meanwhile is taken up as paid', async () => {
+  test('an order that is paid without a saga gets a saga that continues with status "paid"', async () => {
     const id = await order()
     await untilStage(id, 'awaiting_payment')
     await terminate(id)
     const paymentId = await pay(id)
-    expect(await handleOf(paymentId).result()).toBe('succeeded') // with nobody to tell
+    expect(await handleOf(paymentId).result()).toBe('succeeded') // without a saga to signal
     await reconcile()
     await untilStage(id, 'awaiting_fulfilment')
     expect((await post(`orders/${id}/fulfill`)).body.status).toBe('fulfilled')
@@ -40,14 +40,14 @@ describe('An order whose saga was terminated', () => {
     await expectAgreed(db, id)
   })
 
-  test('while it was being undone is undone by another', async () => {
+  test('a compensation that was interrupted is completed by another saga', async () => {
     let isAway = true
     let wasAsked = false
     shop.use({
       wrap: ({ createRefund }) => ({
         async createRefund(request) {
           wasAsked = true
-          if (isAway) throw new NothingHappened('HTTP 503') // else it looks 40 s for it
+          if (isAway) throw new NothingHappened('HTTP 503') // other errors delay a retry by 40 s
           return createRefund(request)
         },
       }),
@@ -65,7 +65,7 @@ describe('An order whose saga was terminated', () => {
     await expectAgreed(db, id)
   })
 
-  test('takes a command that comes then', async () => {
+  test('a cancel is accepted with 202, and done by the saga that the sweep starts', async () => {
     const id = await order()
     await untilStage(id, 'awaiting_payment')
     await terminate(id)
@@ -77,7 +77,7 @@ describe('An order whose saga was terminated', () => {
   })
 })
 
-describe('An order that was never told that it is paid', () => {
+describe('An order whose saga misses the signal of its payment', () => {
   const tellNobody = () =>
     shop.use({
       activities: ({ chargePayment }) => ({
@@ -88,7 +88,7 @@ describe('An order that was never told that it is paid', () => {
       }),
     })
 
-  test('is fulfilled all the same', async () => {
+  test('a paid order can be fulfilled although its saga missed the signal', async () => {
     tellNobody()
     const id = await order()
     await handleOf(await pay(id)).result()
@@ -98,7 +98,7 @@ describe('An order that was never told that it is paid', () => {
     await expectAgreed(db, id)
   })
 
-  test('is refunded when its time is over', async () => {
+  test('a paid order is refunded at its deadline although its saga missed the signal', async () => {
     tellNobody()
     const id = await order({ inMs: 3_000 })
     await handleOf(await pay(id)).result()
@@ -109,7 +109,7 @@ describe('An order that was never told that it is paid', () => {
   })
 })
 
-test('The merchant is told once of all that becomes of an order', async () => {
+test('The merchant gets one webhook for each status of an order', async () => {
   await addEndpoint(db, { merchantId: shop.merchantId(), url: endpoint.url })
   endpoint.requests = []
   const [fulfilled, canceled] = [await order(), await order()]
@@ -137,8 +137,8 @@ test('The merchant is told once of all that becomes of an order', async () => {
   ])
 })
 
-describe('News of a canceled order that come late', () => {
-  test('that its refund came back have it given back again, and an operator look', async () => {
+describe('Late news about a canceled order', () => {
+  test('a refund that comes back is made again, and its payment is flagged for an operator', async () => {
     const id = await order()
     const paymentId = await pay(id, byCardOf('4000000000005126'))
     await untilStage(id, 'awaiting_fulfilment')
@@ -168,7 +168,7 @@ describe('News of a canceled order that come late', () => {
     await expectAgreed(db, id)
   })
 
-  test('that a canceled payment had succeeded, whose refund is declined, give that back too', async () => {
+  test('a late success of a canceled payment is refunded although its first refund is declined', async () => {
     const id = await order()
     const paymentId = await pay(id, byVpa('stuck@upi'))
     await untilStage(paymentId, 'waiting')

@@ -16,17 +16,20 @@ describe('a payment for an order', () => {
     return { ...shop, pay, orderId: body.id as string }
   }
 
-  test.each(['id', 'reference'])('names it by its %s, and shows its id', async (by) => {
-    const { pay, orderId } = await shopWithOrder()
-    const made = await pay({ order_id: by === 'id' ? orderId : 'ORDER_1' })
-    expect([made.status, made.body.order_id]).toEqual([201, orderId])
-  })
+  test.each(['id', 'reference'])(
+    'a payment names its order by %s, and shows the id',
+    async (by) => {
+      const { pay, orderId } = await shopWithOrder()
+      const made = await pay({ order_id: by === 'id' ? orderId : 'ORDER_1' })
+      expect([made.status, made.body.order_id]).toEqual([201, orderId])
+    },
+  )
 
   test.each([
     ['amount', 50_001],
     ['amount', 49_999],
     ['currency', 'USD'],
-  ])('must match its %s: %s does not', async (param, value) => {
+  ])('a payment must match its order in %s: %s is refused with 422', async (param, value) => {
     const { pay } = await shopWithOrder()
     const before = await contents(db)
     expectRefusal(await pay({ [param]: value }), 422, 'order_mismatch', param)
@@ -34,21 +37,21 @@ describe('a payment for an order', () => {
   })
 
   test.each(['ORDER_404', 'ord_01jzxd4f7ve7q9w4d4pmx6k5hr'])(
-    'can not name %s',
+    'a payment for the unknown order %s is refused with 404',
     async (order_id) => {
       const { pay } = await shopWithOrder()
       expectRefusal(await pay({ order_id }), 404, 'order_not_found', 'order_id')
     },
   )
 
-  test('is refused while another one is in progress', async () => {
+  test('a second payment is refused with 409 while the first is in progress', async () => {
     const { pay, orderId } = await shopWithOrder()
     await pay()
     const second = await pay({ order_id: orderId })
     expectRefusal(second, 409, 'order_payment_in_progress', 'order_id')
   })
 
-  test('is refused once another one has succeeded', async () => {
+  test('a second payment is refused with 409 after the first has succeeded', async () => {
     const { pay, call, orderId } = await shopWithOrder()
     const { body } = await pay()
     await succeed(db, body.id)
@@ -56,7 +59,7 @@ describe('a payment for an order', () => {
     expect((await call('GET', `/api/v1/orders/${orderId}`)).body.status).toBe('paid')
   })
 
-  test('may follow one that failed', async () => {
+  test('a second payment is accepted after the first has failed', async () => {
     const { pay, call } = await shopWithOrder()
     const first = await pay()
     await fail(db, first.body.id)
@@ -72,7 +75,7 @@ describe('a payment for an order', () => {
   })
 
   test.each(['its deadline has passed', 'its merchant has asked to cancel it'])(
-    'is refused when %s, though nobody has recorded that yet',
+    'a payment for an order is refused with 409 when %s, even before the order is canceled',
     async (why) => {
       const { pay, call, orderId } = await shopWithOrder()
       const passed = { fulfilBy: new Date(Date.now() - 1) }
@@ -85,7 +88,7 @@ describe('a payment for an order', () => {
     },
   )
 
-  test('is captured as a whole or not at all', async () => {
+  test('a payment for an order is captured in full, and a partial capture is refused with 422', async () => {
     const { pay, call } = await shopWithOrder()
     const { body } = await pay({ capture_method: 'manual' })
     await authorizePayment(db, body.id, new Date())
@@ -96,7 +99,7 @@ describe('a payment for an order', () => {
     expect((await capture({ amount: 50_000 })).status).toBe(202)
   })
 
-  test('is made once when ten are asked for at the same time', async () => {
+  test('one of ten payments for an order at the same moment is created', async () => {
     const { pay, started } = await shopWithOrder()
     const answers = await Promise.all(Array.from({ length: 10 }, () => pay()))
     const made = answers.filter(({ status }) => status === 201)

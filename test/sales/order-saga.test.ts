@@ -11,10 +11,10 @@ import { byVpa, testSelling, WEEK_MS } from './selling.ts'
 const shop = testSelling(timeSkippingEnv)
 const { db, order, pay, post, handleOf, orderOf, untilStage } = shop
 
-/** What a provider takes, in some tests: long enough to be waited for. */
+/** With this delay the provider takes long enough that the saga has to wait. */
 const LONG_MS = 10 * 60_000
 
-/** That has its money. */
+/** Returns an order that is paid and waits for its fulfilment. */
 async function paidOrder(source?: object): Promise<{ id: string; paymentId: string }> {
   const id = await order()
   const paymentId = await pay(id, source)
@@ -24,7 +24,7 @@ async function paidOrder(source?: object): Promise<{ id: string; paymentId: stri
 
 const balances = () => balancesOf(db, shop.merchantId())
 
-test('An order that is paid and then fulfilled ends so', async () => {
+test('An order that is paid and then fulfilled ends with status "fulfilled"', async () => {
   const { id, paymentId } = await paidOrder()
   expect((await post(`orders/${id}/fulfill`)).body).toMatchObject({ status: 'fulfilled' })
   expect(await handleOf(id).result()).toBe('fulfilled')
@@ -33,7 +33,7 @@ test('An order that is paid and then fulfilled ends so', async () => {
   await expectAgreed(db, id)
 })
 
-test('An order that nobody pays is canceled at its deadline', async () => {
+test('An unpaid order is canceled at its deadline', async () => {
   const id = await order()
   expect(await handleOf(id).result()).toBe('canceled')
   const { fulfilBy, updatedAt, cancellationReason } = await orderOf(id)
@@ -57,7 +57,7 @@ test('An order that is paid and not fulfilled for seven days is refunded and can
   await expectAgreed(db, id)
 })
 
-test('An order that nobody has paid can be canceled, and is paid by nobody then', async () => {
+test('An unpaid order can be canceled, and a payment for it is then refused', async () => {
   const id = await order()
   const { status, body } = await post(`orders/${id}/cancel`)
   expect([status, body.status, body.cancellation_reason]).toEqual([200, 'canceled', 'requested'])
@@ -68,7 +68,7 @@ test('An order that nobody has paid can be canceled, and is paid by nobody then'
   await expectAgreed(db, id)
 })
 
-test('An order that is canceled after it was paid is refunded, and not fulfilled any more', async () => {
+test('A paid order that is canceled is refunded, and a later fulfill is refused with 409', async () => {
   const { id, paymentId } = await paidOrder()
   const { status, body } = await post(`orders/${id}/cancel`)
   expect([status, body.status, body.cancellation_reason]).toEqual([200, 'canceled', 'requested'])
@@ -81,14 +81,14 @@ test('An order that is canceled after it was paid is refunded, and not fulfilled
   await expectAgreed(db, id)
 })
 
-/** How much each refund was of, and what became of it. */
+/** Returns the amount and the status of each refund, oldest first. */
 async function refundsOf(id: string): Promise<[number, RefundRow['status']][]> {
   const { refunds } = await saleOf(db, id)
   const inOrder = refunds.sort((one, other) => (one.id < other.id ? -1 : 1))
   return inOrder.map(({ amount, status }) => [amount, status])
 }
 
-test('What the merchant has refunded before does not go back again', async () => {
+test('The saga refunds only what the merchant has not refunded before', async () => {
   const { id, paymentId } = await paidOrder()
   const { body } = await post(`payments/${paymentId}/refunds`, { amount: 20_000 })
   await untilStage(body.id, 'done')
@@ -101,7 +101,7 @@ test('What the merchant has refunded before does not go back again', async () =>
   await expectAgreed(db, id)
 })
 
-test('Nothing is left to refund of what the merchant has refunded in full', async () => {
+test('The saga makes no refund if the merchant has refunded the payment in full', async () => {
   const { id, paymentId } = await paidOrder()
   const { body } = await post(`payments/${paymentId}/refunds`, { amount: 50_000 })
   await untilStage(body.id, 'done')
@@ -110,7 +110,7 @@ test('Nothing is left to refund of what the merchant has refunded in full', asyn
   await expectAgreed(db, id)
 })
 
-test("The merchant's own refund on its way is waited for", async () => {
+test("The saga waits for the merchant's own refund that is on its way", async () => {
   const { id, paymentId } = await paidOrder()
   shop.use({ delayMs: LONG_MS })
   const { body } = await post(`payments/${paymentId}/refunds`, { amount: 20_000 })
@@ -126,13 +126,13 @@ test("The merchant's own refund on its way is waited for", async () => {
   await expectAgreed(db, id)
 })
 
-/** The provider will decline it, after all. */
+/** Makes the provider decline a refund that is on its way. */
 function decline(refundId: string) {
   const { objectId } = sandboxTransfers
   return db.update(sandboxTransfers).set({ target: 'norefund@upi' }).where(eq(objectId, refundId))
 }
 
-test("The merchant's own refund that fails is made anew by the saga, an hour later", async () => {
+test("The merchant's own refund that fails is made again by the saga an hour later", async () => {
   const { id, paymentId } = await paidOrder()
   shop.use({ delayMs: LONG_MS })
   const { body } = await post(`payments/${paymentId}/refunds`, { amount: 20_000 })
@@ -151,7 +151,7 @@ test("The merchant's own refund that fails is made anew by the saga, an hour lat
   await expectAgreed(db, id)
 })
 
-test('What the balance does not cover when the deadline passes the merchant owes', async () => {
+test('A refund at the deadline that the balance does not cover becomes a debt of the merchant', async () => {
   const { id } = await paidOrder()
   const destination = { type: 'vpa', vpa: 'test@upi' }
   const { body } = await post('payouts', { amount: 40_000, currency: 'INR', destination })
@@ -163,7 +163,7 @@ test('What the balance does not cover when the deadline passes the merchant owes
   await expectAgreed(db, id)
 })
 
-test('A payment that fails leaves the order to be paid by another', async () => {
+test('An order whose payment failed can be paid by another payment', async () => {
   const id = await order()
   const failed = await pay(id, byVpa('fail@upi'))
   await untilStage(failed, 'done')
@@ -175,12 +175,12 @@ test('A payment that fails leaves the order to be paid by another', async () => 
   await expectAgreed(db, id)
 })
 
-/** A command whose update got lost on its way. */
+/** Stores a command whose update never reaches the workflow. */
 function askInVain(id: string, kind: 'fulfill' | 'cancel') {
   return db.transaction((tx) => openOrderCommand(tx, shop.merchantId(), id, { kind }, new Date()))
 }
 
-test('A command that was given in time counts, although the deadline passes first', async () => {
+test('A command stored before the deadline wins, even if its update was lost', async () => {
   const [{ id: fulfilled }, { id: canceled }] = [await paidOrder(), await paidOrder()]
   await askInVain(fulfilled, 'fulfill')
   await askInVain(canceled, 'cancel')
@@ -193,7 +193,7 @@ test('A command that was given in time counts, although the deadline passes firs
   }
 })
 
-test("A merchant's refund of a fulfilled order that fails is no matter of the saga's", async () => {
+test("A merchant's refund of a fulfilled order that fails starts no compensation", async () => {
   const { id, paymentId } = await paidOrder(byVpa('norefund@upi'))
   await post(`orders/${id}/fulfill`)
   expect(await handleOf(id).result()).toBe('fulfilled')
@@ -205,7 +205,7 @@ test("A merchant's refund of a fulfilled order that fails is no matter of the sa
   await expectAgreed(db, id)
 })
 
-test('Its state and its details say where it is', async () => {
+test('The query `state` and the details of a saga name its current stage', async () => {
   const stateOf = (id: string) => handleOf(id).query('state')
   const id = await order()
   await untilStage(id, 'awaiting_payment')

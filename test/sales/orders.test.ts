@@ -27,7 +27,7 @@ const shown = {
   updated_at: timestamp,
 }
 
-test('an order is made, and shown as it was made', async () => {
+test('an order is created with 201 and read back unchanged', async () => {
   const { call } = await testShop(db)
   const fulfil_by = timeAhead(30 * DAY_MS)
   const given = { ...order, reference: 'Nº 17/2026', fulfil_by, metadata: { table: '4' } }
@@ -39,7 +39,7 @@ test('an order is made, and shown as it was made', async () => {
   expect((await call('POST', path, order)).body).toStrictEqual(shown)
 })
 
-test('without a deadline it has seven days, and one with another offset is answered in UTC', async () => {
+test('an order without a deadline has seven days, and a given deadline is answered in UTC', async () => {
   const { call } = await testShop(db)
   const { body } = await call('POST', path, order)
   const [due, made] = [body.fulfil_by, body.created_at].map((text) => Date.parse(text))
@@ -57,7 +57,7 @@ test.each([
   ['is empty', () => ''],
   ['is null', () => null],
   ['is a number', () => Date.now() + DAY_MS],
-])('a deadline that %s is refused', async (_, fulfilBy) => {
+])('a deadline that %s is refused with 400', async (_, fulfilBy) => {
   const { call } = await testShop(db)
   const before = await contents(db)
   const answer = await call(
@@ -70,14 +70,14 @@ test.each([
   expect(await contents(db)).toEqual(before)
 })
 
-test('a deadline of almost five years is taken', async () => {
+test('a deadline of almost five years is accepted', async () => {
   const { call } = await testShop(db)
   const fulfil_by = timeAhead(5 * 365 * DAY_MS - 60_000)
   const made = await call('POST', path, { ...order, fulfil_by })
   expect([made.status, made.body.fulfil_by]).toEqual([201, fulfil_by])
 })
 
-test('a repeat after the deadline gets the first answer again', async () => {
+test('a repeated key gets the first answer again, even after the deadline', async () => {
   const { call } = await testShop(db)
   const soon = { ...order, fulfil_by: timeAhead(300) }
   const ask = () => call('POST', path, soon, { 'idempotency-key': 'soon' })
@@ -90,7 +90,7 @@ test('a repeat after the deadline gets the first answer again', async () => {
   expect(again.headers.get('idempotent-replayed')).toBe('true')
 })
 
-test('its saga is started under its id, with the deliveries of order.created', async () => {
+test('a saga is started under the id of the order with the deliveries of order.created', async () => {
   const { call, started, merchant } = await testShop(db)
   const endpoint = { url: 'https://shop.example/hooks' }
   const { body: target } = await call('POST', '/api/v1/webhook_endpoints', endpoint)
@@ -127,7 +127,7 @@ test('its saga is started under its id, with the deliveries of order.created', a
   expect((row?.nextSweepAt?.getTime() ?? 0) - Date.parse(body.created_at)).toBe(30_000)
 })
 
-test('a reference is taken once, also when ten ask for it at the same time', async () => {
+test('one of ten orders with one reference at the same moment is created, the rest get 409', async () => {
   const { call, merchant } = await testShop(db)
   const ask = () => call('POST', path, { ...order, reference: 'R-1' })
   const answers = await Promise.all(Array.from({ length: 10 }, ask))
@@ -151,7 +151,7 @@ test.each([newId('order'), newId('payment'), 'ord_01jzxd4f7ve7q9w4d4pmx6k5hr'])(
 )
 
 test.each(['ord_test_001', 'TEST_1', 'ORDER_123', 'ord_1', '01jzxd4f7ve7q9w4d4pmx6k5hr'])(
-  'a reference of a usual shape is taken: %s',
+  'a reference of a usual shape is accepted: %s',
   async (reference) => {
     const { call } = await testShop(db)
     const made = await call('POST', path, { ...order, reference })
@@ -159,7 +159,7 @@ test.each(['ord_test_001', 'TEST_1', 'ORDER_123', 'ord_1', '01jzxd4f7ve7q9w4d4pm
   },
 )
 
-test('an order is paid by the settlement of its payment, which tells so once', async () => {
+test('a payment that succeeds moves its order to "paid" and emits order.paid once', async () => {
   const { call } = await testShop(db)
   const { body: made } = await call('POST', path, { ...order, reference: 'R-1' })
   const pay = () => call('POST', '/api/v1/payments', { ...upi, order_id: 'R-1' })
@@ -183,12 +183,13 @@ test('an order is paid by the settlement of its payment, which tells so once', a
   expect(told[0].data.object).toStrictEqual(paid)
 })
 
-test('an order that was canceled meanwhile stays so when its payment succeeds, which is to go back', async () => {
+test('a canceled order stays canceled when its payment succeeds, and is compensated again', async () => {
   const { call } = await testShop(db)
   const { body: made } = await call('POST', path, order)
   const { body: payment } = await call('POST', '/api/v1/payments', { ...upi, order_id: made.id })
   await cancelOrder(db, made.id, 'requested', new Date())
-  await db.update(orders).set({ isCompensating: false }).where(eq(orders.id, made.id)) // all undone
+  // The compensation has ended.
+  await db.update(orders).set({ isCompensating: false }).where(eq(orders.id, made.id))
   const { body: canceled } = await call('GET', `${path}/${made.id}`)
   expect(canceled).toMatchObject({ status: 'canceled', cancellation_reason: 'requested' })
   const now = Date.now()
@@ -196,7 +197,7 @@ test('an order that was canceled meanwhile stays so when its payment succeeds, w
   expect((await call('GET', `${path}/${made.id}`)).body).toStrictEqual(canceled)
   expect((await call('GET', '/api/v1/events?type=order.paid')).body.data).toEqual([])
   const [row] = await db.select().from(orders).where(eq(orders.id, made.id))
-  expect(row?.isCompensating).toBe(true) // its saga is started once more, and refunds it
+  expect(row?.isCompensating).toBe(true) // the saga starts again and refunds
   expect(row?.nextSweepAt?.getTime()).toBeGreaterThanOrEqual(now)
   expect((await call('GET', `/api/v1/payments/${payment.id}`)).body.needs_attention).toBe(false)
   const again = await call('POST', '/api/v1/payments', { ...upi, order_id: made.id })

@@ -9,7 +9,7 @@ const { db, link, pay, post, handleOf, linkOf, untilStage } = shop
 
 const stateOf = (id: string) => handleOf(id).query('state')
 
-test('A link that nobody pays expires at its time', async () => {
+test('An unpaid link expires at its expiry time', async () => {
   const id = await link()
   await untilStage(id, 'active')
   expect(await handleOf(id).result()).toBe('expired')
@@ -23,7 +23,7 @@ test('A link that nobody pays expires at its time', async () => {
   await expectAgreed(db, id)
 })
 
-test('A link that is paid ends so, before its time', async () => {
+test('A link that is paid ends with status "paid" before its expiry time', async () => {
   const id = await link()
   const paymentId = await pay(id)
   expect(await handleOf(id).result()).toBe('paid')
@@ -36,7 +36,7 @@ test('A link that is paid ends so, before its time', async () => {
   await expectAgreed(db, id)
 })
 
-test('A payment that fails leaves it active, to be paid by another', async () => {
+test('A link whose payment failed stays active and can be paid by another payment', async () => {
   const id = await link()
   const failed = await pay(id, byVpa('fail@upi'))
   await untilStage(failed, 'done')
@@ -48,7 +48,7 @@ test('A payment that fails leaves it active, to be paid by another', async () =>
   await expectAgreed(db, id)
 })
 
-test('A link without an end waits for years, and is paid', async () => {
+test('A link that never expires can be paid after three years', async () => {
   const id = await link({ inMs: null })
   // The stage is `active` from the first moment, before the workflow has looked up the link.
   await until(async () => (await shop.detailsOf(id)).includes('it can be paid for ever'))
@@ -59,7 +59,7 @@ test('A link without an end waits for years, and is paid', async () => {
   await expectAgreed(db, id)
 })
 
-test('A link that is canceled can be paid by nobody', async () => {
+test('A payment for a canceled link is refused', async () => {
   const id = await link()
   const { status, body } = await post(`payment_links/${id}/cancel`)
   expect([status, body.status]).toEqual([200, 'canceled'])
@@ -70,7 +70,7 @@ test('A link that is canceled can be paid by nobody', async () => {
   await expectAgreed(db, id)
 })
 
-test('A cancel that was asked for in time counts, although the link expires first', async () => {
+test('A cancel stored before the link expires wins, even if its update was lost', async () => {
   const id = await link()
   await db.transaction((tx) =>
     openLinkCommand(tx, shop.merchantId(), id, { kind: 'close' }, new Date()),
@@ -80,8 +80,8 @@ test('A cancel that was asked for in time counts, although the link expires firs
   await expectAgreed(db, id)
 })
 
-describe('A payment that is on its way when a link expires decides:', () => {
-  /** It was begun in time, and takes longer than that. */
+describe('A payment that is on its way when its link expires', () => {
+  /** Pays a link in time by a payment that is decided only after the link's expiry time. */
   async function expiring(vpa: string) {
     shop.use({ delayMs: 2 * HOUR_MS })
     const id = await link({ inMs: HOUR_MS })
@@ -95,7 +95,7 @@ describe('A payment that is on its way when a link expires decides:', () => {
     return { id, paymentId }
   }
 
-  test('it succeeds, and the link is paid', async () => {
+  test('a link is paid if the payment that began in time succeeds', async () => {
     const { id, paymentId } = await expiring('test@upi')
     expect(await handleOf(id).result()).toBe('paid')
     expect(await linkOf(id)).toMatchObject({ status: 'paid', paymentId })
@@ -103,7 +103,7 @@ describe('A payment that is on its way when a link expires decides:', () => {
     await expectAgreed(db, id)
   })
 
-  test('it fails, and the link is expired', async () => {
+  test('a link expires if the payment that began in time fails', async () => {
     const { id } = await expiring('fail@upi')
     await expect(pay(id)).rejects.toThrow()
     expect(await handleOf(id).result()).toBe('expired')
@@ -111,7 +111,7 @@ describe('A payment that is on its way when a link expires decides:', () => {
     await expectAgreed(db, id)
   })
 
-  test('it is canceled with the link, when the merchant does not want to wait', async () => {
+  test('a payment is canceled with its link if the merchant cancels the link', async () => {
     const { id } = await expiring('test@upi')
     const { status, body } = await post(`payment_links/${id}/cancel`)
     expect([status, body.status]).toEqual([200, 'canceled'])

@@ -15,7 +15,7 @@ const endpoint = testEndpoint()
 
 const cancel = (id: string) => post(`payment_links/${id}/cancel`)
 
-/** The provider's answer to a charge waits at it. */
+/** Returns the gate where the provider's answer to a charge waits. */
 function charging() {
   const it = gate()
   shop.use({
@@ -30,7 +30,7 @@ function charging() {
   return it
 }
 
-/** Whoever closes the link waits at it, before that or after. */
+/** Returns the gate where `closeLink` waits, before or after it closes the link. */
 function closing(when: 'before' | 'after') {
   const it = gate()
   shop.use({
@@ -60,8 +60,8 @@ async function expectEnded(id: string, status: string, payment: string | null) {
   await expectAgreed(db, id)
 }
 
-describe('Paid at the moment it expires', () => {
-  test('with the money taken first, it is paid', async () => {
+describe('A link that is paid at the moment it expires', () => {
+  test('a link is paid if the provider takes the money before the link expires', async () => {
     const answer = charging()
     const id = await link({ inMs: 1_500 })
     await pay(id)
@@ -71,7 +71,7 @@ describe('Paid at the moment it expires', () => {
     await expectEnded(id, 'paid', 'succeeded')
   })
 
-  test('with the closing begun first, whoever would pay is too late', async () => {
+  test('a payment is refused if it comes after the closing of an expired link has begun', async () => {
     const close = closing('before')
     const id = await link({ inMs: 1_500 })
     await close.isReached()
@@ -80,7 +80,7 @@ describe('Paid at the moment it expires', () => {
     await expectEnded(id, 'expired', null)
   })
 
-  test('and settled while the closing is held up, it is paid', async () => {
+  test('a link is paid if its payment settles while the closing is held up', async () => {
     const close = closing('before')
     const id = await link({ inMs: 2_500 })
     const paymentId = await pay(id, byVpa('stuck@upi'))
@@ -94,8 +94,8 @@ describe('Paid at the moment it expires', () => {
   })
 })
 
-describe('Canceled at the moment it is paid', () => {
-  test('with the money taken first, it is paid, and the command refused', async () => {
+describe('A link that is canceled at the moment it is paid', () => {
+  test('a cancel is refused with 409 if the provider takes the money first, and the link is paid', async () => {
     const answer = charging()
     const id = await link()
     await pay(id)
@@ -108,7 +108,7 @@ describe('Canceled at the moment it is paid', () => {
     expect(await commandsOf(id)).toContain('close refused')
   })
 
-  test('with the cancel first at the provider, it is canceled, and the command done', async () => {
+  test('a link is canceled if the cancel reaches the provider before the payment is decided', async () => {
     const id = await link()
     await untilStage(await pay(id, byVpa('stuck@upi')), 'waiting')
     expect((await cancel(id)).body.status).toBe('canceled')
@@ -116,7 +116,7 @@ describe('Canceled at the moment it is paid', () => {
     expect(await commandsOf(id)).toEqual(['cancel done', 'close done'])
   })
 
-  test('with the closing recorded first, whoever would pay is refused', async () => {
+  test('a payment is refused if it comes after the cancel of the link is recorded', async () => {
     const close = closing('after')
     const id = await link()
     await untilStage(id, 'active')
@@ -128,7 +128,7 @@ describe('Canceled at the moment it is paid', () => {
     await expectEnded(id, 'canceled', null)
   })
 
-  test('nobody begins to pay while the command is under way', async () => {
+  test('a payment is refused if it comes while the cancel of the link is under way', async () => {
     const close = closing('before')
     const id = await link()
     await untilStage(id, 'active')
@@ -141,24 +141,27 @@ describe('Canceled at the moment it is paid', () => {
   })
 })
 
-describe('A worker that dies', () => {
-  test.each(['before', 'after'] as const)('%s it closes a link closes it once', async (when) => {
-    let deaths = 0
-    shop.use({
-      activities: ({ closeLink }) => ({
-        async closeLink(...args) {
-          if (when === 'after') await closeLink(...args)
-          if (deaths++ === 0) throw new Error('killed')
-          return closeLink(...args)
-        },
-      }),
-    })
-    const id = await link()
-    await untilStage(id, 'active')
-    expect((await cancel(id)).body.status).toBe('canceled')
-    await expectEnded(id, 'canceled', null)
-    expect(deaths).toBe(2)
-  })
+describe('A worker that dies while it closes a link', () => {
+  test.each(['before', 'after'] as const)(
+    'a link is closed once if the worker dies %s it closes the link',
+    async (when) => {
+      let deaths = 0
+      shop.use({
+        activities: ({ closeLink }) => ({
+          async closeLink(...args) {
+            if (when === 'after') await closeLink(...args)
+            if (deaths++ === 0) throw new Error('killed')
+            return closeLink(...args)
+          },
+        }),
+      })
+      const id = await link()
+      await untilStage(id, 'active')
+      expect((await cancel(id)).body.status).toBe('canceled')
+      await expectEnded(id, 'canceled', null)
+      expect(deaths).toBe(2)
+    },
+  )
 })
 
 describe('A link whose workflow was terminated', () => {
@@ -168,7 +171,7 @@ describe('A link whose workflow was terminated', () => {
     await db.update(paymentLinks).set({ createdAt }).where(eq(paymentLinks.id, id))
   }
 
-  test('expires when reconcile has started another', async () => {
+  test('a link expires after `reconcile` and the sweep have started another workflow', async () => {
     const id = await link({ inMs: 2_000 })
     await untilStage(id, 'active')
     await terminate(id)
@@ -177,7 +180,7 @@ describe('A link whose workflow was terminated', () => {
     await expectEnded(id, 'expired', null)
   })
 
-  test('and was paid meanwhile needs no other', async () => {
+  test('a link that was paid meanwhile gets no other workflow', async () => {
     const id = await link()
     await untilStage(id, 'active')
     await terminate(id)
@@ -189,7 +192,7 @@ describe('A link whose workflow was terminated', () => {
     await expectAgreed(db, id)
   })
 
-  test('is canceled by a command that comes then, once the sweep has sent it', async () => {
+  test('a cancel after the termination is accepted with 202, and done once the sweep has sent it', async () => {
     const id = await link()
     await untilStage(id, 'active')
     await terminate(id)
@@ -200,8 +203,8 @@ describe('A link whose workflow was terminated', () => {
   })
 })
 
-describe("An operator's", () => {
-  test('Cancel is the command, also of one that is being paid', async () => {
+describe('An operator and a payment link', () => {
+  test('a Cancel by an operator cancels a link, even a link that is being paid', async () => {
     const [id, other] = [await link(), await link()]
     await untilStage(id, 'active')
     await handleOf(id).cancel()
@@ -211,7 +214,7 @@ describe("An operator's", () => {
     await expectEnded(other, 'canceled', 'canceled')
   })
 
-  test('Reset of one that is active waits on, and of one that was paid changes nothing', async () => {
+  test('a Reset leaves an active link waiting, and changes nothing for a paid link', async () => {
     const id = await link()
     await untilStage(id, 'active')
     await resetWorkflow(temporal.client(), id)
@@ -222,7 +225,7 @@ describe("An operator's", () => {
     await expectEnded(id, 'paid', 'succeeded')
   })
 
-  test('update to close one that is paid is told that it is paid', async () => {
+  test('an update that closes a link returns "paid" if the payment succeeds first', async () => {
     const id = await link()
     const answer = charging()
     await pay(id)
@@ -234,7 +237,7 @@ describe("An operator's", () => {
   })
 })
 
-test('The merchant is told once of all that becomes of a link', async () => {
+test('The merchant gets one webhook for each status of a link', async () => {
   await addEndpoint(db, { merchantId: shop.merchantId(), url: endpoint.url })
   endpoint.requests = []
   const [paid, expired, canceled] = [await link(), await link({ inMs: 500 }), await link()]

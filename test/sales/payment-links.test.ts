@@ -28,7 +28,7 @@ const shown = {
   updated_at: timestamp,
 }
 
-/** A shop with a link, who pays it by `pay` and cancels it by `cancel`. */
+/** Opens a shop with a link. `pay` begins to pay the link, and `cancel` asks to cancel the link. */
 async function shopWithLink(change: object = {}) {
   const shop = await testShop(db)
   const { body: made } = await shop.call('POST', path, { ...link, ...change })
@@ -43,7 +43,7 @@ async function shopWithLink(change: object = {}) {
   return { ...shop, made, id: made.id as string, pay, cancel, show, asked }
 }
 
-test('a link is made, and shown as it was made', async () => {
+test('a link is created with 201 and read back unchanged', async () => {
   const { call } = await testShop(db)
   const expires_at = timeAhead(30 * DAY_MS)
   const given = { description: 'Two cups', expires_at, metadata: { table: '4' } }
@@ -56,7 +56,7 @@ test('a link is made, and shown as it was made', async () => {
   expect((await call('POST', path, link)).body).toStrictEqual(shown)
 })
 
-test('payment_link.created is recorded with it, and its workflow started with its deliveries', async () => {
+test('a new link emits payment_link.created, and its workflow starts with the deliveries', async () => {
   const { call, started, merchant } = await testShop(db)
   const endpoint = { url: 'https://shop.example/hooks', event_types: ['payment_link.created'] }
   await call('POST', '/api/v1/webhook_endpoints', endpoint)
@@ -99,14 +99,14 @@ test.each<[string, object, string]>([
   ['an end in six years', { expires_at: timeAhead(6 * 365 * DAY_MS) }, 'expires_at'],
   ['an end that is no time', { expires_at: 'tomorrow' }, 'expires_at'],
   ['an end of null', { expires_at: null }, 'expires_at'],
-])('a link with %s is refused', async (_, change, param) => {
+])('a link with %s is refused with 400', async (_, change, param) => {
   const { call } = await testShop(db)
   const before = await contents(db)
   expectRefusal(await call('POST', path, { ...link, ...change }), 400, 'invalid_request', param)
   expect(await contents(db)).toEqual(before)
 })
 
-test('one key makes one link, also when it is repeated after the link has expired', async () => {
+test('a repeated key creates one link, even if the repeat comes after the link has expired', async () => {
   const { call, merchant } = await testShop(db)
   const soon = { ...link, expires_at: timeAhead(500) }
   const ask = () => call('POST', path, soon, { 'idempotency-key': 'once' })
@@ -121,7 +121,7 @@ test('one key makes one link, also when it is repeated after the link has expire
   expect(await db.$count(paymentLinks, eq(paymentLinks.merchantId, merchant.id))).toBe(1)
 })
 
-test('a payment that fails leaves it active, and the one that succeeds has paid it', async () => {
+test('a link stays active after a failed payment, and is paid by the payment that succeeds', async () => {
   const { call, made, id, pay, show } = await shopWithLink()
   await call('POST', '/api/v1/webhook_endpoints', { url: 'https://shop.example/hooks' })
   await fail(db, await pay())
@@ -141,14 +141,14 @@ test('a payment that fails leaves it active, and the one that succeeds has paid 
   expect(told[0].data.object).toStrictEqual(paid)
 })
 
-describe('a cancel', () => {
-  test('is accepted, kept for the sweep, and done when the link is closed', async () => {
+describe('canceling a payment link', () => {
+  test('a cancel is accepted with 202, stored for the sweep, and done when the link is closed', async () => {
     const { id, made, cancel, show, asked } = await shopWithLink()
     const accepted = await cancel('c')
     expect([accepted.status, accepted.body]).toStrictEqual([202, made])
     const [command] = await db.select().from(commands).where(eq(commands.resourceId, id))
     expect(command).toMatchObject({ kind: 'close', amount: null, nextSweepAt: expect.any(Date) })
-    expect((await cancel('c')).status).toBe(202) // which attaches to it
+    expect((await cancel('c')).status).toBe(202) // attaches to the first
     expectRefusal(await cancel('other'), 409, 'conflict', null)
     await closeLink(db, id, 'canceled', new Date())
     const done = await cancel('c')
@@ -161,7 +161,7 @@ describe('a cancel', () => {
     expect(await asked()).toEqual(['close done'])
   })
 
-  test('comes too late when a payment succeeds first', async () => {
+  test('a cancel is refused with 409 if a payment succeeds first', async () => {
     const { pay, cancel, asked } = await shopWithLink()
     const payment = await pay()
     expect((await cancel('late')).status).toBe(202)
@@ -172,7 +172,7 @@ describe('a cancel', () => {
     expect(await asked()).toEqual(['close refused'])
   })
 
-  test('that came before the link expired counts, though it got lost on its way', async () => {
+  test('a cancel stored before the link expired wins, even if its update was lost', async () => {
     const { id, cancel, asked } = await shopWithLink()
     expect((await cancel('late')).status).toBe(202)
     expect((await closeLink(db, id, 'expired', new Date())).status).toBe('canceled')
@@ -182,7 +182,7 @@ describe('a cancel', () => {
   })
 
   test.each(['paid', 'expired', 'canceled'] as const)(
-    'of one that is %s is refused',
+    'a cancel of a link with status %s is refused with 409',
     async (status) => {
       const { id, pay, cancel } = await shopWithLink()
       if (status === 'paid') await succeed(db, await pay())
@@ -195,7 +195,7 @@ describe('a cancel', () => {
     },
   )
 
-  test('takes no body but an empty one, and finds no link that is not there', async () => {
+  test('a cancel with a body field is refused with 400, and one of an unknown link with 404', async () => {
     const { call, id } = await shopWithLink()
     const before = await contents(db)
     const asked = await call('POST', `${path}/${id}/cancel`, { reason: 'x' })
@@ -205,7 +205,7 @@ describe('a cancel', () => {
     expect(await contents(db)).toEqual(before)
   })
 
-  test('of twenty at once is one', async () => {
+  test('one of twenty cancels at the same moment is accepted', async () => {
     const { cancel, asked } = await shopWithLink()
     const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => cancel(`${n}`)))
     const refused = answers.filter(({ status }) => status !== 202)

@@ -6,7 +6,7 @@ import { addMerchant, testDb } from '../support/db.ts'
 const db = testDb()
 const money = { amount: 1_000, currency: 'INR' }
 
-/** A merchant's, with a payment of theirs that may pay something. */
+/** Adds a merchant with a payment. `ours` are the columns of a row that the merchant owns. */
 async function owned() {
   const { id: merchantId } = await addMerchant(db)
   const ours = { merchantId, createdAt: new Date(), updatedAt: new Date() }
@@ -19,7 +19,7 @@ async function owned() {
   return { ours, addPayment, paymentId: await addPayment({}) }
 }
 
-/** `PAYMENT` stands for the id of one that is there. */
+/** Replaces `PAYMENT` by the id of a payment that exists. */
 const filled = (change: object, paymentId: string) =>
   JSON.parse(JSON.stringify(change).replace('PAYMENT', paymentId))
 
@@ -69,7 +69,7 @@ test.each<[string, object]>([
   await expect(insert(filled(change, paymentId))).rejects.toMatchObject(refused)
 })
 
-/** An order and a link to be paid. */
+/** Adds an order and a link that can be paid. */
 async function payables() {
   const { ours, addPayment } = await owned()
   const [orderId, paymentLinkId] = [newId('order'), newId('payment_link')]
@@ -78,14 +78,14 @@ async function payables() {
   return { ours, addPayment, orderId, paymentLinkId }
 }
 
-test('a payment is for an order or for a link, and not for both', async () => {
+test('a payment for both an order and a link is refused', async () => {
   const { addPayment, orderId, paymentLinkId } = await payables()
   const refused = { cause: { code: '23514', constraint: 'payments_for_one' } }
   await expect(addPayment({ orderId, paymentLinkId })).rejects.toMatchObject(refused)
 })
 
 test.each(['pending', 'authorized', 'succeeded'])(
-  'while a payment is %s no other one is for the same order or link',
+  'a second payment for an order or link is refused while the first is %s',
   async (status) => {
     const { addPayment, orderId, paymentLinkId } = await payables()
     const amountCaptured = status === 'succeeded' ? 1_000 : 0
@@ -102,7 +102,7 @@ test.each(['pending', 'authorized', 'succeeded'])(
   },
 )
 
-test('a command is of a kind that there is', async () => {
+test('a command of an unknown kind is refused', async () => {
   const { ours } = await owned()
   const insert = (kind: string) =>
     db.insert(commands).values({

@@ -7,7 +7,7 @@ import { testActivities, until } from '../support/stack.ts'
 import { devServerEnv } from '../support/temporal.ts'
 import { addEndpoint } from '../webhooks/delivery.ts'
 
-/** What orders and payment links cost, exactly: as test/repo/costs.test.ts. */
+/** These tests fix the exact costs of orders and payment links, like test/repo/costs.test.ts. */
 
 const workers = fileWorkers()
 const db = testDb()
@@ -18,11 +18,12 @@ const names = [
   ...(['chargePayment', 'takeUpOrder', 'fulfillOrder', 'takeUpLink', 'closeLink'] as const),
   ...(['cancelOrder', 'awaitPaymentEnd', 'refundOrder', 'awaitRefundEnd', 'sendRefund'] as const),
 ]
-// How often it has to look is chance: a look is one query, and no event.
+// `awaitRefundEnd` is not counted, because chance decides how often it looks. Each look takes one
+// query and no event.
 const { awaitRefundEnd } = testActivities(db)
 workers.serve(temporal, names, () => ({ ...testActivities(worker.db), awaitRefundEnd }))
 
-const EXPIRES_IN_MS = 2_000 // by then its workflow waits
+const EXPIRES_IN_MS = 2_000 // by then the link's workflow waits
 const sale = { amount: 50_000, currency: 'INR' }
 const source = { method: 'upi', vpa: 'test@upi' }
 let merchant: Merchant
@@ -30,8 +31,8 @@ beforeEach(async () => {
   merchant = await addMerchant(db)
 })
 
-describe('To sell takes so many queries:', () => {
-  /** The API over the counted connections, once the key's use has been noted for this minute. */
+describe('The queries of the API for a sale', () => {
+  /** Calls the API over counted connections, after the key's use is noted for this minute. */
   async function shop() {
     await addEndpoint(db, { merchantId: merchant.id, url: 'https://shop.example/hooks' })
     const call = callAs(testApp(api.db).app, merchant)
@@ -40,7 +41,7 @@ describe('To sell takes so many queries:', () => {
     return { call, pay }
   }
 
-  test('six for an order, and three more than else for a payment of one', async () => {
+  test('an order takes six queries, and a payment for it three more than any other payment', async () => {
     const { call, pay } = await shop()
     let id = ''
     const order = async () => {
@@ -50,11 +51,11 @@ describe('To sell takes so many queries:', () => {
     expect(await api.count(() => pay({ ...upi, order_id: id }))).toBe(9)
   })
 
-  test('for a fulfilment and a cancel', async () => {
+  test('a fulfill takes eight queries, and a cancel nine', async () => {
     const { call, pay } = await shop()
     for (const [verb, queries] of [
       ['fulfill', 8],
-      ['cancel', 9], // it looks if there is what is to be refunded
+      ['cancel', 9], // one query looks for money to refund
     ] as const) {
       const { body } = await call('POST', '/api/v1/orders', sale)
       await succeed(db, (await pay({ ...upi, order_id: body.id })).body.id)
@@ -63,7 +64,7 @@ describe('To sell takes so many queries:', () => {
     }
   })
 
-  test('for a payment link, to look at it and to pay it', async () => {
+  test('a payment link takes six queries, to look at it three, and to pay it ten', async () => {
     const { call } = await shop()
     let id = ''
     const make = async () => {
@@ -75,12 +76,12 @@ describe('To sell takes so many queries:', () => {
   })
 })
 
-describe('What is sold takes the worker', () => {
+describe('The costs of a sale for the worker', () => {
   const handleOf = (id: string) => temporal.client().workflow.getHandle(id)
   const untilTasks = (id: string, workflowTasks: number) =>
     until(async () => (await historyOf(handleOf(id))).workflowTasks === workflowTasks, 'its tasks')
 
-  /** One that its workflow has looked up, so that nothing else happens at the same time. */
+  /** Adds an order or a link, and waits until its workflow has looked it up and is idle. */
   async function sell(path: string, until = {}) {
     const client = temporal.client()
     const { app } = testApp(db, { temporal: client })
@@ -93,7 +94,7 @@ describe('What is sold takes the worker', () => {
   // A payment signals its order or link. The signal costs five events and a workflow task.
   const ofPayment = { events: 16, workflowTasks: 3, activities: 1, children: 0 }
 
-  test('22 queries for an order that is paid and fulfilled, and 28 events beside those of its payment', async () => {
+  test('an order that is paid and fulfilled takes 22 queries, and 28 events besides its payment', async () => {
     let [order, payment] = ['', '']
     const sold = async () => {
       const { call, id } = await sell('orders')
@@ -111,7 +112,7 @@ describe('What is sold takes the worker', () => {
     expect(await historyOf(handleOf(order))).toEqual(costs)
   })
 
-  test('18 queries for a payment link that is paid, and 15 events beside those of its payment', async () => {
+  test('a payment link that is paid takes 18 queries, and 15 events besides its payment', async () => {
     let [link, payment] = ['', '']
     const sold = async () => {
       const { call, id } = await sell('payment_links')
@@ -127,7 +128,7 @@ describe('What is sold takes the worker', () => {
     expect(await historyOf(handleOf(link))).toEqual(costs)
   })
 
-  test('62 queries for an order that is paid and canceled, its refund included, and 61 events beside those of the two', async () => {
+  test('an order that is paid and refunded takes 62 queries, and 61 events besides these two', async () => {
     let [order, refund] = ['', '']
     const undone = async () => {
       const { call, id } = await sell('orders')
@@ -147,7 +148,7 @@ describe('What is sold takes the worker', () => {
     expect(await historyOf(handleOf(order))).toEqual(costs)
   })
 
-  test('nine queries for a payment link that expires, and 22 events', async () => {
+  test('a payment link that expires takes nine queries and 22 events', async () => {
     let link = ''
     const expired = async () => {
       const expires_at = new Date(Date.now() + EXPIRES_IN_MS).toISOString()

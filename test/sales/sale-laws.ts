@@ -7,7 +7,7 @@ import { events } from '../../db/webhooks/schema.ts'
 import { sandboxCharges, sandboxTransfers } from '../../providers/sandbox/schema.ts'
 import { expectLawful } from '../ledger/ledger-laws.ts'
 
-/** All that is known, here and at the sandbox, of an order or a payment link and of its money. */
+/** Returns all rows of Remit and of the sandbox about an order or a link and its money. */
 export async function saleOf(db: Db, id: string) {
   const isLink = id.startsWith('plink_')
   const table = (isLink ? paymentLinks : orders) as typeof orders
@@ -33,7 +33,7 @@ export async function saleOf(db: Db, id: string) {
   }
 }
 
-/** What its events were called, in the order of their names; those of its payments and refunds apart. */
+/** Returns the sorted event types of an order or a link, without those of payments and refunds. */
 export async function toldOf(db: Db, id: string): Promise<string[]> {
   const { events } = await saleOf(db, id)
   return events
@@ -43,15 +43,15 @@ export async function toldOf(db: Db, id: string): Promise<string[]> {
 }
 
 /**
- * What has to be true of an order or a link whose workflow has ended, and of one that waits for its
- * merchant, whatever happened: its money and its status agree.
+ * Asserts that the money and the status of an order or a link agree, whatever happened to it. The
+ * workflow must have ended or wait for the merchant.
  */
 export async function expectAgreed(db: Db, id: string): Promise<void> {
   const { merchantId } = await expectKept(db, id)
   await expectLawful(db, merchantId)
 }
 
-/** As `expectAgreed`, without the sums of its merchant. */
+/** Asserts the same as `expectAgreed`, without the merchant's sums. */
 export async function expectKept(db: Db, id: string): Promise<{ merchantId: string }> {
   const sale = await saleOf(db, id)
   const { row, payments: paid } = sale
@@ -75,7 +75,7 @@ export async function expectKept(db: Db, id: string): Promise<{ merchantId: stri
   return row
 }
 
-/** The sandbox counts: one charge per payment, of which no more goes back than has come in. */
+/** Counts at the sandbox: a payment has at most one charge, and no more goes back than came in. */
 function expectOnce({ payments: paid, refunds, charges, transfers, events }: Sale) {
   for (const { id, status, amountCaptured, amountRefunded, providerRef } of paid) {
     const made = charges.filter(({ paymentId }) => paymentId === id)

@@ -12,7 +12,7 @@ import { contents, fail, succeed, testShop, upi } from '../support/http.ts'
 const db = testDb()
 const sale = { amount: 50_000, currency: 'INR' }
 
-/** Every move that there is. A state machine changes on purpose, so it is written out here. */
+/** These tables repeat every move, so that a state machine changes only on purpose. */
 const orderTable: [from: OrderStatus, to: OrderStatus][] = [
   ['created', 'paid'],
   ['created', 'canceled'],
@@ -49,7 +49,7 @@ const eventsOf = async (id: string) => {
   return rows.map(({ type }) => type.split('.')[1]).sort()
 }
 
-/** A shop that hears of everything, and a payment of its own that is for nothing. */
+/** Opens a shop whose endpoint gets every event, with a payment for no order or link. */
 async function hearingShop() {
   const shop = await testShop(db)
   await shop.call('POST', '/api/v1/webhook_endpoints', { url: 'https://shop.example/hooks' })
@@ -60,7 +60,10 @@ async function hearingShop() {
 const orderEnds = ['paid', 'fulfilled', 'canceled'] as const
 type OrderEnd = (typeof orderEnds)[number]
 
-/** Moves an order as its payment or its workflow does. The event's deliveries; null: no such move. */
+/**
+ * Moves an order as its payment or its workflow does. Returns the deliveries of the event, or null
+ * if the order can't make this move.
+ */
 async function moveOrder(id: string, to: OrderEnd, paymentId: string) {
   const now = new Date()
   if (to === 'paid') return db.transaction((tx) => markOrderPaid(tx, id, paymentId, now))
@@ -90,7 +93,7 @@ async function orderIn(status: OrderStatus) {
 const orderMovesOf = pairs(orderLifecycle.statuses, orderEnds)
 
 test.each(orderMovesOf.filter(([from, to]) => has(orderTable, from, to)))(
-  'an order that is %s becomes %s, and tells of it once',
+  'an order with status %s moves to %s and emits one event',
   async (from, to) => {
     const { id, show, paymentId } = await orderIn(from)
     const before = await show()
@@ -106,13 +109,13 @@ test.each(orderMovesOf.filter(([from, to]) => has(orderTable, from, to)))(
     })
     const [row] = await db.select().from(orders).where(eq(orders.id, id))
     expect(row?.isCompensating).toBe(to === 'canceled')
-    expect(row?.nextSweepAt === null).toBe(to !== 'paid') // its saga goes on
+    expect(row?.nextSweepAt === null).toBe(to !== 'paid') // the saga of a paid order goes on
     expect((await eventsOf(id)).filter((type) => type === to)).toEqual([to])
   },
 )
 
 test.each(orderMovesOf.filter(([from, to]) => !has(orderTable, from, to)))(
-  'an order that is %s stays so when it is to be %s',
+  'an order with status %s is left unchanged by a move to %s',
   async (from, to) => {
     const { id, show, paymentId } = await orderIn(from)
     const [shown, told] = [await show(), await eventsOf(id)]
@@ -125,7 +128,7 @@ test.each(orderMovesOf.filter(([from, to]) => !has(orderTable, from, to)))(
   },
 )
 
-test('of a fulfilment and a cancel of an order one wins, and the other learns of it', async () => {
+test('one of a fulfill and a cancel at the same moment ends an order, and both return its status', async () => {
   const both = [fulfillOrder, cancelForDeadline]
   for (const ends of [both, both.toReversed(), both, both.toReversed()]) {
     const { id, show } = await orderIn('paid')
@@ -136,7 +139,7 @@ test('of a fulfilment and a cancel of an order one wins, and the other learns of
   }
 })
 
-test('what has been undone of a canceled order is recorded, and changes nothing that is shown', async () => {
+test('the end of a compensation is recorded, and the API shows the order unchanged', async () => {
   const { id, show } = await orderIn('canceled')
   const shown = await show()
   expect(await refundOrder(db, id, new Date())).toBeNull()
@@ -148,7 +151,7 @@ test('what has been undone of a canceled order is recorded, and changes nothing 
 const linkEnds = ['paid', 'expired', 'canceled'] as const
 type LinkEnd = (typeof linkEnds)[number]
 
-/** As `moveOrder`, of a payment link. */
+/** Moves a payment link as `moveOrder` moves an order. */
 async function moveLink(id: string, to: LinkEnd, paymentId: string) {
   const now = new Date()
   if (to === 'paid') return db.transaction((tx) => markLinkPaid(tx, id, paymentId, now))
@@ -169,7 +172,7 @@ async function linkIn(status: PaymentLinkStatus) {
 const linkMovesOf = pairs(linkLifecycle.statuses, linkEnds)
 
 test.each(linkMovesOf.filter(([from, to]) => has(linkTable, from, to)))(
-  'a payment link that is %s becomes %s, and tells of it once',
+  'a payment link with status %s moves to %s and emits one event',
   async (from, to) => {
     const { id, show, paymentId } = await linkIn(from)
     const before = await show()
@@ -188,7 +191,7 @@ test.each(linkMovesOf.filter(([from, to]) => has(linkTable, from, to)))(
 )
 
 test.each(linkMovesOf.filter(([from, to]) => !has(linkTable, from, to)))(
-  'a payment link that is %s stays so when it is to be %s',
+  'a payment link with status %s is left unchanged by a move to %s',
   async (from, to) => {
     const { id, paymentId } = await linkIn(from)
     const before = await contents(db)
@@ -200,7 +203,7 @@ test.each(linkMovesOf.filter(([from, to]) => !has(linkTable, from, to)))(
   },
 )
 
-test('a payment link that is being paid is not closed, until that has failed', async () => {
+test('a payment link with an open payment is closed only after the payment has failed', async () => {
   const { id, show, pay } = await linkIn('active')
   const payment = await pay()
   const before = await contents(db)
@@ -216,7 +219,7 @@ test('a payment link that is being paid is not closed, until that has failed', a
   expect((await show()).status).toBe('expired')
 })
 
-test('of a payment, an end and a cancel of a link one wins, and the others learn of it', async () => {
+test('a link that is paid, expired and canceled at once ends once, and each call names the winner', async () => {
   for (const _ of [1, 2, 3, 4, 5]) {
     const { id, show, pay } = await linkIn('active')
     const payment = await pay()
@@ -226,7 +229,7 @@ test('of a payment, an end and a cancel of a link one wins, and the others learn
       closeLink(db, id, 'canceled', new Date()),
     ])
     for (const { status, paymentId } of closed) {
-      expect(['active', 'paid']).toContain(status) // before it, or after it
+      expect(['active', 'paid']).toContain(status) // closed before or after the payment succeeded
       expect(paymentId).toBe(payment)
     }
     expect(await show()).toMatchObject({ status: 'paid', payment_id: payment })

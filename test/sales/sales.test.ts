@@ -9,7 +9,7 @@ import { upi } from '../support/http.ts'
 import { testActivities, until } from '../support/stack.ts'
 import { devServerEnv } from '../support/temporal.ts'
 
-/** Orders and payment links with their workflows at work, as their callers see it. */
+/** These tests call the API for orders and payment links while the workflows run. */
 
 const workers = fileWorkers()
 const db = testDb()
@@ -55,7 +55,7 @@ const settledRefunds = (id: string) =>
     return rows.length > 0 && rows.every(({ status }) => status !== 'pending') && rows
   }, `what was paid for ${id} to go back`)
 
-test('a fulfilment is answered with the order, which is not canceled any more', async () => {
+test('a fulfill returns the fulfilled order, and a later cancel is refused with 409', async () => {
   const id = await paidOrder()
   const { status, body } = await post(`orders/${id}/fulfill`)
   expect(status).toBe(200)
@@ -65,7 +65,7 @@ test('a fulfilment is answered with the order, which is not canceled any more', 
   expect(await available()).toBe(50_000)
 })
 
-test('a cancel is answered with the order, and what was paid goes back', async () => {
+test('a cancel returns the canceled order, and its payment is refunded', async () => {
   const id = await paidOrder()
   const { status, body } = await post(`orders/${id}/cancel`)
   expect(status).toBe(200)
@@ -75,7 +75,7 @@ test('a cancel is answered with the order, and what was paid goes back', async (
   expect(await available()).toBe(0)
 })
 
-test('of a fulfilment and a cancel at the same moment one is done, ten times', async () => {
+test('one of a fulfill and a cancel at the same moment is done, in each of ten rounds', async () => {
   let kept = 0
   for (let round = 0; round < 10; round++) {
     const id = await paidOrder()
@@ -91,7 +91,7 @@ test('of a fulfilment and a cancel at the same moment one is done, ten times', a
   expect(await available()).toBe(kept)
 })
 
-test('of fifty payers of a link one is charged, and it is paid once', async () => {
+test('one of fifty payers of a link is charged, and the link is paid once', async () => {
   const { body: link } = await post('payment_links', sale)
   const pay = () => anybody('POST', `/pay/${link.id}`, byUpi)
   const answers = await Promise.all(Array.from({ length: 50 }, pay))
@@ -110,7 +110,7 @@ test('of fifty payers of a link one is charged, and it is paid once', async () =
   expect(await temporal.client().workflow.getHandle(link.id).result()).toBe('paid')
 })
 
-test('a link that is paid and canceled at the same moment ends as one of the two, ten times', async () => {
+test('a link that is paid and canceled at the same moment ends as one of the two, in ten rounds', async () => {
   let paid = 0
   for (let round = 0; round < 10; round++) {
     const { body: link } = await post('payment_links', sale)

@@ -25,16 +25,17 @@ type Options = {
 export const HOUR_MS = 60 * 60_000
 export const WEEK_MS = 7 * 24 * HOUR_MS
 
-/** How somebody pays who does so by UPI, or by the test card of this number. */
+/** These return the source of a payment by UPI, or by the test card with this number. */
 export const byVpa = (vpa: string) => ({ method: 'upi', vpa })
 export const byCardOf = (number: string) => ({ method: 'card', card: { ...card, number } })
 
-/** When an order is due, or a link expires; null: never. Each is of 500.00. */
+/** `inMs` is the time until an order is due or a link expires; null means never. */
 type New = { inMs?: number | null }
 
 /**
- * Who sell by orders and payment links: these are inserted on the workflows' clock, and all the rest is
- * asked of the API. Each test has a merchant of its own. `server` is the real one unless told.
+ * Lets each test sell as a new merchant. Orders and payment links have the amount 500.00 and are
+ * inserted on the workflows' clock; all other requests go to the API. `server` is the real Temporal
+ * server by default, not the time-skipping one.
  */
 export function testSelling(server: () => TestTemporal = devServerEnv) {
   const sales = testSales(server)
@@ -54,7 +55,7 @@ export function testSelling(server: () => TestTemporal = devServerEnv) {
   }
 }
 
-/** As `testSelling`, with as many merchants at a time as are opened. */
+/** Works like `testSelling`, with one merchant for each call of `openShop`. */
 export function testSales(server: () => TestTemporal = devServerEnv) {
   const workers = fileWorkers()
   const db = testDb()
@@ -63,7 +64,7 @@ export function testSales(server: () => TestTemporal = devServerEnv) {
   let current = activitiesOf({})
   workers.serve(temporal, Object.keys(current) as (keyof Activities)[], () => current)
 
-  let client: Client // as the API has it: a call that it has given up is not tried for long
+  let client: Client // like the API's client, gives up a failing call soon
   beforeAll(() => {
     client = createTemporalClient({ address: temporal.address(), namespace: 'default' })
   })
@@ -77,7 +78,7 @@ export function testSales(server: () => TestTemporal = devServerEnv) {
     return { ...real, ...activities?.(real) }
   }
 
-  /** From now on the workers have these activities and this provider. */
+  /** Gives the workers these activities and this provider from now on. */
   function use(options: Options): void {
     current = activitiesOf(options)
   }
@@ -88,7 +89,7 @@ export function testSales(server: () => TestTemporal = devServerEnv) {
     return start.workflowId
   }
 
-  /** Of a merchant of its own. */
+  /** Adds a merchant, and returns its orders, links and requests. */
   async function openShop() {
     const merchant = await addMerchant(db)
     const merchantId = merchant.id
@@ -96,7 +97,7 @@ export function testSales(server: () => TestTemporal = devServerEnv) {
     const post = (path: string, body: object = {}) => call('POST', `/api/v1/${path}`, body)
     const money = { merchantId, amount: upi.amount, currency: upi.currency, metadata: {} }
 
-    /** To be fulfilled within a week, unless told, and with its saga, after `first` was told of it. */
+    /** Adds an order that is due in a week by default, calls `first`, then starts the saga. */
     async function order({ inMs }: New = {}, first = (_: string) => {}): Promise<string> {
       const at = await now()
       const fulfilBy = new Date(at.getTime() + (inMs ?? WEEK_MS))
@@ -106,7 +107,7 @@ export function testSales(server: () => TestTemporal = devServerEnv) {
       return begin(orderStart(row, event.deliveries) as Start)
     }
 
-    /** That expires in an hour, unless told, or never; with its workflow. */
+    /** Adds a link that expires in an hour by default, and starts its workflow. */
     async function link({ inMs = HOUR_MS }: New = {}): Promise<string> {
       const at = await now()
       const expiresAt = inMs === null ? null : new Date(at.getTime() + inMs)
@@ -117,7 +118,7 @@ export function testSales(server: () => TestTemporal = devServerEnv) {
       return begin(paymentLinkStart(row, deliveries) as Start)
     }
 
-    /** Begins to pay an order, or a link as anybody can. */
+    /** Begins to pay an order as the merchant, or a link as any payer can. */
     async function pay(id: string, source: object = byVpa('asha.rao@upi'), more: object = {}) {
       const { amount, currency } = upi
       const answer = id.startsWith('plink_')
@@ -147,12 +148,12 @@ export function testSales(server: () => TestTemporal = devServerEnv) {
   const untilOrder = (id: string, status: string) =>
     until(async () => (await orderOf(id)).status === status, `${id} to be ${status}`)
 
-  /** Without skipping anything, as awaiting a result would: over a deadline, say. */
+  /** Waits without skipping time. Awaiting a result would skip time, even over a deadline. */
   const untilStage = (id: string, stage: string) =>
     until(async () => {
       const now = await handleOf(id)
         .query<{ stage: string }>('state')
-        .catch(() => null) // it is not there yet
+        .catch(() => null) // the workflow has not started yet
       return now?.stage === stage
     }, `${id} to be in ${stage}`)
 
