@@ -90,7 +90,7 @@ describe('A payment that is on its way when its link expires', () => {
     const passing = shop.temporal.sleep(HOUR_MS + 60_000)
     await untilStage(id, 'awaiting_payment_end')
     expect(await stateOf(id)).toEqual({ stage: 'awaiting_payment_end', status: 'active' })
-    expect(await shop.detailsOf(id)).toContain(`payment \`${paymentId}\` was begun in time`)
+    expect(await shop.detailsOf(id)).toContain(`payment \`${paymentId}\` began in time`)
     await passing
     return { id, paymentId }
   }

@@ -12,7 +12,7 @@ const { applyInboundEvent: apply } = proxyActivities<Activities>(activityOptions
  */
 export async function applyInboundEvent(id: string): Promise<InboundEventStatus> {
   return CancellationScope.nonCancellable(async () => {
-    const summary = 'Apply it to its invoice, once'
+    const summary = 'Apply the event to its invoice, once'
     const { status, deliveries } = await apply.executeWithOptions({ summary }, [id])
     await startDeliveries(deliveries)
     setCurrentDetails(summarize(`the event is ${status}`, deliveries))

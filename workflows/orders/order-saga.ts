@@ -86,7 +86,7 @@ function waitForDecision({ id, inbox }: Order, found: OrderFound): Promise<Order
 }
 
 function showCompensating(inbox: OrderInbox, steps: string[]): void {
-  const details = ['**Compensating**, as it is canceled:', '', ...steps].join('\n')
+  const details = ['**Compensating**, because the order is canceled:', '', ...steps].join('\n')
   inbox.enter('compensating', details)
 }
 
@@ -96,12 +96,12 @@ function showWaiting(inbox: OrderInbox, deadline: string): void {
   if (paymentId)
     inbox.enter(
       'awaiting_fulfilment',
-      `**Paid** by payment \`${paymentId}\`. **Waiting for the merchant to fulfil it**, until ${deadline}: then it is canceled and refunded.`,
+      `**Paid** by payment \`${paymentId}\`. **Waiting for the merchant to fulfil the order** until ${deadline}. After that, Remit cancels and refunds it.`,
     )
   else
     inbox.enter(
       'awaiting_payment',
-      `**Waiting for the payment**, until ${deadline}: then it is canceled.`,
+      `**Waiting for the payment** until ${deadline}. After that, Remit cancels the order.`,
     )
 }
 
@@ -114,7 +114,7 @@ async function decide(
   const kind = inbox.commands.peek()?.kind
   if (kind === 'cancel') return cancel(id, 'requested')
   if (!kind) return isOver ? cancel(id, 'deadline_passed') : null
-  inbox.enter('fulfilling', '**Fulfilled**, the merchant says.')
+  inbox.enter('fulfilling', '**Fulfilling**: recording that the merchant has fulfilled the order.')
   inbox.commands.next()
   const order = await fulfill(id)
   if (!isOpenStatus(orderLifecycle, order.status)) return order
@@ -160,13 +160,18 @@ async function retryLater(inbox: OrderInbox, made: RefundUnderWay, failures: num
   const waitMs = Math.min(HOUR_MS * 2 ** Math.min(failures, 10), REFUND_RETRY_MAX_MS)
   inbox.enter(
     'refund_failed',
-    `**Compensating**: ${describeRefund(made)} failed. It is made anew at ${timeIn(waitMs)}. An operator who has seen to it in another way sends the update \`resolve\`.`,
+    `**Compensating**: ${describeRefund(made)} failed. Remit makes a new refund at ${timeIn(waitMs)}. If you gave the money back in another way, send the update \`resolve\`.`,
   )
   inbox.rearm()
-  await unlessInterrupted(inbox.waiting, () => sleep(waitMs, { summary: 'Make the refund anew' }))
+  await unlessInterrupted(inbox.waiting, () =>
+    sleep(waitMs, { summary: 'Wait before the next refund' }),
+  )
   // `resolve` is refused now: an operator who resolved during the next refund would pay twice.
   if (!inbox.isResolved)
-    inbox.enter('compensating', '**Compensating**: the refund that failed is made anew.')
+    inbox.enter(
+      'compensating',
+      '**Compensating**: making a new refund, because the last one failed.',
+    )
 }
 
 function describeRefund({ id, amount, currency }: RefundUnderWay): string {
@@ -174,8 +179,8 @@ function describeRefund({ id, amount, currency }: RefundUnderWay): string {
 }
 
 const reasons: Record<OrderCancellationReason, string> = {
-  requested: 'canceled, as the merchant asked',
-  deadline_passed: 'canceled, as it was not fulfilled in time',
+  requested: 'canceled at the request of the merchant',
+  deadline_passed: 'canceled, because it was not fulfilled in time',
 }
 
 function describeEnd(end: OrderRecorded, undone: string[]): string {
@@ -193,15 +198,15 @@ const cancel = (id: string, reason: OrderCancellationReason) =>
   activities.cancelOrder.executeWithOptions({ summary: `Record: ${reasons[reason]}` }, [id, reason])
 const awaitPaymentEnd = (id: string) =>
   activities.awaitPaymentEnd.executeWithOptions(
-    { summary: 'Undo: cancel a payment that is on its way, and wait for its end' },
+    { summary: 'Undo: cancel an open payment, and wait for its end' },
     [id, true],
   )
 const giveBack = (id: string) =>
-  activities.refundOrder.executeWithOptions({ summary: 'Undo: refund what was paid' }, [id])
+  activities.refundOrder.executeWithOptions({ summary: 'Undo: refund the captured payment' }, [id])
 const awaitRefundEnd = ({ id }: RefundUnderWay) =>
   activities.awaitRefundEnd.executeWithOptions({ summary: `Wait until ${id} has ended` }, [id])
 const recordManualRefund = (id: string) =>
   activities.recordManualRefund.executeWithOptions(
-    { summary: 'Record: an operator has given the rest back' },
+    { summary: 'Record: an operator has given back the rest' },
     [id],
   )

@@ -81,8 +81,8 @@ async function closeLink(id: string, inbox: Inbox): Promise<LinkRecorded> {
 function closingDetails(to: 'expired' | 'canceled', paymentId: string | null): string {
   const payment = `payment \`${paymentId}\``
   return to === 'expired'
-    ? `**Expired**, but ${payment} was begun in time. If it succeeds, the link is paid; otherwise it is expired.`
-    : `**Canceling**: ${payment} is on its way and is told to cancel. If the money was taken already, the link is paid.`
+    ? `**Expired**, but ${payment} began in time. If the payment succeeds, the link is paid; otherwise the link expires.`
+    : `**Canceling**: Remit asks ${payment} to cancel. If its money was already taken, the link is paid.`
 }
 
 function describeEnd({ status, paymentId }: LinkRecorded): string {

@@ -107,20 +107,20 @@ async function waitForCapture(
 /** Records the verdict that came by a signal or from an operator. Returns null if none has come. */
 async function recordVerdict({ id, inbox }: Payment): Promise<Settled | null> {
   if (!inbox.verdict) return null
-  inbox.enter('settling', `**Settling**: recording that it is ${describeVerdict(inbox.verdict)}.`)
+  inbox.enter('settling', `**Settling**: recording the verdict: ${describeVerdict(inbox.verdict)}.`)
   return settle(id, inbox.verdict)
 }
 
 /** Only the provider knows an undecided charge's outcome, and answers a cancel with the verdict. */
 async function cancelOrPark(payment: Payment): Promise<Settled> {
   const { id, inbox } = payment
-  inbox.enter('canceling', '**Canceling** at the provider, whose last word decides.')
+  inbox.enter('canceling', '**Canceling** at the provider. The verdict of the provider decides.')
   const canceled = (await unlessVerdict(inbox, () => release(id))) ?? (await recordVerdict(payment))
   if (canceled) return canceled
   await parkPayment(id)
   inbox.enter(
     'parked',
-    '**Parked**: the provider does not decide. It is canceled again and again; or an operator finds out.',
+    '**Parked**: no verdict from the provider. Remit keeps asking it to cancel; an operator can settle it with the update `resolve`.',
   )
   const late =
     (await unlessVerdict(inbox, () => releaseAgain(id))) ?? (await recordVerdict(payment))
@@ -185,5 +185,5 @@ function waitingDetails(): string {
 }
 
 function authorizedDetails(captureInMs: number): string {
-  return `**Authorized**: waits for the merchant to capture or cancel it. Canceled at ${timeIn(captureInMs)} otherwise.`
+  return `**Authorized**: waiting for the merchant to capture or cancel the payment. Remit cancels it at ${timeIn(captureInMs)}.`
 }

@@ -14,6 +14,7 @@ import {
   describeVerdict,
   finish,
   openWebhooks,
+  PARKED_DETAILS,
   PROVIDER_WINDOW_MS,
   unlessInterrupted,
   windowEnd,
@@ -92,8 +93,8 @@ function waitForMove({ id, inbox }: Payout, { status, checkInMs }: Open) {
   const until = `Remit asks the provider again until ${windowEnd()}.`
   const where =
     status === 'pending'
-      ? '**Accepted** by the provider, not on its way yet: it can be canceled.'
-      : '**Processing**: on its way. The provider has not confirmed its arrival yet.'
+      ? '**Accepted** by the provider. The money has not left yet, so the payout can be canceled.'
+      : '**Processing**: the money has left. The provider has not confirmed its arrival yet.'
   inbox.enter('waiting', `${where} ${until}`)
   return withinWindow(inbox.waiting, () => poll(id, status, checkInMs))
 }
@@ -103,7 +104,7 @@ async function park(payout: Payout): Promise<PayoutProgress | null> {
   const { id, inbox } = payout
   await parkPayout(id)
   payout.parkedAs = inbox.state.status
-  inbox.enter('parked', '**Parked**: the provider does not decide. An operator has to find out.')
+  inbox.enter('parked', PARKED_DETAILS)
   if (payout.isCanceling) return askToCancel(payout, cancel)
   return unlessInterrupted(inbox.waiting, async () => {
     const sent = await send(id)
@@ -119,7 +120,10 @@ async function obey(payout: Payout, { kind }: PayoutCommand): Promise<PayoutProg
 }
 
 function tryToCancel(payout: Payout): Promise<PayoutProgress | null> {
-  payout.inbox.enter('canceling', '**Canceling** at the provider, whose last word decides.')
+  payout.inbox.enter(
+    'canceling',
+    '**Canceling** at the provider. The verdict of the provider decides.',
+  )
   payout.isCanceling = true
   return askToCancel(payout, cancelInTime)
 }
@@ -131,15 +135,15 @@ async function askToCancel(payout: Payout, ask: typeof cancel): Promise<PayoutPr
 }
 
 function simulate({ id, inbox }: Payout, kind: 'complete' | 'fail') {
-  inbox.enter('simulating', `**Told to ${kind}**: the sandbox does as it is told.`)
-  const summary = `Tell the sandbox to ${kind} it`
+  inbox.enter('simulating', `**Simulating**: Remit asks the sandbox to ${kind} the payout.`)
+  const summary = `Ask the sandbox to ${kind} the payout`
   return simulatePayout.executeWithOptions({ summary }, [id, kind])
 }
 
 /** A verdict that the payout cannot take any more, such as a late cancel, changes nothing. */
 async function recordVerdict({ id, inbox }: Payout, verdict: PayoutVerdict) {
   inbox.verdict = null
-  inbox.enter('settling', `**Settling**: recording that it is ${describeVerdict(verdict)}.`)
+  inbox.enter('settling', `**Settling**: recording the verdict: ${describeVerdict(verdict)}.`)
   const summary = `Record: ${describeVerdict(verdict)}`
   return settlePayout.executeWithOptions({ summary }, [id, verdict])
 }
@@ -154,6 +158,8 @@ const sendInTime = (id: string) =>
   sendPayoutInTime.executeWithOptions({ summary: 'Submit to the provider, or look it up' }, [id])
 const poll = (id: string, known: PayoutStatus, checkInMs: number | null) =>
   pollPayout.executeWithOptions(
-    { summary: known === 'pending' ? 'Wait until it is on its way' : 'Wait until it has arrived' },
+    {
+      summary: known === 'pending' ? 'Wait until the money leaves' : 'Wait until the money arrives',
+    },
     [id, known, checkInMs],
   )

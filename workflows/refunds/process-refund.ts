@@ -13,6 +13,7 @@ import {
   describeVerdict,
   finish,
   openWebhooks,
+  PARKED_DETAILS,
   PROVIDER_WINDOW_MS,
   unlessInterrupted,
   windowEnd,
@@ -60,14 +61,14 @@ function waitForVerdict(id: string, inbox: Inbox, checkInMs: number | null) {
 /** Holds the money until the provider decides after all, or an operator resolves the refund. */
 async function park(id: string, inbox: Inbox): Promise<RefundSettled> {
   await parkRefund(id)
-  inbox.enter('parked', '**Parked**: the provider does not decide. An operator has to find out.')
+  inbox.enter('parked', PARKED_DETAILS)
   const late = await unlessInterrupted(inbox.waiting, async () => {
     const sent = await send(id)
     return sent.status === 'pending' ? poll(id, sent.checkInMs) : sent
   })
   if (late) return late
   if (!inbox.verdict) throw new Error('Only a verdict ends the parking')
-  inbox.enter('settling', `**Settling**: recording that it is ${describeVerdict(inbox.verdict)}.`)
+  inbox.enter('settling', `**Settling**: recording the verdict: ${describeVerdict(inbox.verdict)}.`)
   return settle(id, inbox.verdict)
 }
 

@@ -12,6 +12,10 @@ import { startDeliveries } from '../webhooks/start-deliveries.ts'
 /** A provider may take this long. After that, the workflow cancels, or an operator decides. */
 export const PROVIDER_WINDOW_MS = 7 * 24 * 60 * 60_000
 
+/** The details of a workflow that waits for the provider or an operator without a limit. */
+export const PARKED_DETAILS =
+  '**Parked**: no verdict from the provider. Remit keeps asking; an operator can settle it with the update `resolve`.'
+
 export const activityOptions = {
   startToCloseTimeout: '30 seconds',
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
