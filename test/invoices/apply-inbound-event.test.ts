@@ -18,12 +18,18 @@ beforeEach(() => {
 const workflow = (id: string) => temporal.client().workflow.getHandle(id)
 const withWorker = <T>(use: () => Promise<T>) => temporal.withActivities(testActivities(db), use)
 
-/** A merchant whose events reach Temporal, and whose server hears of invoices that change. */
+/**
+ * Sets up a merchant whose inbound events reach Temporal. The merchant's server gets the webhooks
+ * of invoices that change.
+ */
 async function testBank(event_types = ['invoice.partially_paid', 'invoice.paid']) {
   const billing = await testBilling(db, { temporal: temporal.client() })
   await billing.call('POST', '/api/v1/webhook_endpoints', { url: endpoint.url, event_types })
 
-  /** That so many webhooks are there, and that nothing else is on its way. */
+  /**
+   * Waits until the merchant has exactly `count` webhooks and all are delivered. Returns the event
+   * types that the server received.
+   */
   async function delivered(count: number): Promise<string[]> {
     const isTheirs = eq(deliveries.merchantId, billing.merchant.id)
     await until(async () => {
@@ -35,7 +41,10 @@ async function testBank(event_types = ['invoice.partially_paid', 'invoice.paid']
   return { ...billing, delivered }
 }
 
-/** What is kept is due now, and the schedules of `sweep` and `reconcile` fire. */
+/**
+ * Runs `sweep` or `reconcile`, as their schedules do. `sweep` finds stored events after `makeDue`
+ * has made them due.
+ */
 async function scheduled(...workflows: ('sweep' | 'reconcile')[]): Promise<void> {
   for (const name of workflows) {
     const start = { workflowId: `${name}-${crypto.randomUUID()}`, taskQueue: 'payments' }
@@ -48,7 +57,7 @@ const makeDue = () =>
     .set({ nextSweepAt: sql`now() - interval '1 second'` })
     .where(sql`next_sweep_at is not null`)
 
-test('an event is applied by its workflow, which starts the webhooks that tell of it', async () => {
+test('the workflow of an inbound event applies it and starts the webhooks', async () => {
   const { bill, tell, invoice, delivered } = await testBank()
   const { id } = await bill(100)
   await withWorker(async () => {
@@ -65,7 +74,7 @@ test('an event is applied by its workflow, which starts the webhooks that tell o
   expect(sent.data.object).toMatchObject({ id, amount_paid: 40, status: 'partially_paid' })
 })
 
-test('its history holds ids, and nothing of what was told', async () => {
+test('the history of an inbound event holds ids, but neither event_id nor amounts', async () => {
   const { bill, tell } = await testBank(['invoice.paid'])
   const { id } = await bill(987_654)
   await withWorker(async () => {
@@ -78,7 +87,7 @@ test('its history holds ids, and nothing of what was told', async () => {
   })
 })
 
-test('a Reset runs it twice, which changes nothing and sends nothing', async () => {
+test('a Reset runs applyInboundEvent twice, which changes nothing and sends nothing', async () => {
   const { bill, tell, delivered } = await testBank()
   const { id } = await bill(100)
   await withWorker(async () => {
@@ -93,7 +102,7 @@ test('a Reset runs it twice, which changes nothing and sends nothing', async () 
   })
 })
 
-test('a Cancel keeps it from nothing', async () => {
+test('an inbound event is applied although its workflow is canceled', async () => {
   const { bill, tell, invoice, delivered } = await testBank()
   const { id } = await bill(100)
   const { body } = await tell('async', 'bank-1', id, 100)
@@ -105,7 +114,7 @@ test('a Cancel keeps it from nothing', async () => {
   expect((await invoice(id)).status).toBe('paid')
 })
 
-test('what was applied in a request while its workflow waited is sent once', async () => {
+test('an event that a request applies while its workflow waits sends one webhook', async () => {
   const { bill, tell, invoice, delivered } = await testBank()
   const { id } = await bill(100)
   const { body } = await tell('async', 'bank-1', id, 100)
@@ -117,7 +126,7 @@ test('what was applied in a request while its workflow waited is sent once', asy
   expect(await invoice(id)).toMatchObject({ status: 'paid', amount_paid: 100 })
 })
 
-describe('One whose workflow was terminated before it did anything', () => {
+describe('An inbound event whose workflow was terminated before it did anything', () => {
   async function terminated() {
     const bank = await testBank()
     const { id } = await bank.bill(100)
@@ -126,7 +135,7 @@ describe('One whose workflow was terminated before it did anything', () => {
     return { ...bank, id, eventId: body.id as string }
   }
 
-  test('is started again by the sweep, as nobody has taken it up', async () => {
+  test('a terminated event is started again by the sweep, because nothing claimed it', async () => {
     const { id, eventId, invoice, delivered } = await terminated()
     await makeDue()
     await withWorker(async () => {
@@ -137,7 +146,7 @@ describe('One whose workflow was terminated before it did anything', () => {
     expect(await invoice(id)).toMatchObject({ status: 'paid', amount_paid: 100 })
   })
 
-  test('is found by reconcile where the sweep has lost it', async () => {
+  test('a terminated event that the sweep has lost is found by reconcile', async () => {
     const { id, eventId, invoice, delivered } = await terminated()
     const lost = { nextSweepAt: null, createdAt: sql`now() - interval '10 minutes'` }
     await db.update(inboundEvents).set(lost).where(eq(inboundEvents.id, eventId))
@@ -152,7 +161,7 @@ describe('One whose workflow was terminated before it did anything', () => {
   })
 })
 
-test('five hundred that come while no worker runs are all applied once there is one', async () => {
+test('500 events that arrive while no worker runs are all applied once a worker runs', async () => {
   const COUNT = 500
   const { bill, tell, invoice, told, inboxOf, delivered } = await testBank(['invoice.paid'])
   const { id, number } = await bill(COUNT * 10 - 3)
@@ -162,7 +171,7 @@ test('five hundred that come while no worker runs are all applied once there is 
     expect((await Promise.all(batch)).map(({ status }) => status)).toEqual(Array(10).fill(202))
   }
   expect(await invoice(id)).toMatchObject({ status: 'sent', amount_paid: 0 })
-  await makeDue() // so the sweep starts them beside their own starts
+  await makeDue() // the sweep also starts the workflows that the requests started
   await withWorker(async () => {
     await scheduled('sweep')
     for (const event of await inboxOf()) expect(await workflow(event.id).result()).toBe('applied')
@@ -172,4 +181,4 @@ test('five hundred that come while no worker runs are all applied once there is 
   expect(await invoice(id)).toEqual(paid)
   const types = await told(id)
   expect([types.length, types.at(-1)]).toEqual([COUNT, 'invoice.paid'])
-}, 480_000) // a minute on a quiet machine
+}, 480_000) // it takes a minute on a quiet machine

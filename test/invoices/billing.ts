@@ -12,7 +12,7 @@ export const bothRoutes: Route[] = ['sync', 'async']
 type Sums = { status: string; amount_paid: number; amount_overpaid: number }
 type ToldBody = { type: string; data: { object: Sums } }
 
-/** A merchant of its own, who bills, and whose bank tells of what comes in. */
+/** Sets up a new merchant who bills, and whose bank reports incoming payments. */
 export async function testBilling(db: Db, options: Parameters<typeof testApp>[1] = {}) {
   const shop = await testShop(db, options)
   const { call, merchant } = shop
@@ -27,14 +27,17 @@ export async function testBilling(db: Db, options: Parameters<typeof testApp>[1]
   const tell = (route: Route, event_id: string, invoice_id: string | number, amount: number) =>
     send(route, { event_id, invoice_id, amount })
 
-  /** What it is now, as the API shows it. */
+  /** Returns the status and the sums of an invoice as the API shows them now. */
   async function invoice(id: string): Promise<Sums> {
     const { status, amount_paid, amount_overpaid } = (await call('GET', `/api/v1/invoices/${id}`))
       .body
     return { status, amount_paid, amount_overpaid }
   }
 
-  /** What was told of an invoice since it was created, in the order of what had come in by then. */
+  /**
+   * Returns the bodies of the events emitted for an invoice after its creation, ordered by the
+   * amount paid.
+   */
   async function toldBodies(invoiceId: string): Promise<ToldBody[]> {
     const rows = await db
       .select({ body: events.body })
@@ -44,7 +47,7 @@ export async function testBilling(db: Db, options: Parameters<typeof testApp>[1]
     return bodies.sort((a, b) => a.data.object.amount_paid - b.data.object.amount_paid)
   }
 
-  /** Their types alone. */
+  /** Returns only the types of the events in `toldBodies`. */
   async function told(invoiceId: string): Promise<string[]> {
     return (await toldBodies(invoiceId)).map(({ type }) => type)
   }

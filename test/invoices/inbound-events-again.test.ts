@@ -11,7 +11,7 @@ const db = testDb()
 const url = 'https://shop.example/hooks'
 const timestamp = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
 
-test('a repeat on the asynchronous route says whether it still waits', async () => {
+test('a repeat on the asynchronous route says whether the event is still pending', async () => {
   const { bill, tell, invoice, started } = await testBilling(db)
   const { id } = await bill()
   const { body: kept } = await tell('async', 'bank-1', id, 20_000)
@@ -25,7 +25,7 @@ test('a repeat on the asynchronous route says whether it still waits', async () 
   expect((await invoice(id)).amount_paid).toBe(20_000)
 })
 
-test('the synchronous route applies what still waits, and its workflow then finds that done', async () => {
+test('the synchronous route applies a pending event before its workflow does', async () => {
   const { call, bill, tell, invoice, told, started, inboxOf } = await testBilling(db)
   await call('POST', '/api/v1/webhook_endpoints', { url })
   const { id, number } = await bill(100)
@@ -47,13 +47,13 @@ test('the synchronous route applies what still waits, and its workflow then find
   expect(await invoice(id)).toMatchObject({ status: 'paid', amount_paid: 100 })
 })
 
-/** What is different of an event once it is applied. */
+/** Returns the fields of an event that change when the event is applied. */
 function applied({ invoice }: { invoice: object }) {
   return { status: 'applied', applied_at: timestamp, invoice }
 }
 
-describe('Applied once more by its workflow', () => {
-  test('it returns the same deliveries again, and not those of a resend', async () => {
+describe('Applying an inbound event again', () => {
+  test('applying an event again returns its first deliveries, without a resend', async () => {
     const { call, bill, tell } = await testBilling(db)
     const { id } = await bill(100)
     await call('POST', '/api/v1/webhook_endpoints', { url })
@@ -64,13 +64,13 @@ describe('Applied once more by its workflow', () => {
       deliveries: [{ eventType: 'invoice.partially_paid', host: 'shop.example' }],
     })
     const [delivery] = first.deliveries
-    await tell('sync', 'bank-2', id, 60) // another event of the same invoice tells of its own
+    await tell('sync', 'bank-2', id, 60) // another event of the same invoice emits another webhook
     await db.update(deliveries).set({ status: 'failed', nextSweepAt: null })
     await call('POST', `/api/v1/webhook_deliveries/${delivery?.id}/resend`)
     expect(await applyInboundEvent(db, kept.id, new Date())).toEqual(first)
   })
 
-  test('it returns none once they are kept no more', async () => {
+  test('applying an event again returns no deliveries after they were deleted', async () => {
     const { call, bill, tell } = await testBilling(db)
     const { id } = await bill(100)
     await call('POST', '/api/v1/webhook_endpoints', { url })
@@ -84,7 +84,7 @@ describe('Applied once more by its workflow', () => {
     expect(again).toEqual({ status: 'applied', deliveries: [] })
   })
 
-  test.each(['ignored', 'rejected'] as const)('one that is %s stays so', async (status) => {
+  test.each(['ignored', 'rejected'] as const)('an event that is %s stays so', async (status) => {
     const { bill, tell } = await testBilling(db)
     const { id } = await bill(100)
     const { body: kept } = await tell('async', 'bank-1', id, 40)
@@ -96,7 +96,7 @@ describe('Applied once more by its workflow', () => {
     expect(await contents(db)).toEqual(before)
   })
 
-  test('one that is not there is refused for good', async () => {
+  test('applying an unknown event is refused with not_found', async () => {
     const gone = applyInboundEvent(db, newId('inbound_event'), new Date())
     await expect(gone).rejects.toMatchObject({ code: 'not_found' })
   })

@@ -12,7 +12,7 @@ const url = 'https://shop.example/hooks'
 const timestamp = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
 const ours = expect.stringMatching(/^ie_[0-7][0-9a-hjkmnp-tv-z]{25}$/)
 
-test('the synchronous route applies it before it answers, and tells of it', async () => {
+test('the synchronous route applies an event before it answers, and emits a webhook', async () => {
   const { call, bill, tell, told, started, inboxOf } = await testBilling(db)
   const { id } = await bill(50_000, 17)
   await call('POST', '/api/v1/webhook_endpoints', { url })
@@ -48,7 +48,7 @@ test('the synchronous route applies it before it answers, and tells of it', asyn
   expect(started[0]?.args).toMatchObject([[{ id: sent[0]?.id, eventType: event?.type }]])
 })
 
-test('the asynchronous route keeps it for its workflow', async () => {
+test('the asynchronous route stores an event for its workflow', async () => {
   const { call, merchant, bill, tell, told, started, inboxOf } = await testBilling(db)
   const { id, number } = await bill()
   await call('POST', '/api/v1/webhook_endpoints', { url })
@@ -80,7 +80,7 @@ test('the asynchronous route keeps it for its workflow', async () => {
   expect(row).toMatchObject({ merchantId: merchant.id, status: 'pending', createdAt, nextSweepAt })
 })
 
-test('payments add up: an invoice is paid once there is enough, and what is too much is shown', async () => {
+test('payments add up until the invoice is paid, and the excess is shown as overpaid', async () => {
   const { bill, tell, invoice, told, started, call } = await testBilling(db)
   const { id, number } = await bill(100)
   await call('POST', '/api/v1/webhook_endpoints', { url })
@@ -103,7 +103,7 @@ test('payments add up: an invoice is paid once there is enough, and what is too 
   expect(started).toHaveLength(starts)
 })
 
-test('one that pays all at once is told of as paid alone', async () => {
+test('a payment of the full amount emits only invoice.paid', async () => {
   const { bill, tell, told, invoice } = await testBilling(db)
   const { id } = await bill(100)
   await tell('sync', 'a', id, 100)
@@ -111,15 +111,15 @@ test('one that pays all at once is told of as paid alone', async () => {
   expect(await invoice(id)).toEqual({ status: 'paid', amount_paid: 100, amount_overpaid: 0 })
 })
 
-test('without an endpoint nothing is started', async () => {
+test('no workflow is started if the merchant has no endpoint', async () => {
   const { bill, tell, told, started } = await testBilling(db)
   const { id } = await bill(100)
   await tell('sync', 'a', id, 100)
   expect([await told(id), started]).toEqual([['invoice.paid'], []])
 })
 
-describe.each(bothRoutes)('On the route that is %s', (route) => {
-  test('a repeat is answered as one, and changes nothing, however it names the invoice', async () => {
+describe.each(bothRoutes)('The %s route', (route) => {
+  test('a repeat changes nothing, whether it names the invoice by id or number', async () => {
     const { call, bill, tell, started } = await testBilling(db)
     await call('POST', '/api/v1/webhook_endpoints', { url })
     const { id, number } = await bill()
@@ -137,7 +137,7 @@ describe.each(bothRoutes)('On the route that is %s', (route) => {
   })
 
   test.each(bothRoutes)(
-    'an id that came by the one that is %s is refused for anything else',
+    'an event_id first used on the %s route is refused for another amount or invoice',
     async (earlier) => {
       const { bill, tell, started } = await testBilling(db)
       const [{ id }, other] = [await bill(), await bill()]
@@ -199,7 +199,7 @@ describe.each(bothRoutes)('On the route that is %s', (route) => {
     expect(started).toEqual([])
   })
 
-  test("another merchant's invoice is as unknown as one that is not there", async () => {
+  test("another merchant's invoice is refused with 404, like an unknown invoice", async () => {
     const [{ tell }, other] = [await testBilling(db), await testBilling(db)]
     const { id, number } = await other.bill()
     const before = await contents(db)
@@ -208,7 +208,7 @@ describe.each(bothRoutes)('On the route that is %s', (route) => {
     expect(await contents(db)).toEqual(before)
   })
 
-  test('two merchants can tell of events with the same id', async () => {
+  test('two merchants can send events with the same event_id', async () => {
     for (const _ of [1, 2]) {
       const { bill, tell } = await testBilling(db)
       const { id } = await bill()
@@ -216,7 +216,7 @@ describe.each(bothRoutes)('On the route that is %s', (route) => {
     }
   })
 
-  test('whoever has the publishable key alone is refused', async () => {
+  test('a request with only the publishable key is refused with 403', async () => {
     const { app, merchant, bill } = await testBilling(db)
     await bill()
     const before = await contents(db)
@@ -226,7 +226,7 @@ describe.each(bothRoutes)('On the route that is %s', (route) => {
     expect(await contents(db)).toEqual(before)
   })
 
-  test('it takes POST alone, and counts for the rate of its key', async () => {
+  test('the route accepts only POST, and counts for the rate limit of its key', async () => {
     const { call } = await testBilling(db, { rateLimitPerSecond: 1 })
     const other = await call('GET', routes[route])
     expectRefusal(other, 405, 'method_not_allowed')

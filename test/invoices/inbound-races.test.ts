@@ -9,15 +9,15 @@ import { bothRoutes, type Route, testBilling } from './billing.ts'
 const db = testDb()
 const TIMES = 50
 
-/** As many calls as there are numbers below `TIMES`, all at once. */
+/** Makes `TIMES` calls at once. Each call gets its number, counted from 0. */
 const many = <T>(call: (n: number) => Promise<T>) =>
   Promise.all(Array.from({ length: TIMES }, (_, n) => call(n)))
 const routeOf = (n: number): Route => (n % 2 === 0 ? 'sync' : 'async')
 const byEither = { name: 'either route', routeOf }
 const ways = [byEither, ...bothRoutes.map((route) => ({ name: route, routeOf: () => route }))]
 
-describe.each(ways)('By $name', ({ routeOf }) => {
-  test('fifty of the same event at once are one, whoever comes first', async () => {
+describe.each(ways)('Inbound events by $name', ({ routeOf }) => {
+  test('fifty copies of one event that arrive at once are stored and applied once', async () => {
     for (let time = 0; time < 3; time++) {
       const { bill, tell, invoice, told, inboxOf } = await testBilling(db)
       const { id, number } = await bill(1_000)
@@ -38,7 +38,7 @@ describe.each(ways)('By $name', ({ routeOf }) => {
     }
   })
 
-  test('fifty events of one invoice at once are all applied, and one of them pays it', async () => {
+  test('fifty events of one invoice at once are all applied, and one event pays it', async () => {
     const { bill, tell, invoice, told, inboxOf } = await testBilling(db)
     const { id, number } = await bill(TIMES * 10 - 5)
     const answers = await many((n) => tell(routeOf(n), `bank-${n}`, n % 3 === 0 ? id : number, 10))
@@ -55,7 +55,7 @@ describe.each(ways)('By $name', ({ routeOf }) => {
   })
 })
 
-test('what its workflow, its repeats and the sweep want of an event at once is done once', async () => {
+test('an event that its workflow and repeats apply at once is applied once', async () => {
   const { bill, tell, invoice, told, inboxOf } = await testBilling(db)
   const { id } = await bill(1_000)
   const [first, second] = [await tell('async', 'a', id, 300), await tell('async', 'b', id, 300)]
@@ -69,7 +69,7 @@ test('what its workflow, its repeats and the sweep want of an event at once is d
   expect(await told(id)).toEqual(['invoice.partially_paid', 'invoice.partially_paid'])
 })
 
-test('a repeat that comes while it is applied waits for that, and says so', async () => {
+test('a repeat that arrives while its event is applied waits for the outcome', async () => {
   const { merchant, bill, tell } = await testBilling(db)
   const { id } = await bill(1_000)
   await tell('async', 'bank-1', id, 400)
@@ -87,7 +87,7 @@ test('a repeat that comes while it is applied waits for that, and says so', asyn
   }
 })
 
-test('of fifty at once that use one id for different amounts one is taken', async () => {
+test('one of fifty requests with one event_id and different amounts is accepted', async () => {
   const { bill, tell, invoice, inboxOf } = await testBilling(db)
   const { id } = await bill(1_000_000)
   const answers = await many((n) => tell('sync', 'bank-1', id, n + 1))

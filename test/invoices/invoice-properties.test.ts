@@ -13,14 +13,14 @@ const payment = fc.record({
   invoice: fc.nat(INVOICES - 1),
   amount: fc.integer({ min: 1, max: 100 }),
 })
-/** Which payment it is of shows when its turn comes. */
+/** `resolved` finds the payment of a telling from `n` when the turn comes. */
 const telling = fc.record({
   n: fc.nat(1_000),
   way: fc.constantFrom(...ways),
   byNumber: fc.boolean(),
   other: fc.constantFrom(null, null, null, null, 'amount' as const, 'invoice' as const),
 })
-/** Some at once, of which each may come first. */
+/** A turn is one telling, or several at once. Any of several may come first. */
 const turn = fc.oneof(
   { arbitrary: fc.array(telling, { minLength: 1, maxLength: 1 }), weight: 3 },
   { arbitrary: fc.array(telling, { minLength: 2, maxLength: 5 }), weight: 1 },
@@ -30,29 +30,35 @@ const history = fc.record({
   payments: fc.array(payment, { minLength: 1, maxLength: 15 }),
   turns: fc.oneof(
     fc.array(turn, { minLength: 5, maxLength: 40, size: 'max' }),
-    fc.array(fc.tuple(telling), { minLength: 5, maxLength: 40, size: 'max' }), // none at once
+    fc.array(fc.tuple(telling), { minLength: 5, maxLength: 40, size: 'max' }), // no two at once
   ),
 })
 type History = typeof history extends fc.Arbitrary<infer T> ? T : never
 
-/** The model: our ids of the payments that have come, and those that count, the first one first. */
+/**
+ * The model of a bank: `kept` holds Remit's id of each payment that has arrived. `applied` lists
+ * the payments that count, the first one first.
+ */
 type State = { kept: Map<number, string>; applied: number[] }
 
-/** What an invoice is once these have come in. */
+/** Returns the status and the sums of an invoice after these amounts have arrived. */
 function sumOf(owed: number, amounts: number[]) {
   const total = amounts.reduce((sum, each) => sum + each, 0)
   const status = total >= owed ? 'paid' : total > 0 ? 'partially_paid' : 'sent'
   return { status, amount_paid: total, amount_overpaid: Math.max(0, total - owed) }
 }
 
-/** What is told of an invoice if these come in one after the other. */
+/** Returns the sums of the emitted events if these amounts arrive one after the other. */
 function tellingOf(owed: number, amounts: number[]) {
   const sums = amounts.map((_, n) => sumOf(owed, amounts.slice(0, n + 1)))
   const paidAt = sums.findIndex(({ status }) => status === 'paid')
   return paidAt < 0 ? sums : sums.slice(0, paidAt + 1)
 }
 
-/** Only what was known before can be told with another content: the first to come says what it is. */
+/**
+ * Only a payment that arrived in an earlier turn can arrive with other content. The first arrival
+ * sets the content.
+ */
 function resolved({ kept }: State, turn: Telling[], count: number): Telling[] {
   return turn.map(({ n, other, ...rest }) => {
     const which = n % count
@@ -62,7 +68,7 @@ function resolved({ kept }: State, turn: Telling[], count: number): Telling[] {
 
 type Done = { asked: Telling; told: Told }
 
-/** Checks what came of those of one turn that are of payment `n`, and adds it to the state. */
+/** Checks the outcomes of one turn for payment `n`, and adds them to the state. */
 function expectOutcomes(state: State, n: number, done: Done[]): void {
   const known = state.kept.get(n)
   const of = (outcome: string) => done.filter(({ told }) => told.outcome === outcome)
@@ -84,7 +90,10 @@ function expectOutcomes(state: State, n: number, done: Done[]): void {
 
 type World = Awaited<ReturnType<typeof bankWorld>>
 
-/** Each total is told of once, until it is enough, whatever the order was. */
+/**
+ * Checks that each total is emitted once, up to the first total that pays the invoice, in any order
+ * of arrival.
+ */
 async function expectTelling(world: World, n: number, owed: number, amounts: number[]) {
   const bodies = (await world.toldAt(n)).map(({ type, data }) => ({ type, ...data.object }))
   const { status, amount_paid } = sumOf(owed, amounts)
@@ -101,7 +110,7 @@ async function expectTelling(world: World, n: number, owed: number, amounts: num
   expect(bodies.at(-1)?.amount_paid ?? 0).toBe(amount_paid)
 }
 
-/** Where nothing was at once, each is known. */
+/** Checks every emitted event. The events are known only if nothing happened at once. */
 async function expectOrder(world: World, n: number, owed: number, amounts: number[]) {
   const bodies = (await world.toldAt(n)).map(({ data }) => data.object)
   expect(bodies).toMatchObject(tellingOf(owed, amounts))
@@ -141,7 +150,7 @@ async function happens({ owed, payments, turns }: History): Promise<void> {
 }
 
 test(
-  'whatever comes in, however often and in whatever order, an invoice is what it adds up to',
+  'an invoice is the sum of its payments, in any order and with any repeats',
   async () => {
     const property = fc.asyncProperty(history, happens)
     const seed = FC_SEED ? { seed: Number(FC_SEED) } : {}

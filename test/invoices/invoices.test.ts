@@ -21,7 +21,7 @@ const shown = {
   updated_at: timestamp,
 }
 
-/** A merchant who bills. `numbered` are the numbers of what was made, in the order of the asking. */
+/** Sets up a merchant who bills. `numbered` creates invoices in order and returns their numbers. */
 async function testBiller() {
   const shop = await testShop(db)
   const bill = (change: object = {}, headers = {}) =>
@@ -34,7 +34,7 @@ async function testBiller() {
   return { ...shop, bill, numbered }
 }
 
-test('an invoice is made, and shown as it was made', async () => {
+test('a new invoice is shown as it was created', async () => {
   const { call, bill } = await testBiller()
   const made = await bill({ currency: 'inr' })
   expect([made.status, made.body]).toStrictEqual([201, shown])
@@ -42,7 +42,7 @@ test('an invoice is made, and shown as it was made', async () => {
   expect([found.status, found.body]).toStrictEqual([200, made.body])
 })
 
-test('its number is the one that is given, or the one after the highest', async () => {
+test('an invoice gets the given number, or the number after the highest one', async () => {
   const { numbered } = await testBiller()
   expect(await numbered(undefined, undefined, 17, undefined, 5, undefined)).toEqual([
     1, 2, 17, 18, 5, 19,
@@ -51,7 +51,7 @@ test('its number is the one that is given, or the one after the highest', async 
   expect(await stranger.numbered(undefined, 17)).toEqual([1, 17])
 })
 
-test('a number is taken once, and whoever asks for it again is told', async () => {
+test('a second invoice with a number that is taken is refused with 409', async () => {
   const { bill } = await testBiller()
   await bill({ number: 17 })
   const before = await contents(db)
@@ -60,7 +60,7 @@ test('a number is taken once, and whoever asks for it again is told', async () =
   expect(await contents(db)).toEqual(before)
 })
 
-test('after the highest number that there is, one has to be given', async () => {
+test('a number must be given once the highest possible number is taken', async () => {
   const { bill } = await testBiller()
   expect((await bill({ number: HIGHEST })).body.number).toBe(HIGHEST)
   const before = await contents(db)
@@ -70,7 +70,7 @@ test('after the highest number that there is, one has to be given', async () => 
 })
 
 test.each([0, -1, 1.5, HIGHEST + 1, '17', null, true, [17]])(
-  'a number of %p is refused',
+  'an invoice with the number %p is refused with 400',
   async (number) => {
     const { bill } = await testBiller()
     const before = await contents(db)
@@ -79,7 +79,7 @@ test.each([0, -1, 1.5, HIGHEST + 1, '17', null, true, [17]])(
   },
 )
 
-test('fifty that are posted at the same time have the numbers from 1 to 50', async () => {
+test('fifty invoices that are posted at once get the numbers from 1 to 50', async () => {
   const { bill } = await testBiller()
   const answers = await Promise.all(Array.from({ length: 50 }, () => bill()))
   expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(201))
@@ -87,7 +87,7 @@ test('fifty that are posted at the same time have the numbers from 1 to 50', asy
   expect(numbers).toEqual(Array.from({ length: 50 }, (_, n) => n + 1))
 })
 
-test('of fifty that ask for a number, or for the next one, each has one of its own', async () => {
+test('fifty invoices at once, with and without given numbers, get distinct numbers', async () => {
   const { bill, merchant } = await testBiller()
   const asked = Array.from({ length: 50 }, (_, n) => (n % 2 === 0 ? {} : { number: (n % 20) + 1 }))
   const answers = await Promise.all(asked.map((change) => bill(change)))
@@ -99,7 +99,7 @@ test('of fifty that ask for a number, or for the next one, each has one of its o
   expect(await db.$count(invoices, eq(invoices.merchantId, merchant.id))).toBe(made.length)
 })
 
-test('invoice.created is recorded with it, and sent to who wants it', async () => {
+test('an invoice records invoice.created and sends it to endpoints that list it', async () => {
   const { call, started, merchant, bill } = await testBiller()
   await bill()
   expect(started).toEqual([])
@@ -126,7 +126,7 @@ test('invoice.created is recorded with it, and sent to who wants it', async () =
   expect(started[0]?.args).toStrictEqual([[delivery]])
 })
 
-test('with an Idempotency-Key it is made once, also when ten ask at the same time', async () => {
+test('an invoice is created once per Idempotency-Key, even by ten requests at once', async () => {
   const { call, bill } = await testBiller()
   const key = { 'idempotency-key': 'bill-17' }
   const first = await bill({}, key)
@@ -144,8 +144,8 @@ test('with an Idempotency-Key it is made once, also when ten ask at the same tim
   expect((await call('GET', path)).body.data).toHaveLength(2)
 })
 
-describe('The list', () => {
-  test('is filtered by status and by number', async () => {
+describe('The list of invoices', () => {
+  test('the list of invoices is filtered by status and by number', async () => {
     const { call, bill } = await testBiller()
     const ids: string[] = []
     for (const number of [7, 8, 9]) ids.push((await bill({ number, amount: 100 })).body.id)
@@ -165,7 +165,7 @@ describe('The list', () => {
   })
 
   test.each(['0', '-1', '1.5', '017', 'x', '', '1e3', '1000000000000'])(
-    'of the number %p is refused',
+    'the list of invoices refuses the number %p with 400',
     async (number) => {
       const { call } = await testBiller()
       const answer = await call('GET', `${path}?number=${number}`)

@@ -10,7 +10,7 @@ beforeEach(async () => {
 })
 
 describe('Balance transactions', () => {
-  test('say what was booked of what', async () => {
+  test('a balance transaction shows its type, source and postings', async () => {
     const topup = await till.topUp(50_000, 'usd')
     const { body } = await till.get('balance_transactions')
     expect(body).toStrictEqual({
@@ -39,7 +39,7 @@ describe('Balance transactions', () => {
     expectRefusal(await till.get(`balance_transactions/${topup}`), 404, 'not_found')
   })
 
-  test('can be listed by type and by source, and page by page', async () => {
+  test('balance transactions can be listed by type and by source, and page by page', async () => {
     const payment = await till.paid(50_000)
     const refunds = [await till.refund(payment, 1), await till.refund(payment, 2)]
     const payout = await till.payOut(3)
@@ -82,7 +82,7 @@ describe('A topup', () => {
   const path = 'test/balance_topups'
   const topup = { amount: 50_000, currency: 'inr' }
 
-  test('is there at once, and has no event and no workflow', async () => {
+  test('a topup is created at once, without an event and without a workflow', async () => {
     const { status, body } = await till.post(path, topup)
     expect(status).toBe(201)
     expect(body).toStrictEqual({
@@ -96,7 +96,7 @@ describe('A topup', () => {
     expect((await till.get('events')).body.data).toEqual([])
   })
 
-  test('is made once per Idempotency-Key', async () => {
+  test('a topup is created once per Idempotency-Key', async () => {
     const first = await till.post(path, topup, 'a')
     const before = await contents(db)
     const again = await till.post(path, topup, 'a')
@@ -107,7 +107,7 @@ describe('A topup', () => {
     expect(await contents(db)).toEqual(before)
   })
 
-  test('can be one of fifty at once, the first of their currency', async () => {
+  test('fifty topups at once, the first of their currency, all add up', async () => {
     await Promise.all(Array.from({ length: 50 }, () => till.topUp(7, 'JPY')))
     expect(await till.sums('JPY')).toEqual({ available: 350, held: 0, owed: 0 })
   })

@@ -25,7 +25,7 @@ async function transactions(query = ''): Promise<Transaction[]> {
   return (await till.get(`balance_transactions?limit=100${query}`)).body.data
 }
 
-/** What was booked of a source, oldest first, and what each changed. */
+/** Returns what was booked of a source, oldest first: the type and the postings of each booking. */
 async function bookedOf(source: string) {
   const all = (await transactions(`&source=${source}`)).reverse()
   return all.map(({ type, amount, postings }) => {
@@ -35,7 +35,7 @@ async function bookedOf(source: string) {
   })
 }
 
-/** The balance is the sum of what was booked, and nothing was made of nothing. */
+/** Checks that the balance is the sum of its postings, and that each transaction sums to zero. */
 afterEach(async () => {
   const { body } = await till.get('balance')
   const summed: Record<string, number> = {}
@@ -53,19 +53,19 @@ afterEach(async () => {
     }
 })
 
-test('a new merchant has no balance, in no currency', async () => {
+test('a new merchant has no balance in any currency', async () => {
   const { status, body } = await till.get('balance')
   expect(status).toBe(200)
   expect(body).toStrictEqual({ object: 'balance', available: [], held: [], owed: [] })
 })
 
-test('a payment that has not succeeded adds nothing', async () => {
+test('a payment that fails adds nothing to the balance', async () => {
   const { id } = (await till.post('payments', upi)).body
   await fail(db, id)
   expect((await till.get('balance')).body.available).toEqual([])
 })
 
-test('what comes in is available, each currency by itself, in their order', async () => {
+test('topups are available in separate currencies, in the order of the codes', async () => {
   await till.topUp(700, 'usd')
   await till.topUp(300, 'INR')
   await till.topUp(5, 'INR')
@@ -84,7 +84,7 @@ test('what comes in is available, each currency by itself, in their order', asyn
   })
 })
 
-test('a payment credits all but the fee', async () => {
+test('a payment credits its amount less the fee', async () => {
   const id = await till.paid(50_000, 250)
   expect(await till.sums()).toEqual({ available: 48_750, held: 0, owed: 0 })
   expect(await bookedOf(id)).toEqual([
@@ -108,12 +108,12 @@ describe('A refund', () => {
   })
   const held = ['refund', { available: -20_000, held: 20_000 }]
 
-  test('is held', async () => {
+  test('a pending refund is held', async () => {
     expect(await till.sums()).toEqual({ available: 30_000, held: 20_000, owed: 0 })
     expect(await bookedOf(id)).toEqual([held])
   })
 
-  test('that succeeds has left', async () => {
+  test('a refund that succeeds leaves the held balance', async () => {
     for (let n = 0; n < 2; n++) await settleRefundAs(db, id, 'succeeded')
     expect(await till.sums()).toEqual({ available: 30_000, held: 0, owed: 0 })
     expect(await bookedOf(id)).toEqual([
@@ -122,7 +122,7 @@ describe('A refund', () => {
     ])
   })
 
-  test('that fails is given back', async () => {
+  test('a refund that fails returns to the available balance', async () => {
     for (let n = 0; n < 2; n++) await settleRefundAs(db, id, 'failed')
     expect(await till.sums()).toEqual({ available: 50_000, held: 0, owed: 0 })
     expect(await bookedOf(id)).toEqual([
@@ -131,7 +131,7 @@ describe('A refund', () => {
     ])
   })
 
-  test('that fails after it had succeeded has come back', async () => {
+  test('a refund that fails after it succeeded returns to the available balance', async () => {
     for (const status of ['succeeded', 'failed', 'failed', 'succeeded', 'succeeded'] as const)
       await settleRefundAs(db, id, status)
     expect(await till.sums()).toEqual({ available: 50_000, held: 0, owed: 0 })
@@ -140,7 +140,7 @@ describe('A refund', () => {
     ])
   })
 
-  test('that succeeds after it had failed is owed as far as the money is gone', async () => {
+  test('a refund that succeeds after it failed is owed as far as the money is spent', async () => {
     await settleRefundAs(db, id, 'failed')
     await till.payOut(45_000)
     for (let n = 0; n < 2; n++) await settleRefundAs(db, id, 'succeeded')
@@ -159,7 +159,7 @@ describe('A payout', () => {
   })
   const held = ['payout', { available: -20_000, held: 20_000 }]
 
-  test('is held', async () => {
+  test('a pending payout is held', async () => {
     expect(await till.sums()).toEqual({ available: 30_000, held: 20_000, owed: 0 })
     expect(await bookedOf(id)).toEqual([held])
   })
@@ -168,13 +168,13 @@ describe('A payout', () => {
     ['completed', 'payout_settlement', 30_000, { held: -20_000, clearing: 20_000 }],
     ['failed', 'payout_failure', 50_000, { held: -20_000, available: 20_000 }],
     ['canceled', 'payout_cancel', 50_000, { held: -20_000, available: 20_000 }],
-  ] as const)('that is %s is booked once', async (status, type, available, posted) => {
+  ] as const)('a payout that is %s is booked once', async (status, type, available, posted) => {
     for (let n = 0; n < 3; n++) await settlePayoutAs(db, id, status)
     expect(await till.sums()).toEqual({ available, held: 0, owed: 0 })
     expect(await bookedOf(id)).toEqual([held, [type, posted]])
   })
 
-  test('that is returned comes back', async () => {
+  test('a completed payout that is returned goes back to the available balance', async () => {
     for (const status of ['completed', 'failed', 'completed', 'failed'] as const)
       await settlePayoutAs(db, id, status)
     expect(await till.sums()).toEqual({ available: 50_000, held: 0, owed: 0 })
@@ -188,7 +188,7 @@ describe('A payout', () => {
   })
 
   test.each(['failed', 'canceled'] as const)(
-    'that arrives after it was %s is owed, and what comes in next repays it',
+    'a payout that completes after it was %s is owed, and incoming money repays it',
     async (status) => {
       await settlePayoutAs(db, id, status)
       const spent = await till.payOut(50_000)
@@ -223,7 +223,7 @@ describe('A payout', () => {
     },
   )
 
-  test('of which everything is said at once is booked once', async () => {
+  test('verdicts of a payout that arrive at once are each booked once', async () => {
     const all = ['completed', 'failed', 'canceled', 'completed', 'failed'] as const
     await Promise.all([...all, ...all].map((status) => settlePayoutAs(db, id, status)))
     const types = (await bookedOf(id)).map(([type]) => type)
@@ -232,7 +232,7 @@ describe('A payout', () => {
   })
 })
 
-test('what comes in too late is held for its refund, and nobody can spend it', async () => {
+test('a late payment is held for its refund, and the merchant cannot spend it', async () => {
   const { id } = (await till.post('payments', upi)).body
   await fail(db, id)
   const verdict = { status: 'succeeded', failureCode: null } as const

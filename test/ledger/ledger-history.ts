@@ -5,8 +5,8 @@ import { payoutLifecycle } from '../../core/lifecycles/payout.ts'
 import { refundLifecycle } from '../../core/lifecycles/refund.ts'
 import type { Op, State } from './ledger-state.ts'
 
-// Histories at random. What a step is about is a number: which one that is of those that there are
-// shows only when its turn comes.
+// This file generates random histories. A step names its object by a number. The number picks from
+// the objects that exist when the turn of the step comes.
 
 export const merchants = [0, 1]
 export const currencies = ['INR', 'JPY']
@@ -15,7 +15,7 @@ const merchant = fc.constantFrom(...merchants)
 const currency = fc.constantFrom('INR', 'INR', 'INR', 'JPY')
 const amount = fc.integer({ min: 1, max: 1_000 })
 const which = fc.nat(1_000)
-const tenths = fc.integer({ min: 1, max: 11 }) // of all that there is: eleven are too much
+const tenths = fc.integer({ min: 1, max: 11 }) // tenths of the whole amount: eleven are too much
 
 const steps = {
   pay: fc.record({ do: fc.constant('pay' as const), merchant, currency, amount }),
@@ -58,7 +58,7 @@ const steps = {
 }
 type Name = keyof typeof steps
 
-/** How often each of them comes, beside the others. */
+/** These weights say how often each step comes, compared with the others. */
 const ofMoney = { pay: 3, topup: 1, authorize: 1, settlePayment: 5, refund: 4, settleRefund: 5 }
 const ofPayouts = { payout: 3, startPayout: 1, settlePayout: 4 }
 const ofOrders = { order: 2, payOrder: 4, ask: 2, fulfill: 1, cancel: 2, undo: 4, undoByHand: 1 }
@@ -75,10 +75,10 @@ const mostlyOrders: Partial<Record<Name, number>> = {
 
 type Step = (typeof steps)[Name] extends fc.Arbitrary<infer T> ? T : never
 
-/** As an activity is: once, once more, or by two workers at once. */
+/** A step runs as an activity may run: once, once more, or in two workers at once. */
 const runs = fc.constantFrom('once' as const, 'once' as const, 'again' as const, 'twice' as const)
 
-/** Some at once, of which each may come first. */
+/** A turn is one step, or two at once. Either of two may come first. */
 function turnOf(kinds: Partial<Record<Name, number>>) {
   const weights = Object.entries(kinds) as [Name, number][]
   const step: fc.Arbitrary<Step> = fc.oneof(
@@ -101,7 +101,10 @@ export type Turn = ReturnType<typeof turnOf> extends fc.Arbitrary<infer T> ? T :
 
 const requests: Step['do'][] = ['pay', 'topup', 'refund', 'payout', 'order', 'payOrder', 'ask']
 
-/** The activities of a turn that are at once, and those that come after. A request is made once. */
+/**
+ * Returns the ops of a turn that run at once, and the ops that run after them. A request is made
+ * only once.
+ */
 export function opsOf(turn: Turn, state: State, n: number): { atOnce: Op[]; after: Op[] } {
   const atOnce: Op[] = []
   const after: Op[] = []
@@ -116,10 +119,10 @@ export function opsOf(turn: Turn, state: State, n: number): { atOnce: Op[]; afte
   return { atOnce, after }
 }
 
-/** Null where there is nothing to do it to. */
+/** Returns null if there is nothing that the step can act on. */
 function resolve(step: Step, state: State, name: string) {
   const { balances, payments, orders, refunds, payouts } = state
-  /** One that is `likely`, if there is any: mostly something shall happen. */
+  /** Picks a `likely` object if there is one, because most steps should have an effect. */
   const pick = <T>(
     all: Record<string, T>,
     which: number,

@@ -8,14 +8,14 @@ import { refunds } from '../../db/refunds/schema.ts'
 
 type Object = { id: string; currency: string; amount: number; status: string }
 
-/** What may be booked of each: one row of these, in each status. Everything else is a sum done twice. */
+/** Each status allows these lists of bookings. Any other list means a sum was booked twice. */
 const refundBookings: Record<string, string[]> = {
   pending: ['refund'],
   succeeded: ['refund refund_settlement'],
   failed: [
     'refund refund_failure',
-    'refund refund_failure refund_settlement', // it had arrived, and came back
-    'late_refund refund refund_failure', // it arrived all the same
+    'refund refund_failure refund_settlement', // the refund had arrived, and came back
+    'late_refund refund refund_failure', // the refund arrived after it had failed
   ],
 }
 const payoutBookings: Record<string, string[]> = {
@@ -31,8 +31,8 @@ const payoutBookings: Record<string, string[]> = {
 }
 
 /**
- * What holds of a merchant's money at any moment, whatever was done, by whom, and how often. Returns
- * all sums that were posted, by currency and account: clearing is what the provider owes us.
+ * Checks what holds of a merchant's money at any moment, whatever was done, by whom, and how often.
+ * Returns all posted sums by currency and account. `clearing` is what the provider owes Remit.
  */
 export async function expectLawful(db: Db, merchantId: string): Promise<Record<string, number>> {
   const accounts = await db
@@ -71,14 +71,14 @@ export async function expectLawful(db: Db, merchantId: string): Promise<Record<s
   }
   for (const currency of new Set(accounts.map((one) => one.currency))) {
     const of = (account: MerchantAccount) => balances[`${currency} ${account}`] ?? 0
-    expect(Math.min(of('available'), of('receivable'))).toBe(0) // what comes in repays first
+    expect(Math.min(of('available'), of('receivable'))).toBe(0) // incoming money repays debt first
     const open = (one: Object) =>
       one.currency === currency && ['pending', 'processing'].includes(one.status)
     const held = [...refunded, ...paidOut].filter(open)
     expect(of('held')).toBe(sum(held.map(({ amount }) => amount)))
   }
 
-  const isLate = new Set<string>() // a payment whose success was
+  const isLate = new Set<string>() // the payments with a late success
   for (const payment of paid) {
     const { status, amountCaptured, amountRefunded } = payment
     const booked = bookingsOf(payment)
@@ -115,7 +115,10 @@ export async function expectLawful(db: Db, merchantId: string): Promise<Record<s
   return perAccount
 }
 
-/** An order has at most one payment at a time. Once one that was canceled is undone, it has no money. */
+/**
+ * Checks that an order has at most one live payment, and that a canceled order keeps no money once
+ * its compensation has ended.
+ */
 function expectPaidOrUndone(
   order: typeof orders.$inferSelect,
   paid: (typeof payments.$inferSelect)[],

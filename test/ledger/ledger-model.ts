@@ -17,8 +17,8 @@ import {
 } from './ledger-state.ts'
 
 /**
- * What should come of it, said a second time and without any SQL: returns what the caller is told, a
- * status or the code of a refusal. `bps` is the platform's fee.
+ * Says a second time, without SQL, which effect an operation has. Returns what the caller gets: a
+ * status, or the code of a refusal. `bps` is the platform's fee.
  */
 export function apply(state: State, op: Op, bps: number): string {
   const { balances, payments, refunds, payouts } = state
@@ -32,7 +32,7 @@ export function apply(state: State, op: Op, bps: number): string {
     state.booked[`${name} ${type}`] = true
   }
 
-  /** Those that did not fail, and those that reached the payer all the same. */
+  /** Sums the refunds that did not fail, and those that failed but reached the payer later. */
   const refundedOf = (payment: string) => {
     const counts = ([name, one]: [string, (typeof refunds)[string]]) =>
       one?.payment === payment && (one.status !== 'failed' || `${name} late_refund` in state.booked)

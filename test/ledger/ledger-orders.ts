@@ -12,7 +12,7 @@ import {
 
 type Order = State['orders'][string]
 
-/** As `apply` in ledger-model.ts, of orders. */
+/** Does for orders what `apply` in ledger-model.ts does for the rest. */
 export function applyToOrder(state: State, op: OrderOp): string {
   switch (op.do) {
     case 'order': {
@@ -46,7 +46,7 @@ export function applyToOrder(state: State, op: OrderOp): string {
       const order = orderOf(state, op.name)
       if (order.status !== 'created' && order.status !== 'paid') return order.status
       const asked = order.answer === 'open' && order.asked
-      // What was asked in time is done, also when its time is over.
+      // A command `fulfill` that arrived before the deadline wins over the deadline.
       if (op.reason === 'deadline_passed' && asked === 'fulfill')
         return end(state, op.name, 'fulfilled')
       const reason = asked === 'cancel' ? 'requested' : op.reason
@@ -86,7 +86,7 @@ function end(state: State, name: string, status: 'fulfilled' | 'canceled'): stri
   return status
 }
 
-/** Gives back what is left; waits for what is on its way back; or it is done. */
+/** Refunds what is left, or waits for refunds under way, or ends the compensation. */
 function undo(state: State, name: string): string {
   const current = currentOf(state, name)
   if (current && current.status !== 'succeeded') return 'payment open'
@@ -101,7 +101,10 @@ function undo(state: State, name: string): string {
   return 'done'
 }
 
-/** What is left of a payment. By hand, it has arrived. Returns the refund; null: nothing is left. */
+/**
+ * Refunds what is left of a payment. By hand, the refund has arrived already. Returns the refund,
+ * or null if nothing is left.
+ */
 function giveBack(state: State, how: 'undo' | 'undoByHand', order: string, name: string) {
   const { balances, payments, refunds, booked, told } = state
   const payment = payments[name] ?? fault(`No such payment: ${name}`)
@@ -124,7 +127,7 @@ function giveBack(state: State, how: 'undo' | 'undoByHand', order: string, name:
   return refund
 }
 
-/** What a payment's success means to its order. */
+/** Applies the success of a payment to its order. */
 export function markPaid(state: State, payment: string): void {
   const name = state.payments[payment]?.order
   if (!name) return
@@ -136,7 +139,10 @@ export function markPaid(state: State, payment: string): void {
   state.told[`${name} order.paid`] = true
 }
 
-/** The money of a canceled order has not gone back after all, and an operator is to look. */
+/**
+ * A refund failed, so a canceled order still has money. The order compensates again, and the
+ * payment needs an operator's attention.
+ */
 export function undoAgain(state: State, name: string): void {
   const payment = state.payments[name]
   if (!payment?.order) return
@@ -154,7 +160,9 @@ function paymentsOf({ payments }: State, order: string): string[] {
   return Object.keys(payments).filter((name) => payments[name]?.order === order)
 }
 
-/** The one that it has at a time: it is open, or has succeeded. */
+/**
+ * Returns the order's current payment, which is open or has succeeded. An order has at most one.
+ */
 function currentOf({ payments }: State, order: string) {
   return Object.values(payments).find(
     (one) => one.order === order && one.status !== 'failed' && one.status !== 'canceled',

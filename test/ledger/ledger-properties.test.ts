@@ -15,13 +15,15 @@ const db = testDb()
 
 type Told = { state: State; outcomes: string[] }
 
-/** What the model says of these, one after the other. */
+/** Returns the model's state and outcomes for these ops, one after the other. */
 function inOrder(before: State, ops: Op[], bps: number): Told {
   const state: State = JSON.parse(JSON.stringify(before))
   return { state, outcomes: ops.map((op) => apply(state, op, bps)) }
 }
 
-/** Every order in which these can happen: the outcomes are always those of the ops as given. */
+/**
+ * Returns the model's answer for every order of the ops. `outcomes` always has the order of `ops`.
+ */
 function inAnyOrder(before: State, ops: Op[], bps: number): Told[] {
   return permutations(ops.map((_, i) => i)).map((order) => {
     const { state, outcomes } = inOrder(
@@ -41,8 +43,8 @@ function permutations(items: number[]): number[][] {
 }
 
 /**
- * Whether the database says the same as the model after each turn, where a turn's activities were at
- * once: as one of the orders that they can have had.
+ * Checks after each turn that the database agrees with the model. If the activities of a turn run
+ * at once, the database must match one of their possible orders.
  */
 async function happens(turns: Turn[], bps: number): Promise<void> {
   const world = await ledgerWorld(db, bps)
@@ -67,7 +69,7 @@ async function happens(turns: Turn[], bps: number): Promise<void> {
 }
 
 test(
-  'whatever happens to payments, orders, refunds and payouts, in turn or at once, no money is made or lost',
+  'payments, orders, refunds and payouts, in turn or at once, never make or lose money',
   async () => {
     const property = fc.asyncProperty(history, ({ bps, turns }) => happens(turns, bps))
     const seed = FC_SEED ? { seed: Number(FC_SEED) } : {}

@@ -8,10 +8,13 @@ import type { PaymentStatus, PaymentVerdict } from '../../core/lifecycles/paymen
 import type { PayoutStatus, PayoutVerdictStatus } from '../../core/lifecycles/payout.ts'
 import type { RefundStatus } from '../../core/lifecycles/refund.ts'
 
-// What can be done to the money, and what is to be seen of it. What comes of what is said by
-// ledger-model.ts, which knows no SQL, and done by ledger-world.ts.
+// This file defines the operations on money and the state that shows their effects. ledger-model.ts
+// says the effects without SQL, and ledger-world.ts causes them in a database.
 
-/** What a merchant, a worker or an operator does to the money, by names in place of ids. */
+/**
+ * A merchant, a worker or an operator does these operations to the money. Names take the place of
+ * ids.
+ */
 export type Op =
   | { do: 'pay'; name: string; merchant: number; currency: string; amount: number }
   | { do: 'authorize'; name: string }
@@ -24,7 +27,10 @@ export type Op =
   | { do: 'topup'; name: string; merchant: number; currency: string; amount: number }
   | OrderOp
 
-/** `ask` is a command; `fulfill` and `cancel` are what comes of it, or of the deadline; the others follow. */
+/**
+ * `ask` is a command. `fulfill` and `cancel` follow a command or the deadline. `undo` and
+ * `undoByHand` follow `cancel`.
+ */
 export type OrderOp =
   | { do: 'order'; name: string; merchant: number; currency: string; amount: number }
   | { do: 'payOrder'; name: string; order: string }
@@ -33,9 +39,9 @@ export type OrderOp =
   | { do: 'fulfill' | 'undo' | 'undoByHand'; name: string }
 
 type Sums = Record<'available' | 'held' | 'receivable' | 'clearing' | 'fees', number>
-type Owned = { owner: string; amount: number } // owner: a merchant and a currency, as balances have it
+type Owned = { owner: string; amount: number } // owner: a merchant and a currency, as in `balances`
 
-/** All that is to be seen of the money of a history's merchants. */
+/** The state holds everything that shows of the money of a history's merchants. */
 export type State = {
   balances: Record<string, Sums>
   payments: Record<
@@ -56,7 +62,7 @@ export type State = {
       reason: OrderCancellationReason | null
       isCompensating: boolean
       asked: CommandKind | null
-      answer: 'open' | 'done' | 'refused' | null // to what was asked
+      answer: 'open' | 'done' | 'refused' | null // to the command in `asked`
     }
   >
   refunds: Record<string, Owned & { payment: string; status: RefundStatus }>
@@ -69,7 +75,7 @@ const noSums: Sums = { available: 0, held: 0, receivable: 0, clearing: 0, fees: 
 export const ownerOf = (merchant: number, currency: string) => `${merchant} ${currency}`
 export const lateRefundOf = (payment: string) => `late ${payment}`
 
-/** The refunds of so much of an order, which are counted. */
+/** Names the refunds of this amount of an order. A counter follows the name. */
 export const undoneBy = (how: 'undo' | 'undoByHand', order: string, amount: number) =>
   `${how} ${order} of ${amount}, `
 
@@ -78,7 +84,7 @@ export function emptyState(owners: string[]): State {
   return { balances, payments: {}, orders: {}, refunds: {}, payouts: {}, booked: {}, told: {} }
 }
 
-/** What is owed is repaid first. */
+/** Credits an amount. Debt is repaid first. */
 export function credit(sums: Sums, amount: number): void {
   sums.available += amount - sums.receivable
   sums.receivable = Math.max(0, -sums.available)
@@ -102,7 +108,7 @@ export function take(sums: Sums, amount: number): boolean {
   return true
 }
 
-/** What can't be refused: what is not there is owed. */
+/** Holds an amount that cannot be refused. Whatever `available` does not cover becomes debt. */
 export function takeOrOwe(sums: Sums, amount: number): void {
   credit(sums, -amount)
   sums.held += amount

@@ -37,7 +37,7 @@ import {
   undoneBy,
 } from './ledger-state.ts'
 
-/** Merchants in a real database, to whom a history happens. */
+/** Runs a history on merchants in a real database. */
 export async function ledgerWorld(db: Db, bps: number) {
   const merchantIds = await Promise.all(merchants.map(async () => (await addMerchant(db)).id))
   const ids = new Map<string, string>()
@@ -48,7 +48,7 @@ export async function ledgerWorld(db: Db, bps: number) {
   }
   const merchantOf = (of: number) => merchantIds[of] ?? ''
 
-  /** Returns a status, or the code of a refusal, as the model does. */
+  /** Returns a status or the code of a refusal, as the model does. */
   async function run(op: Op): Promise<string> {
     try {
       return await runOrThrow(op)
@@ -143,7 +143,10 @@ export async function ledgerWorld(db: Db, bps: number) {
     }
   }
 
-  /** A refund that it made gets its name here; one that was there already has one, or gets it soon. */
+  /**
+   * Names the refund that this call made. A refund that was there already has a name, or gets a
+   * name soon.
+   */
   async function undo(order: string, now: Date): Promise<string> {
     const made = await refundOrder(db, idOf(order), now).catch((error: Error) => {
       if (/is still (pending|authorized)$/.test(error.message)) return 'payment open' as const
@@ -165,7 +168,7 @@ export async function ledgerWorld(db: Db, bps: number) {
     return 'done'
   }
 
-  /** Null where it has one already. */
+  /** Returns null if the refund already has a name. */
   function nameRefund(
     how: 'undo' | 'undoByHand',
     order: string,
@@ -182,7 +185,7 @@ export async function ledgerWorld(db: Db, bps: number) {
     return { merchantId: merchantOf(merchant), currency, amount, ...paymentDetails }
   }
 
-  /** What the database holds, as the model has it. */
+  /** Returns the content of the database in the form of the model's state. */
   async function look(): Promise<State> {
     const names = new Map([...ids].map(([name, id]) => [id, name]))
     const nameOf = (id: string) => names.get(id) ?? `unknown ${id}`
@@ -235,7 +238,7 @@ export async function ledgerWorld(db: Db, bps: number) {
     }
     const told = await db.select().from(events).where(inArray(events.merchantId, merchantIds))
     for (const { resourceId, type } of told) state.told[`${nameOf(resourceId)} ${type}`] = true
-    expect(told).toHaveLength(Object.keys(state.told).length) // nothing is told twice
+    expect(told).toHaveLength(Object.keys(state.told).length) // no event is emitted twice
     return state
   }
 

@@ -29,7 +29,7 @@ async function insertTransaction(tx: Tx, merchantId: string): Promise<string> {
   return id
 }
 
-/** What Postgres itself says when it refuses. */
+/** Returns the constraint and the message of a refusal by Postgres. */
 async function refusal(query: Promise<unknown>): Promise<{ constraint?: string; message: string }> {
   const refused = await query.then(
     () => null,
@@ -82,7 +82,7 @@ test('a transaction without postings is refused', async () => {
   expect(await contents(db)).toEqual(before)
 })
 
-test('a posting of zero and an unknown account are refused', async () => {
+test('a posting of zero and a posting to an unknown account are refused', async () => {
   const merchantId = await newMerchant()
   const insert = (account: string, amount: number) =>
     db.transaction(async (tx) => {
@@ -95,7 +95,7 @@ test('a posting of zero and an unknown account are refused', async () => {
   expect(unknown.constraint).toBe('ledger_postings_account_known')
 })
 
-test.each(['ledger_postings', 'balance_transactions'])('what is in %s stays', async (name) => {
+test.each(['ledger_postings', 'balance_transactions'])('rows of %s are immutable', async (name) => {
   await post(await newMerchant(), [
     ['clearing', -1_000],
     ['available', 1_000],
@@ -113,7 +113,7 @@ test.each(['ledger_postings', 'balance_transactions'])('what is in %s stays', as
   expect(await contents(db)).toEqual(before)
 })
 
-test('a balance is what its postings sum to, debits included', async () => {
+test('a balance is the sum of its postings, debits included', async () => {
   const merchantId = await newMerchant()
   await post(merchantId, [
     ['clearing', -1_000],
@@ -149,7 +149,7 @@ test.each<[string, number]>([
   expect((await refusal(raw)).constraint).toBe('ledger_accounts_never_negative')
 })
 
-describe('settling a payment', () => {
+describe('Settling a payment', () => {
   async function newPayment(amount = 50_000) {
     const { call, merchant } = await testShop(db)
     const { body } = await call('POST', '/api/v1/payments', { ...upi, amount })
@@ -165,7 +165,7 @@ describe('settling a payment', () => {
     [19, 250, 0], // 0.475
     [1, 10_000, 1],
     [999_999_999_999, 290, 29_000_000_000],
-  ])('of %i at %i bps credits all but a fee of %i', async (amount, feeBps, fee) => {
+  ])('a payment of %i at %i bps credits all but a fee of %i', async (amount, feeBps, fee) => {
     const { id, merchantId } = await newPayment(amount)
     await succeed(db, id, feeBps)
     expect(await available(merchantId)).toBe(amount - fee)
@@ -174,7 +174,7 @@ describe('settling a payment', () => {
     expect(await postingsOf(id)).toEqual(Object.fromEntries(booked))
   })
 
-  test('books once however often it is settled, and answers the same', async () => {
+  test('settling a payment again books nothing and returns the first result', async () => {
     const { id, merchantId, call } = await newPayment()
     await call('POST', '/api/v1/webhook_endpoints', { url: 'https://shop.example/' })
     const first = await succeed(db, id, 200)
@@ -186,13 +186,13 @@ describe('settling a payment', () => {
     expect(await available(merchantId)).toBe(49_000)
   })
 
-  test('twenty times at once sums to the same as one after the other', async () => {
+  test('twenty payments settled at once sum to the same as one after the other', async () => {
     const { merchant, call } = await testShop(db)
     const amounts = Array.from({ length: 20 }, (_, n) => 1_000 + n * 7)
     const made = await Promise.all(
       amounts.map((amount) => call('POST', '/api/v1/payments', { ...upi, amount })),
     )
-    // Each one twice: whoever comes second must book nothing.
+    // Each payment settles twice. The second settlement must book nothing.
     const ids = made.map(({ body }) => body.id as string)
     await Promise.all([...ids, ...ids].map((id) => succeed(db, id, 100)))
     const fees = amounts.map((amount) => Math.floor(amount / 100 + 0.5))
@@ -203,7 +203,7 @@ describe('settling a payment', () => {
     expect(sum(booked.map(({ fees: fee = 0 }) => fee))).toBe(sum(fees))
   })
 
-  test('as failed books nothing', async () => {
+  test('settling a payment as failed books nothing', async () => {
     const { id, merchantId } = await newPayment()
     await fail(db, id)
     expect(await postingsOf(id)).toEqual({})
@@ -215,7 +215,7 @@ describe('settling a payment', () => {
   })
 
   test.each(['failed', 'canceled'] as const)(
-    'as succeeded when it is %s already reopens nothing, holds the money to refund it, and asks for attention',
+    'a late success of a %s payment reopens nothing, is held for its refund and needs attention',
     async (status) => {
       const { id, merchantId, call } = await newPayment()
       const failureCode = status === 'failed' ? 'expired' : null
@@ -233,12 +233,13 @@ describe('settling a payment', () => {
     },
   )
 
-  test('and its booking, order and events commit together or not at all', async () => {
+  test('a settlement commits with its booking, order and events, or not at all', async () => {
     const { merchant, call } = await testShop(db)
     const order = await call('POST', '/api/v1/orders', { amount: 50_000, currency: 'INR' })
     const paid = { ...upi, order_id: order.body.id }
     const { body } = await call('POST', '/api/v1/payments', paid)
-    // Something else took the place of its booking: nothing of the settlement may remain.
+    // This transaction takes the place of the booking, so the settlement fails. Nothing of the
+    // settlement may remain.
     await db.transaction(async (tx) => {
       const source = { id: body.id, merchantId: merchant.id, currency: 'INR' }
       await postTransaction(tx, source, 'payment', topUp(1), new Date())

@@ -7,7 +7,7 @@ import { toVpa } from '../transfers/till.ts'
 const db = testDb()
 const currencies = [...minorUnitDigits.keys()]
 
-/** Digits of minor units other than two, from ISO 4217, list one of 2026-01-01. */
+/** Minor units of these currencies do not have two digits in ISO 4217, list one of 2026-01-01. */
 const digitsByCode: Record<string, number> = Object.fromEntries([
   ...'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF'
     .split(' ')
@@ -22,7 +22,7 @@ const funds = ['CLF', 'USN', 'CHE', 'CHW', 'BOV', 'COU', 'MXV', 'UYI']
 const withoutMinorUnit = 'XAU XAG XPT XPD XBA XBB XBC XBD XDR XSU XUA XTS XXX'.split(' ')
 const refused = [...withdrawn, ...funds, ...withoutMinorUnit]
 
-test('the table holds the 157 currencies of ISO 4217 that have a minor unit and are no funds', () => {
+test('the table holds the 157 currencies of ISO 4217 with a minor unit that are no funds', () => {
   expect(currencies).toHaveLength(157)
   expect(currencies).toEqual(expect.arrayContaining(['VED', 'XCG', 'ZWG', 'SLE', 'XAD', 'EUR']))
   expect(currencies.filter((code) => refused.includes(code))).toEqual([])
@@ -43,11 +43,11 @@ test.each([
   [50_000, 'INR', '₹500.00'],
   [999_999_999_999, 'UYW', 'UYW\u00a099,999,999.9999'],
   [1, 'BHD', 'BHD\u00a00.001'],
-])('the amount %i %s in words is %s', (amount, currency, text) => {
+])('the amount %i %s is formatted as %s', (amount, currency, text) => {
   expect(formatMoney(amount, currency)).toBe(text)
 })
 
-test('a payment in each currency of ISO 4217 is accepted, and its summary shows the amount', async () => {
+test('a payment in each ISO 4217 currency is accepted, and its summary names the sum', async () => {
   const { call, started } = await testShop(db)
   for (const currency of currencies) {
     const { status, body } = await call('POST', '/api/v1/payments', { ...upi, currency })

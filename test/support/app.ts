@@ -13,7 +13,7 @@ import { silent } from './log.ts'
 
 type Options = {
   log?: Log
-  temporal?: Client // without one, starts are noted and nothing else
+  temporal?: Client // without a client, starts are only noted
   tryStart?: TryStart
   tryUpdate?: TryUpdate
   providers?: Providers
@@ -21,7 +21,9 @@ type Options = {
   receiverSecret?: string
 }
 
-/** The API over a real database. `started` lists the workflows that it was asked to start. */
+/**
+ * Creates the API over a real database. `started` lists the workflows that the API wanted to start.
+ */
 export function testApp(db: Db, options: Options = {}) {
   const { temporal, log = silent, rateLimitPerSecond = 0, ...rest } = options
   const started: Start[] = []
@@ -44,7 +46,7 @@ export function testApp(db: Db, options: Options = {}) {
   return { app, started }
 }
 
-/** The sandbox provider, which decides at once. */
+/** Creates the sandbox provider, which decides at once. */
 export function testProviders(db: Db, now: () => Date | Promise<Date> = () => new Date()) {
   const sandboxDelay = { minMs: 0, maxMs: 0 }
   return createProviders({ db, sandboxDelay, now })
@@ -52,7 +54,7 @@ export function testProviders(db: Db, now: () => Date | Promise<Date> = () => ne
 
 type App = ReturnType<typeof createApp>
 
-/** Every route that is served, such as `GET /api/v1/payments/:id`. */
+/** Lists every route that is served, such as `GET /api/v1/payments/:id`. */
 export function routesOf(app: App): string[] {
   const routes = app.routes.filter(({ method }) => method !== 'ALL')
   return [...new Set(routes.map(({ method, path }) => `${method} ${path}`))]
@@ -61,7 +63,7 @@ export function routesOf(app: App): string[] {
 export type Answer = {
   status: number
   headers: Headers
-  // What a test reads out of an answer is what it asserts on, so it may be of any shape.
+  // A test asserts on the fields of an answer that it reads, so a body may have any shape.
   // biome-ignore lint/suspicious/noExplicitAny: see above
   body: any
 }

@@ -5,7 +5,7 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 const args = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking']
 const names = ['chromium', 'chromium-browser', 'google-chrome']
 
-/** CHROMIUM, or the first that is on the PATH; npm has none to install. */
+/** Returns CHROMIUM, or the first browser on the PATH. npm has no browser to install. */
 function findChromium(): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter)
   const candidates = folders.flatMap((folder) => names.map((name) => join(folder, name)))
@@ -14,10 +14,13 @@ function findChromium(): string | undefined {
 
 const executablePath = findChromium()
 
-/** A test of what a page shows. Skipped, and said to be, on a machine without the browser. */
+/** Tests what a page shows. Jest reports the test as skipped on a machine without the browser. */
 export const pageTest = executablePath ? test : test.skip
 
-/** A real browser. `open` gives a page, and what went wrong on it: errors, and blocked content. */
+/**
+ * Starts a real browser. The returned function opens a page and lists its problems: errors, and
+ * blocked content.
+ */
 export function testBrowser() {
   let browser: Browser | undefined
   beforeAll(async () => {

@@ -15,14 +15,14 @@ import { upi } from './http.ts'
 import { testActivities, until } from './stack.ts'
 import { devServerEnv } from './temporal.ts'
 
-/** Replaces some of what the sandbox does. */
+/** Replaces some functions of the sandbox. */
 type Wrap = (real: Provider) => Partial<Provider>
 
-/** A file's merchant, who commands payments through the API on the real server. */
+/** Sets up a file's merchant, who commands payments through the API on the real server. */
 export function testCommanding() {
   const db = testDb()
   const temporal = devServerEnv()
-  let client: Client // as the API has it: a call that it has given up is not tried for long
+  let client: Client // made like the API's client, which does not retry a failed call for long
   let merchant: Merchant
   let call: ReturnType<typeof callAs>
   beforeAll(() => {
@@ -53,7 +53,7 @@ export function testCommanding() {
   const untilStatus = (id: string, status: PaymentStatus) =>
     until(async () => (await rowOf(id)).status === status, `${id} to be ${status}`)
 
-  /** A payment for manual capture. */
+  /** Adds a payment for manual capture, and returns its id. */
   async function add(input: object = {}): Promise<string> {
     const manual = { ...upi, capture_method: 'manual', ...input }
     return (await call('POST', '/api/v1/payments', manual)).body.id
@@ -71,7 +71,7 @@ export function testCommanding() {
     until(async () => {
       const now = await handleOf(id)
         .query(state)
-        .catch(() => null) // it is not there yet
+        .catch(() => null) // the workflow is not there yet
       return now?.stage === stage
     }, `${id} to be in ${stage}`)
 
@@ -86,7 +86,10 @@ export function testCommanding() {
     }
   }
 
-  /** What the schedule does every minute, once the commands on these are due. */
+  /**
+   * Makes the commands on these resources due and runs the sweep, as the schedule does every
+   * minute.
+   */
   async function sweep(...ids: string[]): Promise<{ found: number }> {
     const theirs = inArray(commands.resourceId, ids)
     await db.update(commands).set({ nextSweepAt: new Date() }).where(theirs)

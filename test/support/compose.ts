@@ -36,12 +36,14 @@ export function serviceOf(name: string): Service {
   return service
 }
 
-/** The lines of the Dockerfile that begin with this instruction, without it. */
+/**
+ * Returns the lines of the Dockerfile that begin with this instruction, without the instruction.
+ */
 export function instructions(name: string): string[] {
   return [...dockerfile.matchAll(new RegExp(`^${name} (.*)$`, 'gm'))].map(([, rest = '']) => rest)
 }
 
-/** What the image sets for all of its processes. */
+/** Returns the variables that the image sets for all of its processes. */
 export function imageEnv(): Record<string, string> {
   const pairs = instructions('ENV').flatMap((line) => line.split(/ +/))
   return Object.fromEntries(pairs.map((pair) => pair.split('=') as [string, string]))

@@ -2,7 +2,7 @@ import type { WorkflowHandle } from '@temporalio/client'
 import { openDb } from '../../db/client.ts'
 import type { testDb } from './db.ts'
 
-/** The file's database, by connections that note what they ask it. */
+/** Opens the file's database over connections that record their queries. */
 export function countedDb(db: ReturnType<typeof testDb>) {
   const counted = openDb(db.url, { statementTimeoutMs: 20_000 })
   const queries: string[] = []
@@ -18,7 +18,7 @@ export function countedDb(db: ReturnType<typeof testDb>) {
   })
   afterAll(() => counted.$client.end())
 
-  /** How many queries it takes until `use` has its answer. */
+  /** Returns how many queries run until `use` has its answer. */
   async function count(use: () => Promise<unknown>): Promise<number> {
     queries.length = 0
     await use()
@@ -27,7 +27,7 @@ export function countedDb(db: ReturnType<typeof testDb>) {
   return { db: counted, count }
 }
 
-/** Of a workflow's history: how many events there are of each kind, and in all. */
+/** Returns how many events of each kind a workflow's history has, and how many events in all. */
 export async function historyOf(handle: WorkflowHandle) {
   const { events } = await handle.fetchHistory()
   const count = (kind: string) =>

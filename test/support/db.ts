@@ -10,12 +10,17 @@ import { migrateDb } from '../../db/migrate.ts'
 const base = process.env.DATABASE_URL
 assert(base, 'set by test/support/global-setup.ts')
 
-/** Not the built-in one, so that a test can tell a statement that hangs. */
+/**
+ * This limit is not the one of Remit's processes, so that a test can tell a statement that hangs.
+ */
 const statementTimeoutMs = 20_000
-/** Longer than the built-in one: on a busy machine fifty requests in a row for one lock take their time. */
+/**
+ * This limit is longer than the default: on a busy machine fifty requests in a row for one lock
+ * take their time.
+ */
 const connectTimeoutMs = 30_000
 
-/** A migrated database. Each test file has its own, so files run in parallel. */
+/** Creates a migrated database. Each test file has its own database, so files run in parallel. */
 export function testDb() {
   const name = `test_${randomUUID().replaceAll('-', '')}`
   const admin = openDb(base as string, { statementTimeoutMs })
@@ -27,7 +32,7 @@ export function testDb() {
     await migrateDb(url)
   })
   afterAll(async () => {
-    db.$client.removeAllListeners('error').on('error', () => {}) // the force below
+    db.$client.removeAllListeners('error').on('error', () => {}) // the forced drop below
     await db.$client.end()
     await admin.execute(sql.raw(`drop database ${name} with (force)`))
     await admin.$client.end()
@@ -43,7 +48,7 @@ export async function addMerchant(db: Db, name = 'Test Shop'): Promise<Merchant>
   return { id, ...keys }
 }
 
-/** A merchant's balance on one account, in minor units. */
+/** Returns a merchant's balance on one account, in minor units. */
 export async function balanceOf(
   db: Db | Tx,
   merchantId: string,

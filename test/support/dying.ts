@@ -1,14 +1,14 @@
 import { type Db, openDb } from '../../db/client.ts'
 import type { Provider } from '../../providers/provider.ts'
 
-/** Before it was done, or after that, when nobody was told. */
+/** A worker dies before a line is done, or after the line is done and before any caller knows. */
 export const moments = ['before', 'after'] as const
 type Moment = (typeof moments)[number]
 type Run = () => Promise<unknown>
 
 /**
- * A database and a provider as a worker sees them that dies at one of its lines: each query and each
- * call counts as one.
+ * Gives a database and a provider to a worker that dies at one of its lines. Each query and each
+ * call counts as one line.
  */
 export function dyingWorker(url: () => string) {
   let db: Db
@@ -36,7 +36,7 @@ export function dyingWorker(url: () => string) {
   })
   afterAll(() => db.$client.end())
 
-  /** Whether `use` died of it. A worker that has fewer lines than that lives. */
+  /** Returns whether `use` died at its nth line. A worker that has fewer lines lives. */
   async function dieAt(nth: number, when: Moment, use: () => Promise<unknown>): Promise<boolean> {
     lines = 0
     let died = false
@@ -53,7 +53,7 @@ export function dyingWorker(url: () => string) {
     return died
   }
 
-  /** Holds up what `use` does from its nth line on, until `meanwhile` has ended. */
+  /** Holds `use` up at its nth line until `meanwhile` has ended. */
   async function holdAt(
     nth: number,
     use: Run,

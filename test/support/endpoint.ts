@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 export type Request = { path: string; headers: IncomingHttpHeaders; body: string }
 type Reply = { status: number; headers?: Record<string, string>; body?: string }
 
-/** A merchant's server, which answers a POST however the test says, and keeps what it was sent. */
+/** Runs a merchant's server, which answers a POST as the test says and keeps every request. */
 export function testEndpoint() {
   const endpoint = {
     url: '',

@@ -2,9 +2,9 @@ import type { Activities } from '../../activities/index.ts'
 import type { TestTemporal } from './temporal.ts'
 
 /**
- * Workers that run from a file's first test to its last, as starting them takes longer than most
- * tests. To be called before whatever they need: hooks run in the order in which they were made, and
- * the workers have to end first.
+ * Runs workers from a file's first test to its last, because starting workers takes longer than
+ * most tests. Call this function before anything that the workers need: hooks run in the order in
+ * which they were made, and the workers have to end first.
  */
 export function fileWorkers() {
   let stop = () => {}
@@ -14,7 +14,7 @@ export function fileWorkers() {
     await running
   })
 
-  /** `current` says which activities they have at the moment. */
+  /** `current` returns the activities that the workers have at the moment. */
   function serve<Name extends keyof Activities>(
     temporal: TestTemporal,
     names: readonly Name[],

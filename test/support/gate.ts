@@ -1,6 +1,6 @@
 import { until } from './stack.ts'
 
-/** What a call waits at until it is let through. */
+/** A call waits at the gate until a test opens the gate. */
 export function gate() {
   const it = { open: false, reached: 0 }
   async function pass(): Promise<void> {

@@ -10,8 +10,9 @@ declare global {
 }
 
 /**
- * What all test files share, handed to them in the environment: one Postgres, unless DATABASE_URL
- * names one, the paths of Temporal's two servers, and the workflows, which take seconds to bundle.
+ * Prepares what all test files share, and hands it to them in the environment: one Postgres, unless
+ * DATABASE_URL names one, the paths of Temporal's two servers, and the workflows. Bundling the
+ * workflows takes seconds.
  */
 export default async function beginTestRun(): Promise<void> {
   if (process.env.REMIT_NO_SERVERS) return

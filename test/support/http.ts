@@ -11,23 +11,26 @@ import { until } from './stack.ts'
 
 export const upi = { amount: 50_000, currency: 'INR', method: 'upi', vpa: 'asha.rao@upi' }
 
-/** Passes Luhn, and is found in no list of test cards. */
+/** This number passes Luhn, and no list of test cards has it. */
 export const cardNumber = '4539148803436467'
 export const card = { number: cardNumber, exp_month: 12, exp_year: 2034, cvc: '975' }
 
-/** Finds the card's `cvc` in a text. The same digits in the fraction of a second or inside an id do not count. */
+/**
+ * Finds the card's `cvc` in a text. The same digits in the fraction of a second or inside an id do
+ * not count.
+ */
 export const cvcInText = new RegExp(`(?<![0-9a-z.])${card.cvc}(?![0-9a-z])`, 'i')
 
 export const byCard = { amount: 50_000, currency: 'INR', method: 'card', card }
 
-/** A merchant of its own, and the API as it calls it. */
+/** Adds a new merchant. `call` calls the API as this merchant. */
 export async function testShop(db: Db, options: Parameters<typeof testApp>[1] = {}) {
   const merchant = await addMerchant(db)
   const { app, started } = testApp(db, options)
   return { merchant, app, started, call: callAs(app, merchant) }
 }
 
-/** The API, set up otherwise than the tests have it. */
+/** Creates the API with other settings than the tests' usual ones. */
 export function appWith(db: Db, overrides: Partial<Parameters<typeof createApp>[0]>) {
   return createApp({
     log: silent,
@@ -61,7 +64,7 @@ async function tableNames(db: Db): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
-/** Each table as JSON text. */
+/** Returns each table as JSON text. */
 export async function tableTexts(db: Db): Promise<Record<string, string>> {
   const texts: Record<string, string> = {}
   for (const name of await tableNames(db)) {
@@ -74,13 +77,16 @@ export async function tableTexts(db: Db): Promise<Record<string, string>> {
   return texts
 }
 
-/** What a request that is refused must leave as it was: everything but when a key was last used. */
+/**
+ * Returns everything that a refused request must leave as it was. `api_keys` is left out, because
+ * it records when a key was last used.
+ */
 export async function contents(db: Db): Promise<Record<string, string>> {
   const { api_keys: _, ...texts } = await tableTexts(db)
   return texts
 }
 
-/** How many rows each table has. */
+/** Returns how many rows each table has. */
 export async function rowCounts(db: Db): Promise<Record<string, number>> {
   const counts = (await tableNames(db)).map(
     (name) =>
@@ -92,7 +98,10 @@ export async function rowCounts(db: Db): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ name, count }) => [name, count]))
 }
 
-/** Makes calls that change a merchant, and lets them go on only once all of them are at its row. */
+/**
+ * Makes calls that change a merchant. The calls go on only when all of them wait for the merchant's
+ * row.
+ */
 export async function allAtOnce<T>(db: Db, merchantId: string, calls: (() => Promise<T>)[]) {
   const holder = await db.$client.connect()
   try {
@@ -107,7 +116,7 @@ export async function allAtOnce<T>(db: Db, merchantId: string, calls: (() => Pro
   }
 }
 
-/** How many wait for a lock that somebody else holds. */
+/** Returns how many connections wait for a lock that another connection holds. */
 export async function lockWaiters(db: Db): Promise<number> {
   const { rows } = await db.execute<{ count: number }>(sql`
     select count(*)::int as count from pg_stat_activity

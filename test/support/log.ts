@@ -9,7 +9,7 @@ type Line = Record<string, unknown> & {
   err?: { message: string; stack?: string }
 }
 
-/** A log, and the lines that were written to it so far. */
+/** Returns a log, and the lines that were written to the log so far. */
 export function keptLog() {
   const lines: Line[] = []
   const log = toLog(pino({ level: 'debug' }, { write: (text) => lines.push(JSON.parse(text)) }))

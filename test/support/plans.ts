@@ -8,13 +8,16 @@ export const COPIES = 3_000
 type Query = { text: string; params: unknown[] }
 type Plan = { 'Node Type': string; 'Index Name'?: string; Plans?: Plan[] }
 
-/** How Postgres would run what is asked of it through `watched`. */
+/** Shows how Postgres would run the queries that are made through `watched`. */
 export function testPlans(db: ReturnType<typeof testDb>) {
   let logged: Query[] = []
   const logger = { logQuery: (text: string, params: unknown[]) => logged.push({ text, params }) }
   const watched: Db = drizzle({ client: db.$client, casing: 'snake_case', logger })
 
-  /** Copies a row of a merchant's many times, each a second older than the last, past any trigger. */
+  /**
+   * Copies a merchant's row many times, past any trigger. Each copy is a second older than the
+   * last.
+   */
   async function copy(table: string, id: string, changes: string) {
     await db.transaction(async (tx) => {
       await tx.execute(sql`set local session_replication_role = replica`)
@@ -22,7 +25,10 @@ export function testPlans(db: ReturnType<typeof testDb>) {
     })
   }
 
-  /** The queries that `use` makes, as Postgres would run them if it had a choice of indexes. */
+  /**
+   * Returns the plans of the queries that `use` makes, as Postgres would run them if it had a
+   * choice of indexes.
+   */
   async function plansOf(use: () => Promise<unknown>, like: RegExp): Promise<Plan[][]> {
     logged = []
     await use()
@@ -33,7 +39,7 @@ export function testPlans(db: ReturnType<typeof testDb>) {
       await client.query('set enable_seqscan = off')
       const plans: Plan[][] = []
       for (const { text, params } of queries) {
-        // Statements are prepared, and their plan may be one that does not look at the parameters.
+        // Statements are prepared, so Postgres may use a plan that does not look at the parameters.
         const plan = async (options: string, values?: unknown[]) => {
           const { rows } = await client.query(`explain (${options}, format json) ${text}`, values)
           return nodesOf(rows[0]['QUERY PLAN'][0].Plan)
@@ -59,7 +65,7 @@ function nodesOf(plan: Plan): Plan[] {
   return [plan, ...(plan.Plans ?? []).flatMap(nodesOf)]
 }
 
-/** No table is read as a whole, nothing is sorted, and the index is the one that was made for it. */
+/** Checks that no plan reads a whole table or sorts, and that each plan uses this index. */
 export function expectIndex(plans: Plan[][], index: string) {
   for (const nodes of plans) {
     const types = nodes.map((node) => node['Node Type'])

@@ -7,7 +7,7 @@ import { tryPort } from '../../scripts/tools/processes.ts'
 import { startDevServer } from '../../scripts/tools/temporal.ts'
 import type { testDb } from './db.ts'
 
-/** Remit's own two processes, over a file's database and a Temporal of its own. */
+/** Runs Remit's own two processes, over a file's database and a separate Temporal server. */
 export function testPrograms(db: ReturnType<typeof testDb>) {
   const running: Program[] = []
   const env: NodeJS.ProcessEnv = {}
@@ -23,7 +23,7 @@ export function testPrograms(db: ReturnType<typeof testDb>) {
       NODE_ENV: 'test',
       DATABASE_URL: db.url,
       TEMPORAL_ADDRESS: temporal.address,
-      REMIT_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), // that of test/support/cipher.ts
+      REMIT_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), // see test/support/cipher.ts
       PORT: '0',
       RATE_LIMIT_PER_SECOND: '0',
       SANDBOX_DELAY_MS: '0',
@@ -38,7 +38,9 @@ export function testPrograms(db: ReturnType<typeof testDb>) {
     await rm(folder, { recursive: true })
   })
 
-  /** Ready, with the lines of its output so far. `url` is the api's. */
+  /**
+   * Starts a program and waits until it is ready. `lines` is its output so far, `url` is the API's.
+   */
   async function start(name: 'api' | 'worker', settings: NodeJS.ProcessEnv = {}) {
     const lines: string[] = []
     const program = startProgram(name, { ...env, ...settings }, (line) => lines.push(line))
@@ -49,7 +51,7 @@ export function testPrograms(db: ReturnType<typeof testDb>) {
   return { start, folder: () => folder }
 }
 
-/** Calls an api over HTTP, and says how it answered; null when it did not. */
+/** Calls an API over HTTP. Returns the status and the body, or null if there was no answer. */
 export async function call(url: string, secret: string, body?: unknown, key?: string) {
   const headers = {
     authorization: `Bearer ${secret}`,

@@ -15,7 +15,9 @@ export type Call = ReturnType<typeof callAs>
 
 const folder = fileURLToPath(new URL('../histories/', import.meta.url))
 
-/** A file's merchants, and how the histories of their workflows are kept for test/repo/replay.test.ts. */
+/**
+ * Adds a file's merchants, and saves the histories of their workflows for test/repo/replay.test.ts.
+ */
 export function testRecording() {
   const db = testDb()
   const temporal = devServerEnv()
@@ -56,7 +58,7 @@ export function testRecording() {
         )?.stage === stage,
     )
 
-  /** Runs `use` as a merchant whose endpoint wants everything. */
+  /** Runs `use` as a merchant whose endpoint wants every event. */
   async function record(delayMs: number, use: (call: Call) => Promise<void>): Promise<void> {
     const providers = createProviders({
       db,

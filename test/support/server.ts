@@ -5,7 +5,7 @@ import { silent } from './log.ts'
 type App = { fetch: Parameters<typeof listen>[0] }
 type Options = { log?: Log; receivingMs?: number }
 
-/** The API as `api/main.ts` serves it, on a port of its own. */
+/** Serves the API as `api/main.ts` does, on a free port. */
 export function testServer(app: App, { log = silent, ...options }: Options = {}) {
   let server: ReturnType<typeof listen>
   const at = { url: '', port: 0, underWay: () => server.underWay() }

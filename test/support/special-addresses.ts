@@ -1,4 +1,4 @@
-/** IANA's special-purpose registries: one address or more from each range. */
+/** These are one address or more from each range of IANA's special-purpose registries. */
 export const SPECIAL_V4 = `0.0.0.0 0.255.255.255 10.0.0.1 10.255.255.255 100.64.0.1 100.100.100.200
   100.127.255.255 127.0.0.1 127.0.0.53 127.255.255.255 168.63.129.16 169.254.0.1 169.254.169.254
   172.16.0.1 172.31.255.255 192.0.0.1 192.0.0.192 192.0.2.1 192.31.196.1 192.52.193.1 192.88.99.1

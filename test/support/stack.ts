@@ -9,7 +9,10 @@ import { silent } from './log.ts'
 
 type Overrides = Partial<WebhookDeps> & { providers?: Providers }
 
-/** Every activity, over a real database and, unless told, the sandbox that decides at once. */
+/**
+ * Creates every activity over a real database. The default provider is the sandbox that decides at
+ * once.
+ */
 export function testActivities(db: Db, { providers, ...overrides }: Overrides = {}) {
   const deps = webhookDeps(db, overrides)
   return createActivities({
@@ -23,7 +26,7 @@ export function testActivities(db: Db, { providers, ...overrides }: Overrides = 
 
 const POLL_MS = 50
 
-/** Asks until the answer is there, for at most `limitMs`. */
+/** Calls `ask` until there is an answer, for at most `limitMs`. */
 export async function until<T>(
   ask: () => Promise<T | null | undefined | false>,
   what = 'what was waited for',
@@ -42,7 +45,10 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-/** The activity of a delivery that has failed at least `failed` times and waits for its next try. */
+/**
+ * Returns the activity of a delivery once it has failed at least `failed` times and waits for its
+ * next try.
+ */
 export function waitingActivity(delivery: WorkflowHandle, failed = 1) {
   return until(async () => {
     const { raw } = await delivery.describe()
@@ -51,7 +57,10 @@ export function waitingActivity(delivery: WorkflowHandle, failed = 1) {
   }, `attempt ${failed} of ${delivery.workflowId} to fail`)
 }
 
-/** A workflow's history and state as text, payloads decoded: what an operator could find in it. */
+/**
+ * Returns a workflow's history and state as text with decoded payloads: everything that an operator
+ * could find there.
+ */
 export async function everythingOf(handle: WorkflowHandle): Promise<string> {
   const { raw } = await handle.describe()
   return JSON.stringify([await handle.fetchHistory(), raw], (name, value) =>
@@ -59,7 +68,9 @@ export async function everythingOf(handle: WorkflowHandle): Promise<string> {
   )
 }
 
-/** What the Reset button of a workflow does: runs it again from its first workflow task. */
+/**
+ * Resets a workflow as the Reset button does: the workflow runs again from its first workflow task.
+ */
 export async function resetWorkflow(client: Client, workflowId: string): Promise<void> {
   const { events } = await client.workflow.getHandle(workflowId).fetchHistory()
   const first = events?.find((event) => event.workflowTaskCompletedEventAttributes)

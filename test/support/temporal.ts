@@ -15,7 +15,7 @@ Runtime.install({
   telemetryOptions: { logging: { filter: 'ERROR' } },
 })
 
-/** A server that skips over timers while a result is awaited. */
+/** Starts a server that skips over timers while a test awaits a result. */
 export function timeSkippingEnv() {
   const executable = executableAt(process.env.TEMPORAL_TEST_SERVER)
   return withEnv(async () => {
@@ -33,14 +33,14 @@ export function timeSkippingEnv() {
   })
 }
 
-/** The real server, on the real clock. */
+/** Starts the real server, on the real clock. */
 export function devServerEnv() {
   const executable = executableAt(process.env.TEMPORAL_CLI)
   const server = { executable, extraArgs: devServerArgs }
   return withEnv(() => withPatience(() => TestWorkflowEnvironment.createLocal({ server })))
 }
 
-/** The SDK gives a server five seconds to come up, which a busy machine needs more than once. */
+/** Retries: the SDK gives a server five seconds to start, and a busy machine may need more. */
 async function withPatience<T>(start: () => Promise<T>, times = 8): Promise<T> {
   try {
     return await start()
@@ -67,7 +67,7 @@ function withEnv(create: () => Promise<TestWorkflowEnvironment>) {
     address: () => env.address,
     now: () => env.currentTimeMs(),
     sleep: (ms: number) => env.sleep(ms),
-    /** Runs `use` beside a worker for each queue, which have only these activities. */
+    /** Runs `use` beside one worker for each queue. The workers have only these activities. */
     async withActivities<T>(activities: Partial<Activities>, use: () => Promise<T>): Promise<T> {
       const codePath = process.env.REMIT_WORKFLOW_BUNDLE
       assert(codePath, 'set by test/support/global-setup.ts')
@@ -83,7 +83,8 @@ function withEnv(create: () => Promise<TestWorkflowEnvironment>) {
           }),
         ),
       )
-      // Innermost first: the outer workers stop once the inner ones, and so `use`, are done.
+      // The innermost worker ends first: the outer workers stop once the inner ones, and so `use`,
+      // are done.
       return workers.reduce<() => Promise<T>>(
         (inner, worker) => () => worker.runUntil(inner),
         use,

@@ -13,7 +13,7 @@ const answer = { responseHeaders: {}, responseBody: '', error: null, latencyMs: 
 const succeeded = { ...answer, state: 'succeeded', httpStatus: 200, retryInMs: null } as const
 const failed = { ...answer, state: 'failed', httpStatus: 503, retryInMs: 60_000 } as const
 
-/** An attempt under way, whose worker is thought dead. */
+/** Records an attempt that is under way. The tests then treat its worker as dead. */
 async function begin() {
   const { id: deliveryId, endpointId } = await addDelivery(db, { url })
   const id = await insertAttempt(db, { deliveryId, ...sending }, 'pending', now)
@@ -26,7 +26,9 @@ async function recorded(deliveryId: string) {
   return { delivery: delivery?.status, attempt: attempt?.state, nextAt: attempt?.nextAttemptAt }
 }
 
-/** Both at once, many times over; who comes first is up to Postgres. Neither may wait for ever. */
+/**
+ * Runs both at once, many times over. Postgres decides which comes first. Neither may wait forever.
+ */
 async function race(outcome: typeof succeeded | typeof failed, other: (id: string) => unknown) {
   const begun = await Promise.all(Array.from({ length: 40 }, begin))
   return Promise.all(
@@ -45,7 +47,7 @@ async function race(outcome: typeof succeeded | typeof failed, other: (id: strin
 
 const takeUp = (id: string) => takeUpDelivery(db, id, 'run')
 
-test('An attempt that ends while another takes over counts in full, or not at all', async () => {
+test('an attempt that succeeds during a takeover is recorded in full or not at all', async () => {
   for (const each of await race(succeeded, takeUp)) {
     const { isCompleted, ...found } = each
     const [delivery, attempt] = isCompleted
@@ -55,7 +57,7 @@ test('An attempt that ends while another takes over counts in full, or not at al
   }
 })
 
-test('So does one that fails', async () => {
+test('an attempt that fails during a takeover is recorded in full or not at all', async () => {
   for (const each of await race(failed, takeUp)) {
     const { isCompleted, ...found } = each
     const attempt = isCompleted ? 'failed' : 'interrupted'
@@ -64,14 +66,14 @@ test('So does one that fails', async () => {
   }
 })
 
-test('One that ends while its delivery is given up stays what it was, and none is to follow', async () => {
+test('an attempt that ends while its delivery fails is failed or interrupted', async () => {
   for (const each of await race(failed, (id) => failDelivery(db, id, now))) {
     expect(each.delivery).toBe('failed')
     expect(each.attempt).toBe(each.isCompleted ? 'failed' : 'interrupted')
   }
 })
 
-test('An attempt that comes after its delivery was taken up otherwise is refused', async () => {
+test('an attempt with a wrong delivery status or a used number is refused', async () => {
   const { deliveryId } = await begin()
   const again = insertAttempt(db, { deliveryId, ...sending, attempt: 2 }, 'failed', now)
   await expect(again).rejects.toThrow()
@@ -80,7 +82,7 @@ test('An attempt that comes after its delivery was taken up otherwise is refused
   expect(await db.$count(attempts, eq(attempts.deliveryId, deliveryId))).toBe(1)
 })
 
-test('What a late worker records of an interrupted attempt changes nothing', async () => {
+test('the late outcome of an interrupted attempt changes nothing', async () => {
   const sent = await begin()
   await takeUp(sent.deliveryId)
   await expect(completeAttempt(db, sent, succeeded, now)).rejects.toThrow('was interrupted')

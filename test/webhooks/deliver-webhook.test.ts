@@ -13,8 +13,8 @@ function failedAttempt(message: RegExp) {
   return { message: 'Workflow execution failed', cause: { cause } }
 }
 
-describe('The schedule', () => {
-  test('has five attempts, and the last failed one fails the delivery', async () => {
+describe('The retry schedule', () => {
+  test('the fifth failed attempt of the default schedule fails the delivery', async () => {
     const askedAt = answerWith(...times(5, busy))
     const { outcome, row, attempts } = await deliver()
     expect(askedAt).toEqual(atSeconds(0, 60, 360, 2160, 9360))
@@ -25,7 +25,7 @@ describe('The schedule', () => {
     )
   })
 
-  test('ends with the first success', async () => {
+  test('the first success ends the retry schedule', async () => {
     const askedAt = answerWith(busy, { status: 500 }, { status: 204 })
     const { outcome, row, attempts } = await deliver()
     expect(askedAt).toEqual(atSeconds(0, 60, 360))
@@ -35,21 +35,21 @@ describe('The schedule', () => {
     expect(attempts.map(({ state }) => state)).toEqual(['failed', 'failed', 'succeeded'])
   })
 
-  test("can be an endpoint's own", async () => {
+  test('an endpoint can have its own retry schedule', async () => {
     const askedAt = answerWith(...times(5, busy))
     const { row } = await deliver({ to: { retrySchedule: [7, 86_400] } })
     expect(askedAt).toEqual(atSeconds(0, 7, 86_407))
     expect(row?.status).toBe('failed')
   })
 
-  test('can be one attempt alone', async () => {
+  test('an empty retry schedule makes one attempt', async () => {
     const askedAt = answerWith(busy)
     const { row } = await deliver({ to: { retrySchedule: [] } })
     expect(askedAt).toEqual(atSeconds(0))
     expect(row?.status).toBe('failed')
   })
 
-  test('has five attempts five seconds apart under WEBHOOK_RETRY_INTERVALS_TEST', async () => {
+  test('WEBHOOK_RETRY_INTERVALS_TEST makes five attempts five seconds apart', async () => {
     const askedAt = answerWith(...times(5, busy))
     const { row } = await deliver({ deps: { retrySchedule: testRetrySchedule } })
     expect(askedAt).toEqual(atSeconds(0, 5, 10, 15, 20))
@@ -58,7 +58,7 @@ describe('The schedule', () => {
 })
 
 describe('Retry-After', () => {
-  test('is honoured where it is longer than the schedule, and not where it is shorter', async () => {
+  test('Retry-After is honored only if it is longer than the schedule', async () => {
     const askedAt = answerWith(
       { status: 429, headers: { 'retry-after': '90' } },
       { status: 429, headers: { 'retry-after': '1' } },
@@ -68,13 +68,13 @@ describe('Retry-After', () => {
     expect(askedAt).toEqual(atSeconds(0, 90, 390, 2190))
   })
 
-  test('is honoured for a day at most', async () => {
+  test('Retry-After is honored for at most a day', async () => {
     const askedAt = answerWith({ status: 503, headers: { 'retry-after': '31536000' } })
     await deliver()
     expect(askedAt).toEqual(atSeconds(0, 86_400))
   })
 
-  test('can be an HTTP date', async () => {
+  test('Retry-After can be an HTTP date', async () => {
     const date = new Date(Date.now() + 600_000).toUTCString()
     const askedAt = answerWith({ status: 503, headers: { 'retry-after': date } })
     await deliver()
@@ -84,14 +84,14 @@ describe('Retry-After', () => {
 })
 
 describe('A failed attempt', () => {
-  test('can be a redirect, which is not followed', async () => {
+  test('a redirect is a failed attempt and is not followed', async () => {
     answerWith({ status: 308, headers: { location: `${endpoint.url}/elsewhere` } })
     const { attempts } = await deliver()
     expect(endpoint.requests.map(({ path }) => path)).toEqual(['/hooks', '/hooks'])
     expect(attempts[0]).toMatchObject({ state: 'failed', httpStatus: 308, retryInMs: 60_000 })
   })
 
-  test('can be one without an answer', async () => {
+  test('a refused connection is a failed attempt', async () => {
     const { outcome, row, attempts } = await deliver({
       to: { url: 'http://127.0.0.1:1/hooks', retrySchedule: [60] },
     })
@@ -102,7 +102,7 @@ describe('A failed attempt', () => {
     expect(attempts).toMatchObject([refused, refused])
   })
 
-  test('is an event in the history', async () => {
+  test('each failed attempt is a signal in the history', async () => {
     answerWith(...times(2, busy))
     const { attempts } = await deliver({
       use: async (handle) => {
@@ -117,7 +117,7 @@ describe('A failed attempt', () => {
     expect(attempts).toHaveLength(3)
   })
 
-  test('is a line of a table that the UI shows', async () => {
+  test('each failed attempt is a row of a table in the UI', async () => {
     answerWith(...times(4, busy))
     await deliver({
       use: async (handle) => {
@@ -137,7 +137,7 @@ describe('A failed attempt', () => {
     })
   })
 
-  test('is followed by a wait whose end the UI shows', async () => {
+  test('the UI shows when the wait after a failed attempt ends', async () => {
     answerWith(busy)
     await deliver({
       use: async (handle, { id }) => {
@@ -152,7 +152,7 @@ describe('A failed attempt', () => {
     })
   })
 
-  test('that is the last one says so', async () => {
+  test('the UI shows after the last failed attempt that nothing more will be sent', async () => {
     answerWith(busy)
     await deliver({
       to: { retrySchedule: [] },

@@ -28,7 +28,7 @@ type Options = {
 
 const LATE_S = 4
 
-/** A file's database, its merchant's server, and unless told a clock that skips the waits. */
+/** Gives a file a database, a merchant's server, and Temporal, which skips waits by default. */
 export function testDelivering(createEnv: () => TestTemporal = timeSkippingEnv) {
   const workers = fileWorkers()
   const db = testDb()
@@ -38,7 +38,7 @@ export function testDelivering(createEnv: () => TestTemporal = timeSkippingEnv) 
   let activities = webhookActivities(webhookDeps(db, { now }))
   workers.serve(temporal, ['postWebhook', 'failDelivery'], () => activities)
 
-  /** Delivers one event, and says what `use` returned and what the database then holds. */
+  /** Delivers one event. Returns the result of `use` and what the database then holds. */
   async function deliver({ to, deps, before, use = ended }: Options = {}) {
     endpoint.requests = []
     const { secret, ...delivery } = await addDelivery(db, { url: endpoint.url, ...to })
@@ -48,7 +48,10 @@ export function testDelivering(createEnv: () => TestTemporal = timeSkippingEnv) 
     return { ...delivery, secret, outcome, ...(await recorded(delivery.id)) }
   }
 
-  /** Another event of the same merchant; the delivery of it that no workflow has been started for. */
+  /**
+   * Adds another event of the merchant, and returns its delivery. No workflow has been started for
+   * the delivery.
+   */
   async function addEvent(merchantId: string) {
     const object = { id: newId('payment'), object: 'payment' }
     const event = { type: 'payment.failed' as const, merchantId, object }
@@ -81,8 +84,9 @@ export function testDelivering(createEnv: () => TestTemporal = timeSkippingEnv) 
   }
 
   /**
-   * Answers with these replies in order, and then with 200. `meanwhile` happens before its reply.
-   * Returns the times at which the requests came in, in seconds since the first: see `atSeconds`.
+   * Answers with these replies in order, and then with 200. `meanwhile` runs before its reply.
+   * Returns the times of the requests, in seconds since the first request. Compare the times with
+   * `atSeconds`.
    */
   function answerWith(...replies: Reply[]) {
     const askedAt: number[] = []
@@ -98,7 +102,10 @@ export function testDelivering(createEnv: () => TestTemporal = timeSkippingEnv) 
     return askedAt
   }
 
-  /** Without skipping any wait: until the delivery of the request under way has failed `times`. */
+  /**
+   * Waits until the delivery has `times` failed attempts in the database and in the history. The
+   * clock skips no wait meanwhile.
+   */
   async function untilFailed(handle: DeliveryHandle, times = 1) {
     const failed = and(eq(attempts.deliveryId, handle.workflowId), eq(attempts.state, 'failed'))
     while ((await db.$count(attempts, failed)) < times) await sleepReally(20)
@@ -120,8 +127,8 @@ export function testDelivering(createEnv: () => TestTemporal = timeSkippingEnv) 
 }
 
 /**
- * Matches these times. The clock also runs between its skips, so a wait is never too short, but on a
- * busy machine it can be up to `LATE_S` too long.
+ * Matches these times. The clock also runs between its skips, so a wait is never too short. On a
+ * busy machine a wait can be up to `LATE_S` too long.
  */
 export function atSeconds(...times: number[]) {
   return times.map((time, waits) => ({
@@ -130,7 +137,7 @@ export function atSeconds(...times: number[]) {
   }))
 }
 
-/** What a delivery's workflow returned, or the error that it ended with. */
+/** Returns the result of a delivery's workflow, or the error that the workflow ended with. */
 export async function ended(handle: DeliveryHandle): Promise<unknown> {
   return handle.result().catch((error: unknown) => error)
 }
@@ -139,7 +146,7 @@ export function sleepReally(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-/** What the history shows of the attempts: the `attemptFailed` signals, oldest first. */
+/** Returns the `attemptFailed` signals in the history, oldest first. */
 export async function signalsOf(handle: DeliveryHandle): Promise<FailedAttempt[]> {
   const { events: history } = await handle.fetchHistory()
   return (history ?? []).flatMap(({ workflowExecutionSignaledEventAttributes: signal }) => {
@@ -148,7 +155,7 @@ export async function signalsOf(handle: DeliveryHandle): Promise<FailedAttempt[]
   })
 }
 
-/** What the UI shows above a workflow's history. */
+/** Returns the text that the UI shows above a workflow's history. */
 export async function detailsOf(handle: Pick<WorkflowHandle, 'query'>): Promise<string> {
   return (await handle.query(workflowMetadataQuery)).currentDetails ?? ''
 }

@@ -17,7 +17,7 @@ export const testPost = createPost({
   timeoutMs: 2_000,
 })
 
-/** What the webhook activities need, on the real clock unless told. */
+/** Returns the dependencies of the webhook activities. The default clock is the real one. */
 export function webhookDeps(db: Db, overrides: Partial<WebhookDeps> = {}): WebhookDeps {
   return {
     db,
@@ -33,7 +33,7 @@ type NewEndpoint = { merchantId: string; url: string } & Partial<
   Pick<EndpointRow, 'eventTypes' | 'retrySchedule'>
 >
 
-/** An endpoint of a merchant, and the secret that it verifies with. */
+/** Adds an endpoint. Returns its id and the secret that its server verifies with. */
 export async function addEndpoint(db: Db, values: NewEndpoint) {
   const id = newId('endpoint')
   const secret = newWebhookSecret()
@@ -43,7 +43,9 @@ export async function addEndpoint(db: Db, values: NewEndpoint) {
   return { id, secret }
 }
 
-/** One event on its way to one endpoint, those of a merchant of its own. */
+/**
+ * Adds a merchant with one endpoint and one event. Returns the delivery and the endpoint's secret.
+ */
 export async function addDelivery(
   db: Db,
   endpoint: Omit<NewEndpoint, 'merchantId'>,

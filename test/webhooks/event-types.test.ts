@@ -33,7 +33,7 @@ const shownAs = (type: string) => {
   return found
 }
 
-test('the catalog holds every type, and nothing but its four fields', () => {
+test('the catalog holds every event type with exactly four fields', () => {
   expect(catalog.map(({ type }) => type)).toEqual(eventTypes)
   for (const { type, description, ...rest } of catalog) {
     expect(description).toBe(eventCatalog[type as keyof typeof eventCatalog])
@@ -41,7 +41,7 @@ test('the catalog holds every type, and nothing but its four fields', () => {
   }
 })
 
-test.each(eventTypes)('the example of %s is as its schema says, and is of its resource', (type) => {
+test.each(eventTypes)('the schema of %s accepts the example and requires every field', (type) => {
   const { schema, example } = shownAs(type)
   const Body = z.fromJSONSchema(schema)
   expect(Body.parse(example)).toEqual(example)
@@ -57,13 +57,13 @@ test.each(eventTypes)('the example of %s is as its schema says, and is of its re
   }
 })
 
-test('a schema lets pass what is added later', () => {
+test('a schema accepts fields that are added later', () => {
   const { schema, example } = shownAs('payment.succeeded')
   const object = { ...example.data.object, new_field: 1 }
   expect(z.fromJSONSchema(schema).safeParse({ ...example, data: { object } }).success).toBe(true)
 })
 
-test('real events are as their schemas say', async () => {
+test('real events match their schemas and have the fields of the examples', async () => {
   const { call, merchant } = await testShop(db)
   const post = async (to: string, body: object) => (await call('POST', `/api/v1/${to}`, body)).body
   const hook = await post('webhook_endpoints', { url: endpoint.url, retry_schedule: [60] })
@@ -102,8 +102,8 @@ test('real events are as their schemas say', async () => {
   ])
 })
 
-describe('a test event', () => {
-  test.each(eventTypes)('of %s carries the example, and says that it is a test', async (type) => {
+describe('A test event', () => {
+  test.each(eventTypes)('a test event of %s is the example, marked as a test', async (type) => {
     const { call, merchant } = await testShop(db)
     const { status, body } = await call('POST', path, { type })
     expect(status).toBe(201)
@@ -122,13 +122,13 @@ describe('a test event', () => {
     z.fromJSONSchema(shownAs(type).schema).parse(sent)
   })
 
-  test('is payment.succeeded unless it is told', async () => {
+  test('a test event without a type is payment.succeeded', async () => {
     const { call } = await testShop(db)
     for (const body of [undefined, {}])
       expect((await call('POST', path, body)).body.type).toBe('payment.succeeded')
   })
 
-  test('of no known type is refused', async () => {
+  test('a test event of an unknown type is refused with 400', async () => {
     const { call } = await testShop(db)
     const before = await contents(db)
     expectRefusal(
@@ -141,7 +141,7 @@ describe('a test event', () => {
     expect(await contents(db)).toEqual(before)
   })
 
-  test('is made once for an Idempotency-Key', async () => {
+  test('a test event is created once for an Idempotency-Key', async () => {
     const { call, started } = await testShop(db)
     await call('POST', '/api/v1/webhook_endpoints', { url: endpoint.url })
     const headers = { 'idempotency-key': 'a' }
@@ -152,7 +152,7 @@ describe('a test event', () => {
     expect((await call('GET', '/api/v1/events')).body.data).toHaveLength(1)
   })
 
-  test('arrives at the endpoints that want its type, and at no other', async () => {
+  test('a test event arrives only at the endpoints that want its type', async () => {
     const { call, merchant } = await testShop(db)
     const hook = (name: string, event_types?: string[]) =>
       call('POST', '/api/v1/webhook_endpoints', { url: `${endpoint.url}/${name}`, event_types })

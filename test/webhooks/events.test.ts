@@ -12,7 +12,7 @@ async function shopWithPayment() {
   return { ...shop, payment, list }
 }
 
-test('an event is shown as the very body that is sent, and as an event', async () => {
+test('the API shows an event with the exact body that is sent', async () => {
   const { call, payment, list } = await shopWithPayment()
   const [row] = await db.select().from(events).where(eq(events.resourceId, payment.id))
   const found = await call('GET', `/api/v1/events/${row?.id}`)
@@ -29,7 +29,7 @@ test('an event is shown as the very body that is sent, and as an event', async (
   expect(await list()).toStrictEqual([found.body])
 })
 
-test('an event keeps its resource as it was at that moment', async () => {
+test('an event keeps the state that its resource had at that moment', async () => {
   const { call, payment, list } = await shopWithPayment()
   await succeed(db, payment.id)
   const [succeeded, created] = await list()
@@ -40,7 +40,7 @@ test('an event keeps its resource as it was at that moment', async () => {
   expect([now.status, now.amount_captured]).toEqual(['succeeded', 50_000])
 })
 
-test('payment.failed says why', async () => {
+test('a payment.failed event holds the failure code and message', async () => {
   const { payment, list } = await shopWithPayment()
   await fail(db, payment.id)
   const [event] = await list('?type=payment.failed')
@@ -52,7 +52,7 @@ test('payment.failed says why', async () => {
   })
 })
 
-test('text comes back from an event as it was given, in any script', async () => {
+test('text in any script comes back unchanged from an event', async () => {
   const { call, list } = await shopWithPayment()
   const description = 'চা ☕ "two" \\ </script> 👩‍👩‍👧 \u2028\u0001 é'
   const { body } = await call('POST', '/api/v1/payments', { ...upi, description })

@@ -25,7 +25,7 @@ function bytesOf({ headers, body }: Webhook, framing: string, path: string): Buf
   return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1'), Buffer.from(body)])
 }
 
-/** Posts over a socket of its own. Resolves to the status, or to null if the server hangs up. */
+/** Posts over a new socket. Resolves to the status, or to null if the server hangs up. */
 export async function post(url: string, webhook: Webhook): Promise<number | null> {
   const { port, pathname } = new URL(url)
   const socket = connect(Number(port), '127.0.0.1')
@@ -106,7 +106,9 @@ function without({ headers, body }: Webhook, ...names: string[]): Webhook {
 
 const E9 = '\xe9' // one byte in a header, two bytes in UTF-8
 
-/** Each of these changes a right webhook into one that the receiver and every sample must refuse. */
+/**
+ * Each function changes a valid webhook into one that the receiver and every sample must refuse.
+ */
 export const forgeries: [string, (webhook: Webhook) => Webhook][] = [
   ['signatures of the right length', each((right) => right.replace(/[^,]{8}$/, 'aaaaaaaa'))],
   ['signatures one character shorter', each((right) => right.slice(0, -1))],
@@ -134,7 +136,10 @@ const withHeader = (name: string, value: string | string[]) => (secret: string) 
   return { headers: { ...headers, [name]: value }, body }
 }
 
-/** Standard Webhooks refuses these. The HMAC of the body does not cover the id or the timestamp. */
+/**
+ * Standard Webhooks refuses these webhooks. The HMAC of the body does not cover the id or the
+ * timestamp.
+ */
 export const staleWebhooks: [string, (secret: string) => Webhook][] = [
   ['sent ten minutes ago', minutesOff(-TEN_MINUTES_MS)],
   ['sent in ten minutes', minutesOff(TEN_MINUTES_MS)],

@@ -3,7 +3,7 @@ import { parseHttpDate } from '../../core/webhooks/http-date.ts'
 
 const now = Date.parse('2026-06-15T12:00:00Z')
 
-/** RFC 9110, section 5.6.7: its own three examples come first. */
+/** The first three dates are the examples of RFC 9110, section 5.6.7. */
 test.each([
   ['Sun, 06 Nov 1994 08:49:37 GMT', '1994-11-06T08:49:37Z'],
   ['Sunday, 06-Nov-94 08:49:37 GMT', '1994-11-06T08:49:37Z'],
@@ -64,7 +64,7 @@ test.each([
     ' Sun, 06 Nov 2094 08:49:37 GMT',
     'Sun, 06 Nov 2094 08:49:37 GMT, 1',
   ],
-])('%p is no HTTP date, and as Retry-After it is 0 ms', (text) => {
+])('%p is not an HTTP date, and as Retry-After it means 0 ms', (text) => {
   expect(parseHttpDate(text, now)).toBeNull()
   if (text === text.trim()) expect(parseRetryAfter(text, now)).toBe(0)
 })

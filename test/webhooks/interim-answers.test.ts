@@ -3,7 +3,7 @@ import { testDb } from '../support/db.ts'
 import { attemptingShop } from './attempting.ts'
 import { emptyAnswer, testRawServers } from './raw-server.ts'
 
-/** Interim answers are RFC 9110, section 15.2. */
+/** RFC 9110, section 15.2, defines interim answers. */
 
 const db = testDb()
 const listen = testRawServers()
@@ -34,13 +34,13 @@ describe.each(interims)('After %s', (_, interim) => {
     const answer = await post(server.url, '{}', {})
     expect(answer).toMatchObject({ httpStatus: status, retryAfterMs, error: null })
     expect(answer.responseHeaders).not.toHaveProperty('link')
-    // The connection is still in step: the next answer on it is the next answer.
+    // The connection is still in step: the second request gets the second answer.
     expect(await post(server.url, '{}', {})).toMatchObject({ httpStatus: status, error: null })
     expect(server).toMatchObject({ connections: 1, bodies: ['{}', '{}'] })
   })
 })
 
-test('a final answer counts after an interim one that arrives byte by byte', async () => {
+test('a final answer counts after an interim answer that arrives byte by byte', async () => {
   const server = await listen(async (socket) => {
     socket.setNoDelay(true)
     for (const byte of CONTINUE + emptyAnswer('200 OK')) {
@@ -73,7 +73,7 @@ test.each([
   expect(server.bodies).toHaveLength(1)
 })
 
-test('a server that sends interim answers for ever is timed out', async () => {
+test('a server that sends interim answers forever is timed out', async () => {
   const server = await listen((socket) => {
     const timer = setInterval(() => socket.write(CONTINUE + HINTS), 5)
     socket.on('close', () => clearInterval(timer))

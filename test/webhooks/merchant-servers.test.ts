@@ -15,16 +15,16 @@ async function expectToServe(url: string): Promise<void> {
   }
 }
 
-test("the tests' endpoint goes on after requests that are cut off", async () => {
+test("the tests' endpoint keeps serving after requests that are cut off", async () => {
   await expectToServe(endpoint.url)
   expect(endpoint.requests).toHaveLength(1 + cutOffs.length)
 })
 
-/** Each server runs in a process of its own, which an unhandled rejection would end. */
+/** Each server runs in a separate process, because an unhandled rejection would end the process. */
 test.each([
   ["the demo's server", 'demo/servers.ts', 'startFailingServer([])'],
   ["the benchmark's server", 'bench/remit.ts', 'startMerchant(() => {})'],
-])('%s goes on after requests that are cut off', async (_, file, call) => {
+])('%s keeps serving after requests that are cut off', async (_, file, call) => {
   const code = `import * as servers from './scripts/${file}'\nconsole.log(await servers.${call})`
   const args = ['--import', 'tsx', '--input-type=module', '--eval', code]
   const server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })

@@ -17,14 +17,14 @@ test.each([
   ['200 OK\r\nfoo bar: x', NOT_HTTP],
   ['200 OK\r\ncontent-length: x', NOT_HTTP],
 ])(
-  'an answer with the status line %j is a failed post with a sentence of ours',
+  'an answer with the status line %j fails the post with a plain sentence',
   async (status, error) => {
     const server = await listen((socket) => socket.end(`HTTP/1.1 ${status}\r\n\r\n`))
     expect(await post(server.url, '{}', {})).toMatchObject({ httpStatus: null, error })
   },
 )
 
-test('an answer that ends inside its headers is a failed post with a sentence of ours', async () => {
+test('an answer that ends inside its headers fails the post with a plain sentence', async () => {
   const server = await listen((socket) => socket.end('HTTP/1.1 200 OK\r\nx: y'))
   const error = 'Connection closed before an answer'
   expect(await post(server.url, '{}', {})).toMatchObject({ httpStatus: null, error })
@@ -35,7 +35,7 @@ test.each([
   ['600', 600, null],
   ['999', 999, null],
 ])(
-  'a webhook that is answered with status %s is a failed attempt',
+  'a webhook that is answered with status %s is recorded as a failed attempt',
   async (status, shown, error) => {
     const server = await listen((socket) => socket.end(`HTTP/1.1 ${status}\r\n\r\n`))
     const shop = await attemptingShop(db, server.url)
@@ -66,7 +66,7 @@ test.each([
   ['HPE_STRICT', undefined, NOT_HTTP],
   ['ERR_ASSERTION', undefined, 'No answer (ERR_ASSERTION)'],
   [undefined, undefined, 'No answer'],
-])('a failure with code %s of %s says %j, and nothing of its message', (code, syscall, text) => {
+])('a failure with code %s in %s reads %j and hides its message', (code, syscall, text) => {
   const failure = Object.assign(new Error('connect to 10.0.0.7 from 10.0.0.8'), { code, syscall })
   expect(describeFailure(failure, 'https://shop.example/')).toBe(text)
   const several = new AggregateError([failure, failure], 'all of 10.0.0.7')

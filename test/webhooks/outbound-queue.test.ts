@@ -9,12 +9,12 @@ const OK = emptyAnswer('200 OK')
 const times = (count: number, send: () => Promise<unknown>) =>
   Promise.all(Array.from({ length: count }, send))
 
-test('at most 50 connections to one origin are open, and the other posts wait', async () => {
+test('at most 50 connections to one origin are open, and further posts wait', async () => {
   const post = createPost(open)
   const waiting: (() => void)[] = []
   const server = await listen((socket, nth) => {
     if (nth > 1) return socket.write(OK)
-    // The first answer comes only once 50 connections are open at the same time.
+    // The first answer comes only when 50 connections are open at the same time.
     waiting.push(() => socket.write(OK))
     if (waiting.length === 50) for (const answer of waiting) answer()
   })
@@ -24,7 +24,7 @@ test('at most 50 connections to one origin are open, and the other posts wait', 
   await post.close()
 })
 
-test('a busy origin does not hold up another one', async () => {
+test('a busy origin does not delay posts to another origin', async () => {
   const post = createPost(open)
   let answerAll = () => {}
   const otherIsDone = new Promise<void>((resolve) => {
@@ -42,7 +42,7 @@ test('a busy origin does not hold up another one', async () => {
   await post.close()
 })
 
-test('a post whose time is over while it waits for a connection is never sent', async () => {
+test('a post that times out while it waits for a connection is never sent', async () => {
   const post = createPost({ ...open, timeoutMs: 400 })
   let isSilent = true
   const server = await listen((socket) => isSilent || socket.write(OK))
@@ -75,7 +75,7 @@ test('a slot goes to the first waiter whose signal has not aborted', async () =>
   expect(order).toEqual([1, 2])
 })
 
-test('an idle connection is closed at once if the server keeps it for one second only', async () => {
+test('an idle connection that the server keeps for one second is closed at once', async () => {
   const post = createPost(open)
   const server = await listen((socket) =>
     socket.write(emptyAnswer('200 OK', 'keep-alive: timeout=1')),

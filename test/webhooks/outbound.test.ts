@@ -9,7 +9,10 @@ import {
 } from '../../activities/webhooks/outbound.ts'
 import { SPECIAL_V4, SPECIAL_V6 } from '../support/special-addresses.ts'
 
-/** Spellings that reach a loopback server when nothing stops them; NAME resolves to 127.0.0.1. */
+/**
+ * These hosts reach a loopback server if nothing stops them. The tests resolve every name to
+ * 127.0.0.1.
+ */
 const TRICK_HOSTS = `2130706433 017700000001 0x7f000001 0x7f.1 127.1 127.0.1 0177.0.0.1 0 0.0.0.0
   127.0.0.1 127.0.0.1. 127.0.0.1 ①②⑦.0.0.1 127。0。0。1 %31%32%37.0.0.1 user:pw@127.1
   [::] [::1] [::ffff:127.0.0.1] [::ffff:7f00:1] [0:0:0:0:0:ffff:7f00:0001] [64:ff9b::127.0.0.1]
@@ -47,7 +50,10 @@ function client(options: PostOptions): Post {
   return post
 }
 
-/** Listens on every address of this machine, so that any spelling of it would get through. */
+/**
+ * Listens on every address of this machine, so that any spelling of a local address would get
+ * through.
+ */
 async function listen(server: net.Server) {
   const seen = { port: 0, connections: 0 }
   const sockets = new Set<net.Socket>()
@@ -67,7 +73,7 @@ async function listen(server: net.Server) {
 const serve = (handler: RequestListener) => listen(http.createServer(handler))
 const raw = (bytes: string) => listen(net.createServer((socket) => socket.end(bytes)))
 
-/** Gives the nth call the nth answer, and the last one ever after. */
+/** Answers the nth lookup with the nth answer, and every later lookup with the last answer. */
 function resolveTo(...answers: string[][]): jest.MockedFunction<LookupFunction> {
   return jest.fn((_name, options, done) => {
     const answer = (answers.length > 1 ? answers.shift() : answers[0]) ?? []
@@ -76,7 +82,7 @@ function resolveTo(...answers: string[][]): jest.MockedFunction<LookupFunction> 
   })
 }
 
-test('no special address gets a connection, over http or https', async () => {
+test('a special address gets no connection over http or https', async () => {
   const server = await serve((_, response) => response.end())
   const post = client(PUBLIC_ONLY)
   for (const host of [...SPECIAL_V4, ...SPECIAL_V6.map((ip) => `[${ip}]`)]) {
@@ -103,7 +109,7 @@ test.each(TRICK_HOSTS)('http://%s makes no connection', async (host) => {
   expect(await client({ ...BOTH, lookup: local })(url, '{}', {})).toMatchObject({ httpStatus: 200 })
 })
 
-test('the system resolver is checked too', async () => {
+test('names from the system resolver are checked too', async () => {
   const server = await serve((_, response) => response.end())
   const answer = await client(PUBLIC_ONLY)(`http://localhost:${server.port}/`, '{}', {})
   expect(answer.error).toBe('Blocked: localhost does not resolve to public addresses only')
@@ -111,7 +117,7 @@ test('the system resolver is checked too', async () => {
 })
 
 test.each([[['8.8.8.8', '127.0.0.1']], [['2606:4700::1', '::1']], [[]]])(
-  'a name that resolves to %p is refused whole',
+  'a name that resolves to %p gets no connection',
   async (...addresses) => {
     const server = await serve((_, response) => response.end())
     const lookup = resolveTo(addresses.flat())
@@ -125,12 +131,12 @@ test.each([[['8.8.8.8', '127.0.0.1']], [['2606:4700::1', '::1']], [[]]])(
   },
 )
 
-test('a name that turns private after its check is never dialled there', async () => {
+test('a name that turns private after its check is never dialed there', async () => {
   const server = await serve((_, response) => response.end())
   const dialled: (string | undefined)[] = []
   const connect = net.connect as (options: net.NetConnectOpts) => net.Socket
   jest.spyOn(net, 'connect').mockImplementation(((options: net.NetConnectOpts) => {
-    // Bound to loopback, the kernel refuses to send anything to a public address.
+    // The kernel sends nothing to a public address from a socket that is bound to loopback.
     const socket = connect({ ...options, localAddress: '127.0.0.1' } as net.NetConnectOpts)
     return socket.on('error', (error: Error & { address?: string }) => dialled.push(error.address))
   }) as typeof net.connect)
@@ -153,7 +159,7 @@ test('plain http makes no connection unless it is allowed', async () => {
   expect(server.connections).toBe(0)
 })
 
-test('an allowed loopback server gets the body and the headers, and its answer is kept', async () => {
+test('an allowed loopback server gets body and headers, and its answer is returned', async () => {
   process.env.http_proxy = 'http://127.0.0.1:9'
   cleanups.push(() => delete process.env.http_proxy)
   let got: unknown
@@ -179,7 +185,7 @@ test('an allowed loopback server gets the body and the headers, and its answer i
   })
 })
 
-test.each([301, 307, 308])('a %i is an answer, and is not followed', async (status) => {
+test.each([301, 307, 308])('a %i redirect is an answer and is not followed', async (status) => {
   const target = await serve((_, response) => response.end())
   const server = await serve((_, response) => {
     response.writeHead(status, { location: `http://127.0.0.1:${target.port}/` }).end()
@@ -207,7 +213,7 @@ test('an endless body is cut at 4 KiB, without half a character', async () => {
   while (!closed) await new Promise((resolve) => setTimeout(resolve, 10))
 })
 
-test('a server that drips its body can not hold the post, and still has answered', async () => {
+test('a server that drips its body cannot hold the post, and its status still counts', async () => {
   const server = await serve((_, response) => {
     const timer = setInterval(() => response.write('x'), 20)
     response.on('close', () => clearInterval(timer))
@@ -244,13 +250,13 @@ test('a lookup or a TLS handshake that never ends is timed out', async () => {
   }
 })
 
-test('a body that breaks off leaves the status standing', async () => {
+test('a body that breaks off does not change the status', async () => {
   const server = await raw('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf')
   const answer = await client(BOTH)(`http://127.0.0.1:${server.port}/`, '{}', {})
   expect(answer).toMatchObject({ httpStatus: 200, responseBody: 'half', error: null })
 })
 
-test('hostile headers are capped and harm nobody', async () => {
+test('hostile response headers are capped', async () => {
   const names = ['__proto__', 'constructor', ...Array.from({ length: 70 }, (_, n) => `x-${n}`)]
   const many = await raw(`HTTP/1.1 200 OK\r\n${names.map((n) => `${n}: v\r\n`).join('')}\r\n`)
   const big = await raw(

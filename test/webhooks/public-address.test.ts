@@ -12,7 +12,7 @@ test.each([...SPECIAL_V4, ...SPECIAL_V6])('%s is not a public address', (ip) => 
 test.each(PUBLIC)('%s is a public address', (ip) => expect(isPublicAddress(ip)).toBe(true))
 
 test.each(['', 'shop.example', '8.8', '134744072', '010.8.8.8', '0x8.8.8.8', '8.8.8.8 ', 'x::1'])(
-  'what no resolver writes, like %p, is not a public address',
+  '%p, which no resolver returns, is not a public address',
   (ip) => expect(isPublicAddress(ip)).toBe(false),
 )
 
@@ -46,7 +46,7 @@ test.each([
   ['https://metadata.google.internal/', /metadata.google.internal is not a public name/],
   ['https://0x7f.1/', "The URL's host 127.0.0.1 is not a public address."],
   ['https://[::1]/', "The URL's host ::1 is not a public address."],
-])('the API says of %j: %s', (url, sentence) => {
+])('checking the webhook URL %j returns %s', (url, sentence) => {
   const said = checkWebhookUrl(url, { allowHttp: false, allowPrivateNetworks: false })
   sentence instanceof RegExp ? expect(said).toMatch(sentence) : expect(said).toBe(sentence)
 })
@@ -70,7 +70,7 @@ const PORT = "The URL's port must be from 1 to 65535."
 describe.each([
   ['in production', { allowHttp: false, allowPrivateNetworks: false }],
   ['in development', { allowHttp: true, allowPrivateNetworks: true }],
-])('The API says of a host %s', (_, policy) => {
+])('Checking the host of a webhook URL %s', (_, policy) => {
   test.each([
     ...['localhost..', 'shop.example..', '.shop.example', 'a..example'].map((h) => [h, EMPTY]),
     ...['.', '..', 'a。。example', '8.8.8.8..'].map((h) => [h, EMPTY]),
@@ -98,12 +98,12 @@ describe.each([
     ['shop.example:1', null],
     ['shop.example:65535', null],
     ['shop.example:65536', 'The URL is not valid.'],
-  ])('%j: %j', (host, sentence) => {
+  ])('the webhook host %j is answered with %j', (host, sentence) => {
     expect(checkWebhookUrl(`https://${host}/hook`, policy)).toBe(sentence)
   })
 })
 
-test('the API takes loopback http URLs where both are allowed', () => {
+test('loopback http URLs are accepted if http and private networks are allowed', () => {
   const dev = { allowHttp: true, allowPrivateNetworks: true }
   expect(checkWebhookUrl('http://localhost:3000/hook', dev)).toBeNull()
   expect(checkWebhookUrl('http://127.0.0.1:3000/hook', dev)).toBeNull()

@@ -7,7 +7,8 @@ import { testEndpoint } from '../support/endpoint.ts'
 import { devServerEnv } from '../support/temporal.ts'
 import { addEndpoint, webhookDeps } from './delivery.ts'
 
-// The real server: the skipping one never skips again once a child has outlived its parent.
+// These tests use the real server. The time-skipping server stops skipping once a child workflow
+// has outlived its parent.
 const db = testDb()
 const temporal = devServerEnv()
 const endpoint = testEndpoint()
@@ -18,7 +19,7 @@ beforeEach(() => {
   endpoint.answer = async () => ({ status: 200 })
 })
 
-/** An event that the API committed, for two endpoints of one merchant. */
+/** Commits an event for two endpoints of one merchant, as the API does. */
 async function addEvent() {
   const { id: merchantId } = await addMerchant(db)
   for (const path of ['/a', '/b']) {
@@ -44,7 +45,7 @@ const resultsOf = (deliveries: Delivery[]) =>
   Promise.all(deliveries.map(({ id }) => workflow(id).result()))
 const pathsAsked = () => endpoint.requests.map(({ path }) => path).sort()
 
-test('an event goes to each endpoint in a workflow of its own', async () => {
+test('each endpoint gets an event from a separate workflow', async () => {
   const event = await addEvent()
   const results = await run(async () => {
     await publish(event)
@@ -54,7 +55,7 @@ test('an event goes to each endpoint in a workflow of its own', async () => {
   expect(pathsAsked()).toEqual(['/hooks/a', '/hooks/b'])
 })
 
-test('its workflow ends when all have started, and waits for none', async () => {
+test('publishEvent ends when all deliveries have started, and waits for none', async () => {
   endpoint.answer = async () => ({ status: endpoint.requests.length > 2 ? 200 : 503 })
   const event = await addEvent()
   await run(async () => {
@@ -66,7 +67,7 @@ test('its workflow ends when all have started, and waits for none', async () => 
   })
 })
 
-test('a delivery that has had its workflow gets no other, and is not sent again', async () => {
+test('a delivery that has had its workflow gets no second one and is not sent again', async () => {
   const event = await addEvent()
   const [first] = event.deliveries
   const { workflowType, ...options } = deliveryStart(first as Delivery)
@@ -82,7 +83,7 @@ test('a delivery that has had its workflow gets no other, and is not sent again'
   expect(pathsAsked()).toEqual(['/hooks/a', '/hooks/b'])
 })
 
-test('a Cancel does not keep an event from anybody', async () => {
+test('a Cancel of publishEvent keeps the event from no endpoint', async () => {
   const event = await addEvent()
   const { workflowType, ...options } = eventStart(event)
   const handle = await temporal.client().workflow.start(workflowType, options)
@@ -94,7 +95,7 @@ test('a Cancel does not keep an event from anybody', async () => {
   expect(pathsAsked()).toEqual(['/hooks/a', '/hooks/b'])
 })
 
-test('an event that nobody wants ends at once', async () => {
+test('an event that no endpoint wants ends its workflow at once', async () => {
   const event = { ...(await addEvent()), deliveries: [] }
   await run(() => publish(event))
   expect(endpoint.requests).toEqual([])

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 
-/** Gets the socket of each whole request, and the request's number on its connection, from 1. */
+/** Gets each whole request's socket, and the request's number on this connection, from 1. */
 type Respond = (socket: net.Socket, nth: number) => unknown
 
-/** A merchant's server on loopback of which the test writes every byte. */
+/** Runs merchant servers on loopback. The test writes every byte of their answers. */
 export function testRawServers() {
   const cleanups: (() => void)[] = []
   afterEach(() => {
@@ -47,7 +47,7 @@ function bodyOf(text: string): string | null {
   return body.length === length ? body : null
 }
 
-/** The bytes of an answer with these header lines and no body. */
+/** Returns the bytes of an answer with these header lines and no body. */
 export function emptyAnswer(statusLine: string, ...headers: string[]): string {
   return [`HTTP/1.1 ${statusLine}`, ...headers, 'content-length: 0', '', ''].join('\r\n')
 }

@@ -22,7 +22,7 @@ function post(body: string, signedWith: string, path = '') {
   return fetch(url + path, { method: 'POST', headers, body })
 }
 
-test('the receiver answers by whether both signatures are good, or as its path says', async () => {
+test('the receiver answers by the signatures, or with the status in its path', async () => {
   expect((await post('{"type":"payment.created"}', secret)).status).toBe(200)
   const forged = await post('{"type":"payment.succeeded"}', newWebhookSecret())
   expect(forged.status).toBe(400)
@@ -47,12 +47,12 @@ test.each(hostile.staleWebhooks)('the receiver answers 400 to a webhook %s', asy
   await expectToServe()
 })
 
-test.each(hostile.cutOffs)('the receiver goes on after %s', async (_, cutOff) => {
+test.each(hostile.cutOffs)('the receiver keeps serving after %s', async (_, cutOff) => {
   await hostile.hangUp(url, hostile.signed(secret, 'evt_cut_off'), cutOff)
   await expectToServe()
 })
 
-test('without its secret, as in production, there is no receiver', async () => {
+test('there is no receiver without a receiver secret, as in production', async () => {
   const { app } = testApp(db)
   expect((await app.request('/dev/receiver')).status).toBe(404)
 })

@@ -15,7 +15,7 @@ const temporal = timeSkippingEnv()
 const endpoint = testEndpoint()
 const root = '/api/v1/webhook_deliveries'
 
-/** A shop with one delivery, of its order.created, in this status. */
+/** Sets up a shop with one delivery, for its event order.created, in this status. */
 async function shopWithDelivery(status: DeliveryStatus = 'failed') {
   const shop = await testShop(db)
   const hook = { url: endpoint.url, event_types: ['order.created'] }
@@ -32,7 +32,7 @@ async function shopWithDelivery(status: DeliveryStatus = 'failed') {
 }
 
 test.each(['delivered', 'failed', 'skipped'] as const)(
-  'a delivery that is %s is sent again as another one',
+  'resending a %s delivery creates a new delivery',
   async (status) => {
     const { call, list, resend, sent, started } = await shopWithDelivery(status)
     const made = await resend()
@@ -56,14 +56,14 @@ test.each(['delivered', 'failed', 'skipped'] as const)(
   },
 )
 
-test('one that is on its way is not sent again', async () => {
+test('resending a pending delivery is refused with 409', async () => {
   const { resend } = await shopWithDelivery('pending')
   const before = await contents(db)
   expectRefusal(await resend(), 409, 'conflict', null)
   expect(await contents(db)).toEqual(before)
 })
 
-test.each(['disabled', 'deleted'])('nothing is sent to an endpoint that is %s', async (state) => {
+test.each(['disabled', 'deleted'])('resending to a %s endpoint is refused', async (state) => {
   const { call, resend, target } = await shopWithDelivery()
   const path = `/api/v1/webhook_endpoints/${target.id}`
   await (state === 'deleted' ? call('DELETE', path) : call('POST', `${path}/disable`))
@@ -74,7 +74,7 @@ test.each(['disabled', 'deleted'])('nothing is sent to an endpoint that is %s', 
   expect(await contents(db)).toEqual(before)
 })
 
-test('a repeat with its key sends nothing more; without one it does', async () => {
+test('a repeated resend with the same key sends nothing more, and one without does', async () => {
   const { list, resend, started } = await shopWithDelivery()
   const first = await resend('a')
   const again = await resend('a')
@@ -84,7 +84,7 @@ test('a repeat with its key sends nothing more; without one it does', async () =
   expect([(await list()).length, started.length]).toEqual([3, 2])
 })
 
-test('a resend can be sent again, and names the one that was asked for', async () => {
+test('a resend can be resent, and resend_of names the resend', async () => {
   const { call, resend } = await shopWithDelivery()
   const { body: second } = await resend()
   await db.update(deliveries).set({ status: 'failed' }).where(eq(deliveries.id, second.id))
@@ -92,7 +92,7 @@ test('a resend can be sent again, and names the one that was asked for', async (
   expect([third.resend_of, third.event_id]).toEqual([second.id, second.event_id])
 })
 
-test('a resend that never started is swept, and is no part of its event', async () => {
+test('a resend that never started is swept, and is not listed with its event', async () => {
   const { resend, order, sent } = await shopWithDelivery()
   const { body: made } = await resend()
   const swept = await takeStranded(db, new Date(Date.now() + 121_000), 100)
@@ -101,7 +101,7 @@ test('a resend that never started is swept, and is no part of its event', async 
   expect(found?.map(({ id }) => id)).toEqual([sent.id])
 })
 
-test('it arrives with the same webhook-id and the same bytes', async () => {
+test('a resend arrives with the original webhook-id and the same bytes', async () => {
   const { merchant, order, sent } = await shopWithDelivery()
   const { app } = testApp(db, { temporal: temporal.client() })
   const result = (id: string) => temporal.client().workflow.getHandle(id).result()

@@ -15,7 +15,7 @@ test('five attempts follow each other after a minute, 5 minutes, 30 minutes and 
   expect(waits(defaultRetrySchedule)).toEqual([60_000, 300_000, 1_800_000, 2 * HOUR, null, null])
 })
 
-test('the schedule for tests has as many attempts, five seconds apart', () => {
+test('the schedule for tests has five attempts, five seconds apart', () => {
   expect(waits(testRetrySchedule)).toEqual([5_000, 5_000, 5_000, 5_000, null, null])
 })
 
@@ -31,15 +31,15 @@ test.each([
   ['a day', 24 * HOUR, 24 * HOUR],
   ['more than a day', 24 * HOUR + 1, 24 * HOUR],
   ['as long as a number can be', Number.MAX_SAFE_INTEGER, 24 * HOUR],
-])('an endpoint that asks for %s', (_, retryAfterMs, waitMs) => {
+])('the wait respects an endpoint that asks for %s, up to a day', (_, retryAfterMs, waitMs) => {
   expect(retryDelay(defaultRetrySchedule, 1, retryAfterMs)).toBe(waitMs)
 })
 
-test('asking for more time brings no more attempts', () => {
+test('Retry-After adds no attempt after the last one', () => {
   expect(retryDelay(defaultRetrySchedule, 5, HOUR)).toBeNull()
 })
 
-test('a provider is asked after 5 s, and after twice as long each time, up to an hour', () => {
+test('a provider is polled after 5 s, and after twice as long each time, up to an hour', () => {
   const seconds = Array.from({ length: 12 }, (_, i) => pollDelay(i + 1) / 1000)
   expect(seconds).toEqual([5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600])
   expect(pollDelay(10_000)).toBe(HOUR)

@@ -17,7 +17,7 @@ import {
 } from './hostile-webhooks.ts'
 
 const secret = newWebhookSecret()
-const PORT = 4242 // the quickstart's, replaced here by a free one
+const PORT = 4242 // the port in the quickstart, replaced here by a free one
 
 type Fence = { page: string; language: string; code: string }
 
@@ -30,7 +30,7 @@ function fencesOf(page: string): Fence[] {
   return [...found].map(([, language = '', code = '']) => ({ page, language, code }))
 }
 
-/** A merchant would write such a server around a snippet. */
+/** Wraps a snippet in a server such as a merchant would write. */
 function serverAround(snippet: string, isVerified: string): string {
   const [imports, code] = [snippet.match(/^import .*$/gm), snippet.replace(/^import .*$/gm, '')]
   return `
@@ -47,7 +47,7 @@ createServer(async (request, response) => {
 }).listen(${PORT})`
 }
 
-/** This lists the samples in the order of the pages. A new sample needs an entry here. */
+/** `runs` lists the samples in the order of the pages. A new sample needs an entry here. */
 const runs = [
   { name: "the quickstart's handler", page: 'docs/quickstart.md', wrap: (code: string) => code },
   {
@@ -66,7 +66,8 @@ const samples = fences.filter(({ language }) => language === 'js')
 test('every sample in README.md and docs is run by a test', () => {
   expect(samples.map(({ page }) => page)).toEqual(runs.map(({ page }) => page))
   const languages = new Set(fences.map(({ language }) => language))
-  expect([...languages].sort()).toEqual(['', 'js', 'json', 'sh', 'ts']) // ts: test/repo/change-a-workflow.test.ts runs the files
+  // `test/repo/change-a-workflow.test.ts` runs the files that the `ts` fences show.
+  expect([...languages].sort()).toEqual(['', 'js', 'json', 'sh', 'ts'])
 })
 
 describe.each(runs.map((run, index) => [run.name, run, samples[index]?.code ?? ''] as const))(
@@ -75,19 +76,19 @@ describe.each(runs.map((run, index) => [run.name, run, samples[index]?.code ?? '
     const server = testSample(() => wrap(code))
     const [isHandler, isHmac] = [name.includes('handler'), name.includes('HMAC')]
 
-    /** The process that got the hostile request must still be the one that answers. */
+    /** The process that got the hostile request must still be the process that answers. */
     async function expectToServe(): Promise<void> {
       expect(await post(server.url, signed(secret, `evt_${++sent}`))).toBe(200)
       expect(server.child?.exitCode).toBeNull()
     }
     let sent = 0
 
-    test.each(forgeries)(`${name} answers 400 to %s, and goes on`, async (_, forge) => {
+    test.each(forgeries)(`${name} answers 400 to %s and keeps serving`, async (_, forge) => {
       expect(await post(server.url, forge(signed(secret, 'evt_forged')))).toBe(400)
       await expectToServe()
     })
 
-    test(`${name} goes on after a signature that is sent twice`, async () => {
+    test(`${name} keeps serving after a signature that is sent twice`, async () => {
       const { headers, body } = signed(secret, 'evt_twice')
       const twice = Object.entries(headers).map(([header, value]) => [
         header,
@@ -98,18 +99,18 @@ describe.each(runs.map((run, index) => [run.name, run, samples[index]?.code ?? '
       await expectToServe()
     })
 
-    test.each(staleWebhooks)(`${name} goes on after a webhook %s`, async (_, stale) => {
+    test.each(staleWebhooks)(`${name} keeps serving after a webhook %s`, async (_, stale) => {
       expect(await post(server.url, stale(secret))).toBe(isHmac ? 200 : 400)
       await expectToServe()
     })
 
-    test.each(notEvents)(`${name} goes on after the signed body '%s'`, async (body) => {
+    test.each(notEvents)(`${name} keeps serving after the signed body '%s'`, async (body) => {
       const status = await post(server.url, signed(secret, 'evt_1', body))
       expect(isHandler ? [400] : [200, 400]).toContain(status)
       await expectToServe()
     })
 
-    test.each(cutOffs)(`${name} goes on after %s`, async (_, cutOff) => {
+    test.each(cutOffs)(`${name} keeps serving after %s`, async (_, cutOff) => {
       await hangUp(server.url, signed(secret, 'evt_cut_off'), cutOff)
       await expectToServe()
     })
@@ -133,7 +134,10 @@ function twice(id: string) {
   return [signed(secret, id), signed(secret, id)]
 }
 
-/** Runs a sample as a merchant does: saved as handler.mjs, beside the packages that it imports. */
+/**
+ * Runs a sample as a merchant does: saved as handler.mjs, beside the packages that the sample
+ * imports.
+ */
 function testSample(code: () => string) {
   const sample = { url: '', lines: [] as string[], child: undefined as ChildProcess | undefined }
   const folder = mkdtempSync(join(tmpdir(), 'remit-sample-'))

@@ -15,7 +15,7 @@ beforeEach(() => {
 })
 afterEach(() => post.close())
 
-test('no post is lost to a server that closes its connection shortly after each answer', async () => {
+test('no post is lost to a server that closes each connection soon after an answer', async () => {
   const server = await listen((socket, nth) => {
     socket.write(OK)
     setTimeout(() => socket.destroy(), nth % 3)
@@ -30,7 +30,7 @@ test('no post is lost to a server that closes its connection shortly after each 
   expect(new Set(server.bodies).size).toBe(400)
 })
 
-test('a post on a stale connection is sent again on a new one, and says so', async () => {
+test('a post on a stale connection is resent on a new one and marked as reconnected', async () => {
   const server = await listen((socket, nth) => (nth === 1 ? socket.write(OK) : socket.destroy()))
   expect(await post(server.url, '{"n":1}', {})).not.toHaveProperty('reconnected')
   const answer = await post(server.url, '{"n":2}', {})
@@ -113,7 +113,7 @@ test('both tries of a post share one time limit', async () => {
   expect(answer.latencyMs).toBeLessThan(550)
 })
 
-test('the log of attempts and the log of the worker show that a webhook was sent again', async () => {
+test('the attempts and the log of the worker show that a webhook was sent again', async () => {
   const server = await listen((socket, nth) => (nth === 1 ? socket.write(OK) : socket.destroy()))
   const shop = await attemptingShop(db, server.url)
   expect((await shop.attempt()).attempts).toMatchObject([{ attempt: 1, reconnected: false }])

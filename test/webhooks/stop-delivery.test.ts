@@ -7,8 +7,8 @@ import { devServerEnv } from '../support/temporal.ts'
 import { atSeconds, detailsOf, ended, sleepReally, testDelivering } from './delivering.ts'
 import { addEndpoint } from './delivery.ts'
 
-// The real server. The skipping one never skips again once a child has outlived its parent, and
-// loses a failure that comes after the cancel.
+// These tests use the real server. The time-skipping server stops skipping once a child workflow
+// has outlived its parent, and loses a failure that comes after the cancel.
 const { db, temporal, endpoint, deliver, start, addEvent, answerWith, recorded, untilFailed } =
   testDelivering(devServerEnv)
 
@@ -33,7 +33,7 @@ async function disableQuietly({ endpointId }: Delivery) {
 }
 
 describe('An endpoint that answers 410', () => {
-  test("is disabled, gets nothing more, and the merchant's others are told", async () => {
+  test('a 410 disables the endpoint, skips its deliveries and emits an event', async () => {
     answerWith(gone)
     let waiting = { id: '' }
     let other = { id: '', secret: '' }
@@ -70,7 +70,7 @@ describe('An endpoint that answers 410', () => {
     })
   })
 
-  test('is told of once, though two of its deliveries got that answer', async () => {
+  test('two deliveries that get a 410 emit one webhook_endpoint.disabled event', async () => {
     let second: Delivery
     answerWith({ ...gone, meanwhile: async () => ended(await start(second)) }, gone)
     const { row, attempts } = await deliver({
@@ -82,12 +82,13 @@ describe('An endpoint that answers 410', () => {
         expect(await toldOf(merchantId)).toHaveLength(1)
       },
     })
-    // The second one disabled the endpoint, and so skipped the first, which was on its way.
+    // The second delivery disabled the endpoint. That skipped the first delivery, which was on its
+    // way.
     expect(row.status).toBe('failed')
     expect(attempts).toMatchObject([{ state: 'failed', httpStatus: 410 }])
   })
 
-  test('fails each of many deliveries that get that answer at once, and blocks none', async () => {
+  test('many deliveries that get a 410 at once all fail, without a deadlock', async () => {
     const more: Delivery[] = []
     let waiting = 8
     const all = new Promise<void>((resolve) => {
@@ -110,7 +111,10 @@ describe('An endpoint that answers 410', () => {
     expect(rows.map(({ attempts }) => attempts.length)).toEqual(Array(7).fill(1))
   })
 
-  /** How many Postgres has ended in this file's database. A connection reports when it is idle. */
+  /**
+   * Returns how many deadlocks Postgres has ended in this file's database. A connection reports its
+   * statistics when it is idle.
+   */
   async function deadlocks(): Promise<number> {
     await sleepReally(1_500)
     const { rows } = await db.execute<{ deadlocks: string }>(
@@ -119,7 +123,7 @@ describe('An endpoint that answers 410', () => {
     return Number(rows[0]?.deadlocks)
   }
 
-  test('at a URL that was changed meanwhile is tried again at the new one', async () => {
+  test('a 410 from a URL that was changed meanwhile is retried at the new URL', async () => {
     const moved = async () => {
       await db.update(endpoints).set({ url: `${endpoint.url}/new` })
     }
@@ -132,11 +136,11 @@ describe('An endpoint that answers 410', () => {
   })
 })
 
-describe('A delivery is skipped', () => {
+describe('Skipping a delivery', () => {
   test.each([
     { how: 'disabled', end: disableEndpoint },
     { how: 'deleted', end: deleteEndpoint },
-  ])('when its endpoint is $how between two attempts', async ({ end }: { end: End }) => {
+  ])('a waiting delivery is skipped if its endpoint is $how', async ({ end }: { end: End }) => {
     const askedAt = answerWith(busy)
     const { outcome, row, attempts } = await deliver({
       to: soon,
@@ -154,7 +158,7 @@ describe('A delivery is skipped', () => {
     expect(attempts).toHaveLength(1)
   })
 
-  test('when it was committed at the same moment as the end of its endpoint', async () => {
+  test('a delivery that is committed while its endpoint is disabled is skipped', async () => {
     const askedAt = answerWith()
     const { outcome, row } = await deliver({ before: (delivery) => disableQuietly(delivery) })
     expect(outcome).toEqual({ status: 'skipped' })
@@ -162,7 +166,7 @@ describe('A delivery is skipped', () => {
     expect(row).toMatchObject({ status: 'skipped', nextSweepAt: null })
   })
 
-  test('when its endpoint is disabled while an attempt fails', async () => {
+  test('a delivery whose endpoint is disabled while an attempt fails is skipped', async () => {
     let end: () => unknown = () => {}
     const askedAt = answerWith({ ...busy, meanwhile: () => end() })
     const { outcome, row, attempts } = await deliver({
@@ -180,7 +184,7 @@ describe('A delivery is skipped', () => {
 
 const canceled = { cause: { name: 'CancelledFailure' } }
 
-/** Cancels the delivery while its first attempt is on its way. */
+/** Cancels the delivery while its first attempt is under way. */
 function cancelMeanwhile(status: number) {
   let cancel = async () => {}
   const askedAt = answerWith({ status, meanwhile: () => cancel() })
@@ -194,7 +198,7 @@ function cancelMeanwhile(status: number) {
 }
 
 describe('A canceled delivery', () => {
-  test('has failed', async () => {
+  test('a canceled delivery fails without another attempt', async () => {
     const askedAt = answerWith(busy)
     const { outcome, row, attempts } = await deliver({
       use: async (handle) => {
@@ -212,7 +216,7 @@ describe('A canceled delivery', () => {
     expect(askedAt).toEqual(atSeconds(0))
   })
 
-  test('records an attempt that is on its way before it fails', async () => {
+  test('a canceled delivery records the attempt under way before it fails', async () => {
     const { askedAt, before } = cancelMeanwhile(503)
     const { row, attempts } = await deliver({ before })
     expect(askedAt).toEqual(atSeconds(0))
@@ -220,7 +224,7 @@ describe('A canceled delivery', () => {
     expect(attempts).toMatchObject([{ state: 'failed', httpStatus: 503 }])
   })
 
-  test('is delivered if an attempt that is on its way succeeds', async () => {
+  test('a canceled delivery is delivered if the attempt under way succeeds', async () => {
     const { askedAt, before } = cancelMeanwhile(200)
     const { outcome, row, attempts } = await deliver({ before })
     expect(askedAt).toEqual(atSeconds(0))

@@ -13,8 +13,8 @@ const worker = dyingWorker(() => db.url)
 afterEach(() => jest.restoreAllMocks())
 
 /**
- * A failed attempt is five lines: it takes the delivery up, inserts the attempt, posts, completes the
- * attempt and signals. A worker may die before the first line and after each line.
+ * A failed attempt runs five lines: it claims the delivery, inserts the attempt, posts, completes
+ * the attempt and signals. A worker may die before the first line and after each line.
  */
 const LINES_OF_ATTEMPT = 5
 const points = {
@@ -29,14 +29,14 @@ type Point = keyof typeof points
 const names = Object.keys(points) as Point[]
 
 const scheduleMs = defaultRetrySchedule.map((seconds) => seconds * 1000)
-const LONGEST_DELAY_MS = 20_000 // that a crash may add: the fifth retry comes after 16 s
+const LONGEST_DELAY_MS = 20_000 // the most that a crash may add: the fifth retry comes after 16 s
 
 const down = () => 503
 const upAtSecond = (post: number) => (post === 1 ? 503 : 200)
 
 type Case = { status: (post: number) => number; meanwhile?: (post: number) => unknown }
 
-/** Delivers to a server that answers so, and checks what has to be true whatever happens. */
+/** Delivers to a server with these answers, and checks the rules that hold in every case. */
 async function deliverThrough({ status, meanwhile }: Case, deps: Partial<WebhookDeps>) {
   const askedAt: number[] = []
   endpoint.answer = async () => {
@@ -66,7 +66,7 @@ async function deliverThrough({ status, meanwhile }: Case, deps: Partial<Webhook
 
 type Ran = Awaited<ReturnType<typeof deliverThrough>>
 
-/** `posted`: the rows of the attempts that reached the server, one for each POST. */
+/** `posted` holds the rows of the attempts that reached the server, one row for each POST. */
 function expectFullWaits(posted: Ran['attempts'], askedAt: number[]) {
   expect(posted).toHaveLength(askedAt.length)
   const waits = askedAt.slice(1).map((at, i) => at - (askedAt[i] ?? 0))
@@ -78,12 +78,15 @@ function expectFullWaits(posted: Ran['attempts'], askedAt: number[]) {
   }
 }
 
-/** A crash after the row and before the POST leaves a row of an attempt that nobody received. */
+/**
+ * A crash after the insert and before the POST leaves the row of an attempt that no server
+ * received.
+ */
 function whatWasPosted({ attempts }: Ran, point: Point) {
   return point === 'recorded' ? attempts.filter(({ state }) => state !== 'interrupted') : attempts
 }
 
-/** Delivers with a worker that dies at this point of the nth attempt, and only then. */
+/** Delivers with a worker that dies once, at this point of the nth attempt. */
 async function crashAt(point: Point, nth: number, status: Case['status']): Promise<Ran> {
   const { line, when } = points[point]
   const { getHandle } = WorkflowClient.prototype
@@ -100,7 +103,7 @@ async function crashAt(point: Point, nth: number, status: Case['status']): Promi
     return ran
   })
   expect(died).toBe(true)
-  return (await ran) as Ran // `dieAt` does not pass on the assertions that failed
+  return (await ran) as Ran // `dieAt` hides the assertions that failed
 }
 
 const everyPoint = names.flatMap((point) =>
@@ -109,7 +112,7 @@ const everyPoint = names.flatMap((point) =>
 
 describe('A crash during a delivery that fails costs the merchant no attempt and no wait', () => {
   test.each(everyPoint)(
-    'when the worker dies at "$point" of the $which attempt',
+    'the merchant loses no attempt and no wait if a crash comes at "$point" of the $which attempt',
     async ({ point, nth }) => {
       const ran = await crashAt(point, nth, down)
       expectFullWaits(whatWasPosted(ran, point), ran.askedAt)
@@ -128,11 +131,12 @@ describe('A crash during a delivery that fails costs the merchant no attempt and
 
 describe('A crash during the attempt that succeeds', () => {
   test.each(names.slice(0, -1))(
-    'at "%s" repeats only a POST whose answer was lost',
+    'a crash at "%s" of the successful attempt repeats only a POST whose answer was lost',
     async (point) => {
       const ran = await crashAt(point, 2, upAtSecond)
       expectFullWaits(whatWasPosted(ran, point), ran.askedAt)
-      // Only where the answer was lost is it sent again: at least once is what was promised.
+      // Remit sends a webhook again only if its answer was lost. The promise is delivery at least
+      // once.
       expect(ran.askedAt).toHaveLength(point === 'sent' ? 3 : 2)
       expect(ran.counted.map(({ state }) => state)).toEqual(['failed', 'succeeded'])
       expect(ran.row.status).toBe('delivered')
@@ -141,8 +145,8 @@ describe('A crash during the attempt that succeeds', () => {
   )
 })
 
-describe('A signal that is lost is sent again, and the schedule stays as it was', () => {
-  test.each([1, 2, 5])('of attempt %i', async (nth) => {
+describe('A lost signal is sent again, and the schedule stays as it was', () => {
+  test.each([1, 2, 5])('a lost signal of attempt %i does not move the schedule', async (nth) => {
     const signal = jest.fn().mockRejectedValue(new Error('Temporal is away'))
     const getHandle = jest.spyOn(WorkflowClient.prototype, 'getHandle')
     const lose = () => getHandle.mockReturnValueOnce({ signal } as never)
@@ -155,7 +159,7 @@ describe('A signal that is lost is sent again, and the schedule stays as it was'
   })
 })
 
-test('a worker that was thought dead, and comes late with its answer, changes nothing', async () => {
+test('a late answer from a worker that was thought dead changes nothing', async () => {
   let late = true
   const post: WebhookDeps['post'] = Object.assign(
     async (...args: Parameters<WebhookDeps['post']>) => {

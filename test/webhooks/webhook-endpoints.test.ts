@@ -41,7 +41,7 @@ async function shopWithEndpoint(change: object = {}) {
   return { ...shop, endpoint: body, path: `${root}/${body.id}`, statuses }
 }
 
-test('an endpoint is made with all its fields, and a secret', async () => {
+test('a new endpoint has all the given fields and a secret', async () => {
   const { call } = await testShop(db)
   const given = {
     description: 'Till 1',
@@ -58,7 +58,7 @@ test('an endpoint is made with all its fields, and a secret', async () => {
   expect(other.body.secret).not.toBe(secret)
 })
 
-test('the secret is shown once', async () => {
+test("an endpoint's secret is shown only when the endpoint is created", async () => {
   const { call, endpoint, path } = await shopWithEndpoint()
   const { secret, ...rest } = endpoint
   expect((await call('GET', path)).body).toStrictEqual(rest)
@@ -78,7 +78,7 @@ test('the secret is shown once', async () => {
   }
 })
 
-test('the secret is kept encrypted, and bound to its endpoint', async () => {
+test("an endpoint's secret is stored encrypted and bound to the endpoint", async () => {
   const { endpoint } = await shopWithEndpoint()
   const { id, secret } = endpoint
   for (const text of Object.values(await tableTexts(db))) {
@@ -102,14 +102,14 @@ test('a repeat with the same Idempotency-Key gets the same secret', async () => 
   expect((await call('GET', root)).body.data).toHaveLength(1)
 })
 
-test('the answer that is kept for a repeat does not hold the secret in the clear', async () => {
+test('the stored answer for an Idempotency-Key does not hold the secret in the clear', async () => {
   const { call } = await testShop(db)
   const { body } = await call('POST', root, { url }, { 'idempotency-key': 'endpoint-1' })
   for (const [table, text] of Object.entries(await tableTexts(db)))
     expect({ table, leaks: text.includes(body.secret) }).toEqual({ table, leaks: false })
 })
 
-test('a change touches the named fields alone', async () => {
+test('a PATCH of an endpoint changes only the named fields', async () => {
   const event_types = ['payment.failed']
   const { call, endpoint, path } = await shopWithEndpoint({ event_types, description: 'Till 1' })
   const { secret: _, ...before } = endpoint
@@ -122,7 +122,7 @@ test('a change touches the named fields alone', async () => {
   expect((await call('GET', path)).body).toStrictEqual(body)
 })
 
-test('an endpoint gets the event types that it asked for, and one without a list gets all', async () => {
+test('an endpoint gets the event types that it lists, or all without a list', async () => {
   const { call, endpoint } = await shopWithEndpoint({ event_types: ['payment.succeeded'] })
   const all = (await call('POST', root, { url: `${url}/all` })).body
   const failures = { url: `${url}/failures`, event_types: ['payment.failed', 'order.canceled'] }
@@ -145,13 +145,13 @@ test('an endpoint gets the event types that it asked for, and one without a list
   expect(sent.sort()).toEqual(expected.sort())
 })
 
-test('every event type can be asked for', async () => {
+test('an endpoint can list every event type', async () => {
   const { call } = await testShop(db)
   const made = await call('POST', root, { url, event_types: eventTypes })
   expect([made.status, made.body.event_types]).toEqual([201, eventTypes])
 })
 
-test('disabling skips what waits, and enabling sends only what happens from then on', async () => {
+test('disabling an endpoint skips deliveries, and enabling it sends only new ones', async () => {
   const { call, path, statuses, endpoint } = await shopWithEndpoint()
   const untouched = await shopWithEndpoint()
   await untouched.call('POST', '/api/v1/payments', upi)
@@ -179,7 +179,7 @@ test('disabling skips what waits, and enabling sends only what happens from then
   expect((await statuses()).sort()).toEqual(['delivered', 'pending', 'skipped'])
 })
 
-test('deleting skips what waits, and leaves neither the endpoint nor its secret', async () => {
+test('deleting an endpoint skips waiting deliveries and erases the secret', async () => {
   const { call, path, statuses, endpoint } = await shopWithEndpoint()
   await call('POST', '/api/v1/payments', upi)
   const deleted = await call('DELETE', path)
@@ -209,7 +209,7 @@ test('deleting skips what waits, and leaves neither the endpoint nor its secret'
   expect(await statuses()).toEqual(['skipped'])
 })
 
-test('in production a URL must be https and public', async () => {
+test('a webhook URL in production must be https and public', async () => {
   const outbound = { allowHttp: false, allowPrivateNetworks: false }
   const call = callAs(appWith(db, { outbound }), await addMerchant(db))
   const { body } = await call('POST', root, { url })
@@ -236,7 +236,7 @@ test('a URL whose host or port cannot exist is refused with 400 in development t
   expect(await contents(db)).toEqual(before)
 })
 
-test('a merchant has at most 100 endpoints, also when they are made at once', async () => {
+test('a merchant has at most 100 endpoints, even if they are created at once', async () => {
   const { call } = await testShop(db)
   const answers = await Promise.all(
     Array.from({ length: 105 }, () => call('POST', '/api/v1/webhook_endpoints', { url })),

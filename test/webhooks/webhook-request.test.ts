@@ -22,7 +22,7 @@ function verifiedByHand({ headers, body }: Request, secret: string): boolean {
   return headers['webhook-signature'] === `v1,${signature}`
 }
 
-test('each attempt sends the very bytes of the event', async () => {
+test('each attempt sends the exact bytes of the event', async () => {
   const { event, requests } = await deliverThreeTimes()
   for (const { body } of requests) {
     expect(body).toBe(event.body)
@@ -50,17 +50,17 @@ test('each attempt carries an X-Webhook-Signature over its body', async () => {
   }
 })
 
-test('each attempt names the same event, and the moment it was really sent', async () => {
+test('each attempt names the same event and the time when it was really sent', async () => {
   const { event, requests } = await deliverThreeTimes()
   expect(requests.map(({ headers }) => headers['webhook-id'])).toEqual(Array(3).fill(event.id))
   for (const { headers } of requests) {
     const age = Date.now() / 1000 - Number(headers['webhook-timestamp'])
     expect(age).toBeGreaterThanOrEqual(0)
-    expect(age).toBeLessThan(10) // though the clock of the delivery has skipped six minutes
+    expect(age).toBeLessThan(10) // although the clock of the delivery has skipped six minutes
   }
 })
 
-test('an attempt is JSON, says who sends it, and wants no compressed answer', async () => {
+test('an attempt is JSON, names its sender and wants no compressed answer', async () => {
   answerWith()
   await deliver()
   expect(endpoint.requests[0]?.headers).toMatchObject({
@@ -70,7 +70,7 @@ test('an attempt is JSON, says who sends it, and wants no compressed answer', as
   })
 })
 
-test('an attempt is recorded with what was sent and what came back', async () => {
+test('an attempt is recorded with its request and its response', async () => {
   const headers = { 'x-shop': 'kiosk', 'set-cookie': 'a=b' }
   answerWith({ status: 418, headers, body: 'é'.repeat(4_000) })
   const { event, attempts, secret } = await deliver({ to: { retrySchedule: [] } })
