@@ -87,10 +87,10 @@ const developmentOnly = [
 
 export type Config = z.infer<typeof Config>
 
-/** What a process can't guess, and so can't do without in production. */
+/** A process cannot guess these variables, so it requires them in production. */
 type Needed = (keyof Config)[]
 
-/** For a main.ts: says what is wrong with the environment, without a stack, and ends the process. */
+/** Loads the config for a main.ts, or prints the problem, without a stack, and ends the process. */
 export function loadConfigOrExit(needed: Needed = []): Config {
   try {
     return loadConfig(process.env, needed)
@@ -101,8 +101,8 @@ export function loadConfigOrExit(needed: Needed = []): Config {
 }
 
 /**
- * Called once, by each entry point. Everything below it is handed what it needs. Throws with one
- * line for each variable that is missing or wrong. An empty variable counts as one that is not set.
+ * Each entry point calls this once, and hands the parts below it the values that they need. Throws
+ * an error that names the variables that are missing or wrong. An empty variable counts as not set.
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env, needed: Needed = []): Config {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
@@ -115,10 +115,10 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, needed: Needed 
   return config
 }
 
-/** What containers are given as files: `X_FILE` names the one that holds X. */
+/** A container can get these variables as files: `X_FILE` is the path of the file that holds X. */
 const secrets = ['DATABASE_URL', 'REMIT_ENCRYPTION_KEY', 'TEMPORAL_API_KEY'] as const
 
-/** Each secret that is given, in the environment or as a file. Throws when it is given both ways. */
+/** Returns each secret that is set, in a variable or a file. Throws if a secret is set in both. */
 export function readSecrets(
   env: NodeJS.ProcessEnv,
 ): Partial<Record<(typeof secrets)[number], string>> {

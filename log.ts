@@ -8,16 +8,17 @@ type Fields = Record<string, unknown> & { err?: unknown }
 
 /** `err` is an error of any kind; the other fields are ids and figures, never content. */
 export type Log = Record<Level, (fields: Fields, message: string) => void> & {
-  /** A log whose every line has these fields too. */
+  /** Returns a log that adds these fields to every line. */
   child: (fields: Fields) => Log
 }
 
 const CHAIN_MAX = 6
-const ERROR = 50 // pino's number for it
+const ERROR = 50 // pino's number for the level `error`
 
 /**
- * The log of a process, made by its main.ts: JSON, and in development lines to be read. Nothing gets
- * to pino but through here, so nothing gets there unscrubbed. What crashes the process is logged too.
+ * Opens the log of a process, for its main.ts. Lines are JSON, and readable text in development.
+ * Every line reaches pino through `toLog`, so every line is scrubbed. An exception that crashes the
+ * process is logged too.
  */
 export async function openLog(name: 'api' | 'worker', config: Config): Promise<Log> {
   const level = config.LOG_LEVEL ?? (config.NODE_ENV === 'test' ? 'warn' : 'info')
@@ -32,7 +33,7 @@ export async function openLog(name: 'api' | 'worker', config: Config): Promise<L
   return log
 }
 
-/** pino's own would add a type of its own to what `describe` has made. */
+/** Replaces pino's serializer, which would overwrite the `type` that `describe` returns. */
 const serializers = { err: (told: unknown) => told }
 
 export function toLog(lines: pino.Logger): Log {
@@ -53,8 +54,9 @@ export function toLog(lines: pino.Logger): Log {
 }
 
 /**
- * An error without what hangs on it: a query's parameters, a row's values, a response. Of one that
- * was caused by others, the last message says what happened, those before it where.
+ * Describes an error without the data attached to the error: a query's parameters, a row's values,
+ * a response. If an error has causes, the last message says what happened, and the messages before
+ * the last say where.
  */
 function describe(error: unknown) {
   const chain = chainOf(error)
@@ -88,7 +90,7 @@ function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? `${error}`) : `${error}`
 }
 
-/** One line each, and an error's stack below. A production install has no pino-pretty. */
+/** Prints one line each, and an error's stack below. A production install has no pino-pretty. */
 async function readableLines() {
   const { default: pretty } = await import('pino-pretty')
   return pretty({
@@ -106,7 +108,7 @@ type Line = {
   err?: { message: string; stack: string }
 } & Record<string, unknown>
 
-/** What the message says already, what is the same in every line, and what the UI shows. */
+/** Readable lines omit what the message says, what never changes, and what Temporal's UI shows. */
 const untold = [
   ...['time', 'pid', 'hostname', 'name', 'method', 'path', 'status', 'ms'],
   ...['run_id', 'workflow_type', 'task_queue'],

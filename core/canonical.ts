@@ -1,7 +1,7 @@
 /**
  * Returns one JSON text for all inputs with the same meaning. The names of an object and the values
- * of a Set are sorted, a Date is its instant in UTC, and a field that is null is left out. The order
- * of an array has a meaning, and stays.
+ * of a Set are sorted, a Date is its instant in UTC, and a field that is null is left out. An array
+ * keeps its order, because the order has a meaning.
  */
 export function canonicalJson(value: unknown): string {
   if (value instanceof Date) return JSON.stringify(value)

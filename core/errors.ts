@@ -1,6 +1,6 @@
 /**
- * Every error that a caller can see: its HTTP status, its type, and what it means. The mapper, the
- * routes and the API document read this one table.
+ * This table has every error that a caller can see: its HTTP status, its type and its meaning. The
+ * mapper, the routes and the API document read this table.
  */
 export const errorKinds = {
   invalid_request: {
@@ -169,12 +169,12 @@ type Options = ErrorOptions & {
   headers?: Record<string, string> | undefined
 }
 
-/** A refusal, not an accident: the same call would be refused again, so nothing retries it. */
+/** An AppError refuses a call. Nothing retries the call, because it would be refused again. */
 export class AppError extends Error {
   override readonly name = 'AppError'
   readonly code: ErrorCode
-  readonly param: string | null // the field that is to blame
-  readonly headers: Record<string, string> // of the HTTP response, such as Retry-After
+  readonly param: string | null // the field that caused the error
+  readonly headers: Record<string, string> // headers of the HTTP response, such as Retry-After
 
   constructor(code: ErrorCode, message: string, { param, headers, ...options }: Options = {}) {
     super(message, options)

@@ -58,7 +58,7 @@ function valuesMessage(values: readonly unknown[]): string {
     : `The value must be one of ${listed.join(', ')}.`
 }
 
-/** A discriminated union is reported at its discriminator, so this lists the values of that field. */
+/** A discriminated union fails at its discriminator, so the message lists that field's values. */
 function unionMessage(issue: Issue & { code: 'invalid_union' }): string {
   const { discriminator, options, input } = issue as Issue & Record<string, unknown>
   if (typeof discriminator !== 'string')

@@ -1,6 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
 
-/** Rejects when there is no answer in time. What is under way then is left to end by itself. */
+/**
+ * Rejects if `calling` takes longer than `limitMs`. The call is not canceled, and may end later.
+ */
 export async function withinLimit<T>(limitMs: number, calling: Promise<T>): Promise<T> {
   const timer = new AbortController()
   const limit = setTimeout(limitMs, undefined, { signal: timer.signal }).then(() => {

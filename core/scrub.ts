@@ -3,33 +3,33 @@ import { passesLuhn } from './money/card.ts'
 const HIDDEN = '[hidden]'
 const DEPTH_MAX = 5
 
-/** Fields whose value is hidden whatever it is. Our own log lines have none of them. */
+/** Fields with these names are always hidden. Our own log lines have no such field. */
 const secretNames =
   /secret|password|passwd|authorization|cookie|token|signature|(api|encryption).?key|^(number|card|cvc|cvv|pan|vpa|body|params|parameters|detail)$/i
 
-/** Left as they are, though digits of theirs might pass for a card's: UUIDs, and ids of ours. */
+/** UUIDs and our own ids stay as they are, although their digits could pass for a card number. */
 const ids =
   /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[a-z]{2,5}_(?:[0-9a-z]{26}|[0-9a-f]{32})\b/
-/** In one piece, or in the groups in which cards are embossed. */
+/** A card number is one run of digits, or has the groups that are embossed on a card. */
 const cardLike =
   /(?<!\d)(?:\d{12,19}|\d{4}(?:[ -]\d{4}){2,3}(?:[ -]\d{1,3})?|\d{4}[ -]\d{6}[ -]\d{4,5})(?!\d)/
 const idsOrCards = new RegExp(`${ids.source}|${cardLike.source}`, 'g')
 
-/** Who starts with these has the secret of an endpoint, of an API key, of a user of a URL. */
+/** These patterns match the secrets of endpoints, API keys, HTTP headers and users in URLs. */
 const whsec = /whsec_[\w+/=-]+/g
 const apiSecret = /\bsecret_(?!key_required\b)[\w-]{6,}/g
 const bearer = /\b(Bearer|Basic) +[^\s"',]+/gi
 const urlPassword = /(\/\/[^\s:/@]*):[^\s/"]*@/g
 
-/** A UPI address, plain or in a URL, and any mail address too. A masked one has `*` before its `@`. */
+/** Matches UPI and mail addresses, plain or in a URL. A masked address has `*` before its `@`. */
 const vpaLike = /(?<![\w.-])[\w.-]{1,255}(?:@|%40)[A-Za-z][A-Za-z0-9.-]{1,63}/g
 
-/** They could end a line and begin one that we never wrote, or play with a terminal. */
+/** These characters could end a line and start a forged line, or control a terminal. */
 const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
 /**
- * The net under our logs: what must not be in them does not come this far, and if it does, in the
- * words of a provider's or a database's error, it ends here. It leaves one line.
+ * `scrub` is the last safety net of our logs. Callers pass no secrets, but the error text of a
+ * provider or a database can contain one, which `scrub` hides. The result is one line.
  */
 export function scrub(text: string): string {
   return withoutSecrets(text).replace(invisible, escaped)
@@ -56,7 +56,7 @@ function withoutSecrets(text: string): string {
     .replace(vpaLike, '[vpa]')
 }
 
-/** A value for the log: every text in it scrubbed, and hidden what is named like a secret. */
+/** Scrubs every text in a value for the log, and hides each field with a secret's name. */
 export function scrubbed(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return scrub(value)
   if (typeof value === 'number' || typeof value === 'bigint') {

@@ -8,12 +8,12 @@ import {
   timingSafeEqual,
 } from 'node:crypto'
 
-/** Encrypts with the first key and decrypts with whichever of them was used. */
+/** Encrypts with the first key, and decrypts with the key that encrypted the text. */
 export type Cipher = {
-  /** `context` binds the ciphertext to its row: moved to another one, it no longer decrypts. */
+  /** `context` binds a ciphertext to its row: in another row the ciphertext does not decrypt. */
   encrypt(plaintext: string, context: string): string
   decrypt(ciphertext: string, context: string): string
-  /** Hard to guess back, unlike a hash: one for each key, the one to store first. */
+  /** Returns one fingerprint per key; store the first. A hash would be easier to guess back. */
   fingerprints(text: string): string[]
 }
 
@@ -21,12 +21,12 @@ const ALGORITHM = 'aes-256-gcm'
 const IV_BYTES = 12
 const TAG_BYTES = 16
 
-/** REMIT_ENCRYPTION_KEY: one or more keys of 32 bytes, in base64, with commas between. */
+/** Parses REMIT_ENCRYPTION_KEY: one or more keys of 32 bytes in base64, separated by commas. */
 export function parseKeys(text: string): Buffer[] {
   return text.split(',').map((key) => Buffer.from(key.trim(), 'base64'))
 }
 
-/** `keys`: each 32 bytes, the one that encrypts first. */
+/** Each of the `keys` has 32 bytes. The first key encrypts. */
 export function createCipher(keys: Buffer[]): Cipher {
   const [current] = keys
   if (!current) throw new Error('There is no encryption key')
@@ -62,12 +62,12 @@ export function createCipher(keys: Buffer[]): Cipher {
   }
 }
 
-/** Says which key was used, and nothing else about it. */
+/** Returns an id that says which key was used, and reveals nothing else about the key. */
 function keyId(key: Buffer): string {
   return createHash('sha256').update('remit key id').update(key).digest('hex').slice(0, 8)
 }
 
-/** For secrets of ours that are random, and so can't be guessed back. */
+/** Use this hash for our own secrets, because a random secret cannot be guessed from its hash. */
 export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }

@@ -5,7 +5,7 @@ import { sandbox } from './sandbox/charges.ts'
 
 export type Providers = Record<string, Provider>
 
-/** The provider of new payments. */
+/** New payments and payouts use this provider. */
 export const DEFAULT_PROVIDER: string = SANDBOX
 
 type ProviderDeps = {

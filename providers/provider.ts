@@ -4,7 +4,7 @@ import type { Destination, PayoutVerdict } from '../core/lifecycles/payout.ts'
 import type { RefundVerdict } from '../core/lifecycles/refund.ts'
 import type { Card, CardToken } from '../core/money/card.ts'
 
-/** `source`: a vpa, or a token that stands for a card. `key`: the idempotency key of this call. */
+/** `source` is a vpa or a token of a card. `key` is the idempotency key of this call. */
 type ChargeRequest = {
   key: string
   paymentId: string
@@ -14,7 +14,7 @@ type ChargeRequest = {
   captureMethod: CaptureMethod
 }
 
-/** `chargeRef`: the provider's id of what is refunded. `refundId`: what it is found by again. */
+/** `chargeRef` is the id that the provider gave the charge. `refundId` finds the refund again. */
 type RefundRequest = {
   key: string
   refundId: string
@@ -31,55 +31,54 @@ type PayoutRequest = {
   destination: Destination
 }
 
-/** `checkInMs` is when the provider itself says that it is worth asking again; null: it doesn't say. */
+/** The provider suggests the next look in `checkInMs`; null if it suggests none. */
 type Waiting = { checkInMs: number | null }
 
-/**
- * `unsent`: it was created and has taken nothing. `processing`: undecided.
- */
+/** A charge is `unsent` if it was created and has taken no money, and `processing` if undecided. */
 export type Charge =
   | { state: 'unsent' }
   | ({ state: 'processing' } & Waiting)
   | { state: 'authorized' }
   | { state: 'decided'; verdict: Verdict }
 
-/** `unsent`: the provider does not know of it. `ref`: the provider's own id. */
+/** A refund is `unsent` if the provider does not know it. `ref` is the provider's own id. */
 export type ProviderRefund =
   | { state: 'unsent' }
   | ({ state: 'processing'; ref: string } & Waiting)
   | { state: 'decided'; ref: string; verdict: RefundVerdict }
 
-/** `accepted` can still be canceled, `processing` is on its way. */
+/** An `accepted` payout can still be canceled. A `processing` payout is on its way. */
 export type ProviderPayout =
   | { state: 'unsent' }
   | ({ state: 'accepted' | 'processing'; ref: string } & Waiting)
   | { state: 'decided'; ref: string; verdict: PayoutVerdict }
 
 /**
- * The provider has answered, and nothing has happened: what was sent can be sent again at once, under
- * another key. Whatever else it throws says nothing of what it has done, or may still do.
+ * The provider answered, and nothing happened: the request can be sent again at once, under another
+ * key. Any other error says nothing about what the provider has done, or may still do.
  */
 export class NothingHappened extends Error {
   override readonly name = 'NothingHappened'
 }
 
 /**
- * A decline is a verdict and is returned. Whatever a provider throws is an accident: the outcome is
- * unknown, and is looked up before anything is sent again: a charge by `ref`, what leaves us by our
- * own id, because it has none of the provider's before it is sent.
+ * A decline is a verdict, and a method returns it. An error is an accident. Unless the error is
+ * `NothingHappened`, the outcome is unknown, and Remit looks up the outcome before it sends again.
+ * A charge is looked up by `ref`. A refund or payout is looked up by our own id, because it has no
+ * id of the provider before it is sent.
  */
 export interface Provider {
-  /** How long after something was sent a look-up may not know of it yet. */
+  /** A look-up may not show what a call did until this long after the call. */
   consistencyWindowMs: number
   createCardToken(card: Card, signal: AbortSignal): Promise<CardToken>
-  /** Makes the charge known under an id of its own, and takes no money yet. */
+  /** Creates the charge under the provider's own id `ref`, and takes no money yet. */
   createCharge(request: ChargeRequest): Promise<{ ref: string }>
-  /** Takes the money, or with manual capture reserves it. */
+  /** Takes the money, or with manual capture reserves the money. */
   confirmCharge(ref: string, key: string): Promise<Charge>
   retrieveCharge(ref: string): Promise<Charge>
-  /** Takes `amount` (minor units) of what is authorized, and releases the rest. */
+  /** Takes `amount` (minor units) from the authorized amount, and releases the rest. */
   captureCharge(ref: string, amount: number, key: string): Promise<Charge>
-  /** Returns the provider's last word: a charge that has succeeded by then has succeeded. */
+  /** Cancels an open charge and returns the provider's last word: a success stays a success. */
   cancelCharge(ref: string, key: string): Promise<Charge>
 
   createRefund(request: RefundRequest): Promise<ProviderRefund>
@@ -87,11 +86,11 @@ export interface Provider {
 
   createPayout(request: PayoutRequest): Promise<ProviderPayout>
   retrievePayout(payoutId: string): Promise<ProviderPayout>
-  /** Returns what it is then: only what was still `accepted` is canceled. */
+  /** Cancels a payout only if it is still `accepted`, and returns the payout after that. */
   cancelPayout(payoutId: string, key: string): Promise<ProviderPayout>
-  /** Decides a payout, or returns one that is completed. Only a sandbox can be told what to do. */
+  /** Decides an open payout, or sends a completed payout back. Only a sandbox has this method. */
   simulatePayout?(payoutId: string, verdict: PayoutVerdict): Promise<ProviderPayout>
 
-  /** Each verdict that was reached from `since` to `until`. One may come more than once. */
+  /** Yields each verdict reached from `since` to `until`. A verdict may come more than once. */
   listNews(since: Date, until: Date): AsyncIterable<News>
 }

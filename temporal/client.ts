@@ -7,12 +7,12 @@ import {
 
 type Options = { address: string; namespace: string; tls?: boolean; apiKey?: string | undefined }
 
-/** A start that fails is the sweep's to do, so the caller of the API is not made to wait for more. */
+/** The API's caller does not wait for more attempts: the sweep repeats a start that failed. */
 const MAX_ATTEMPTS = 3
-/** After an outage the channel is back this soon. */
+/** After an outage the channel reconnects within this time. */
 const RECONNECT_MAX_MS = 5_000
 
-/** Connects when it is first used: an API whose Temporal is away takes payments all the same. */
+/** Connects on first use, so that an API without a reachable Temporal still takes payments. */
 export function createTemporalClient({ address, namespace, tls, apiKey }: Options): Client {
   const connection = Connection.lazy({
     address,

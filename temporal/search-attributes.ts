@@ -4,7 +4,7 @@ import {
   TypedSearchAttributes,
 } from '@temporalio/common'
 
-/** What an operator can search by. They are not encrypted, so they hold ids, never personal data. */
+/** Operators search by these attributes. Being unencrypted, they hold ids, never personal data. */
 const keys = {
   merchantId: defineSearchAttributeKey('MerchantId', 'KEYWORD'),
   eventType: defineSearchAttributeKey('EventType', 'KEYWORD'),

@@ -5,16 +5,16 @@ import type { Start } from './starts.ts'
 const DEADLINE_MS = 5_000
 
 /**
- * Starts a workflow. False when its id has had its run, or has it now. Each call to Temporal has until
- * `deadlineMs`; a lazy connection, and the waits between tries, may take longer.
+ * Starts a workflow. Returns false if a run with this id exists or existed. Each call to Temporal
+ * has until `deadlineMs`; a lazy connection, and the waits between tries, may take longer.
  */
 export function startOnce(client: Client, start: Start, deadlineMs = DEADLINE_MS) {
   return startAs(client, start, 'REJECT_DUPLICATE', deadlineMs)
 }
 
 /**
- * For a row that is still open: if its workflow has closed (an operator terminated it, say), another
- * run takes up what is left to do. False when a run is under way.
+ * Starts the workflow of an open row. If its workflow has closed (an operator terminated it, say),
+ * another run does what is left. Returns false if a run is in progress.
  */
 export async function startAgain(client: Client, start: Start): Promise<boolean> {
   if (await startOnce(client, start)) return true

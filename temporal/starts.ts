@@ -9,16 +9,19 @@ import type { EventType } from '../core/webhooks/events.ts'
 import type { TaskQueue } from './queues.ts'
 import { searchAttributes } from './search-attributes.ts'
 
-/** A lifecycle's input: its id, and the deliveries of its first event. */
+/** A lifecycle's workflow gets the id of its row, and the deliveries of the row's first event. */
 type LifecycleArgs = [id: string, created: Delivery[]]
 
 type Lifecycles = typeof lifecycles
-/** A lifecycle without events of its own has a workflow that takes only the id. */
+/** If a lifecycle has no events, its workflow gets only the id. */
 type ArgsOf<Name extends LifecycleName> = [keyof Lifecycles[Name]['events']] extends [never]
   ? [id: string]
   : LifecycleArgs
 
-/** The workflows that belong to a merchant, by type, with their input. Each is started with its `MerchantId`. */
+/**
+ * Maps each type of workflow that belongs to a merchant to its input. Each start carries the search
+ * attribute `MerchantId`.
+ */
 export type WorkflowArgs = {
   [Name in LifecycleName as Lifecycles[Name]['workflow']]: ArgsOf<Name>
 } & {
@@ -34,16 +37,16 @@ export const merchantWorkflowTypes: WorkflowType[] = [
 ]
 
 /**
- * How the API, the sweep or a parent starts a workflow. The id is the id of its row, and is rejected
- * when it has run before.
+ * The API, the sweep or a parent starts a workflow with these options. `workflowId` is the id of
+ * the row. A caller decides whether an id that has run before is rejected or runs again.
  */
 export type Start<Type extends WorkflowType = WorkflowType> = {
   workflowType: Type
   workflowId: string
   taskQueue: TaskQueue
   args: WorkflowArgs[Type]
-  staticSummary: string // what it is, in words
-  staticDetails?: string // whose it is
+  staticSummary: string // says in words what the workflow does
+  staticDetails?: string // says whose workflow it is
   typedSearchAttributes: TypedSearchAttributes
 }
 
@@ -118,7 +121,7 @@ export function inboundEventStart(event: InboundEvent): Start<'applyInboundEvent
   }
 }
 
-/** How the workflow of each lifecycle is started. `created` are the deliveries of the row's first event. */
+/** Returns how to start a lifecycle's workflow. `created` are the deliveries of its first event. */
 export const starts = {
   payments: paymentStart,
   refunds: refundStart,
@@ -129,8 +132,9 @@ export const starts = {
 } satisfies Record<LifecycleName, (row: never, created: Delivery[]) => Start>
 
 /**
- * How a command is told to its workflow. The id is that of its row, and is heard once. With `again` it
- * is meant for a workflow that has ended, too: another run takes it up.
+ * A command reaches its workflow as this update. `id` is the id of the command's row, so a run
+ * takes the command once. With `again`, `executeUpdate` gives the command to another run if the
+ * workflow has ended.
  */
 export type Update = { id: string; name: CommandKind; args: unknown[]; again: boolean }
 

@@ -6,9 +6,9 @@ import type { Start, Update } from './starts.ts'
 const DEADLINE_MS = 5_000
 
 /**
- * Sends a command to a workflow, and waits until the workflow has accepted it, not for its answer. If
- * the workflow has closed, another run is started with the command: a run that came up without the
- * command could end before the command arrives.
+ * Sends a command to a workflow, and waits until the workflow has accepted the command, not for the
+ * answer. If the workflow has closed, another run is started with the command: a run that came up
+ * without the command could end before the command arrives.
  */
 export function sendUpdate(client: Client, start: Start, update: Update): Promise<void> {
   const startWorkflowOperation = startFor(start, 'ALLOW_DUPLICATE')
@@ -24,8 +24,9 @@ export function sendUpdate(client: Client, start: Start, update: Update): Promis
 }
 
 /**
- * Sends a command to a workflow, and waits for its answer. If the workflow was never started, it is
- * started with the command; if it has closed, only a command `again` starts another run.
+ * Sends a command to a workflow, and waits for the answer. If the workflow was never started, it is
+ * started with the command. If the workflow has closed, only a command with `again` starts another
+ * run.
  */
 export function executeUpdate(client: Client, start: Start, update: Update): Promise<void> {
   const { id: updateId, name, args, again } = update
@@ -44,11 +45,11 @@ function startFor(
     workflowIdReusePolicy,
     workflowIdConflictPolicy: 'USE_EXISTING',
   })
-  operation.workflowHandle().catch(() => {}) // it fails as the update does
+  operation.workflowHandle().catch(() => {}) // this promise fails if the update fails
   return operation
 }
 
-/** The client's deadline does not cover its waits between tries. */
+/** The client's deadline does not cover the client's waits between tries. */
 async function withDeadline(client: Client, send: () => Promise<unknown>): Promise<void> {
   await withinLimit(DEADLINE_MS, client.withDeadline(Date.now() + DEADLINE_MS, send))
 }

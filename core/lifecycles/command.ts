@@ -4,10 +4,10 @@ import type { CommandOf } from './lifecycle.ts'
 /** The name of a command is also the name of its workflow's update. */
 export type CommandKind = { [N in LifecycleName]: CommandOf<(typeof lifecycles)[N]> }[LifecycleName]
 
-/** Every kind once. The database checks that a command has one of them. */
+/** The list has each kind once. The database checks that every command has one of these kinds. */
 export const commandKinds = [
   ...new Set(sweepOrder.flatMap((name) => Object.keys(lifecycles[name].commands))),
 ] as [CommandKind, ...CommandKind[]]
 
-/** `refused`: it came too late, and something else has happened to the resource. */
+/** A command is `refused` if it came too late, because something else happened to the resource. */
 export const commandStatuses = ['open', 'done', 'refused'] as const

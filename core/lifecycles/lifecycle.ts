@@ -12,26 +12,26 @@ type Definition<
   Kind extends string,
   Step extends string,
 > = {
-  /** The type of the object in the API, and the start of its events' names, such as `payment_link`. */
+  /** The object's type in the API and the start of its events' names, such as `payment_link`. */
   object: Noun
   idPrefix: string
-  /** The type of the workflow that each row has. Its id is the id of the row. */
+  /** The type of the workflow that each row has. The workflow's id is the id of the row. */
   workflow: Workflow
-  /** For each status, the statuses that may come next. The first one is that of a new row. */
+  /** Lists the statuses that may come after each status. A new row has the first status. */
   moves: Record<Status, readonly NoInfer<Status>[]>
   /** The statuses in which the row's workflow still has work to do. */
   open: readonly Open[]
   /** The name of a boolean column that keeps a row open after its status has ended. */
   openWhile?: string
-  /** How long a row can stay open. The sweep comes to the longest last. */
+  /** How long a row can stay open. The sweep takes the rows that stay open longest last. */
   staysOpen: 'days' | 'weeks' | 'years'
-  /** What a merchant can request, each an update of the workflow with this name. */
+  /** A merchant can request these commands. A command is the workflow's update of that name. */
   commands: Record<Kind, Command<NoInfer<Status>>>
-  /** When each of its events is sent, as `/docs` and `/event_types` describe it. */
+  /** Says when each event is sent. `/docs` and `/event_types` show these descriptions. */
   events: Record<Step, string>
 }
 
-/** What every room reads of a lifecycle: its table, its workflow, its commands, its events. */
+/** The table, the workflow, the commands and the events of an object derive from its lifecycle. */
 export type Lifecycle<
   Noun extends string = string,
   Workflow extends string = string,
@@ -47,7 +47,7 @@ export type Lifecycle<
 export type StatusOf<L extends { moves: object }> = keyof L['moves'] & string
 export type CommandOf<L extends { commands: object }> = keyof L['commands'] & string
 
-/** Describes one state machine once. What can be derived from it is derived, wherever it is needed. */
+/** Describes a state machine once. Other code derives whatever it needs from the description. */
 export function lifecycle<
   const Noun extends string,
   const Workflow extends string,
@@ -63,26 +63,27 @@ export function lifecycle<
 }
 
 /**
- * A verdict that comes after the row has ended in one of the statuses `after`. It changes nothing if
- * one of the balance transactions `booked` exists: the money of that verdict has been booked before.
+ * A late verdict comes after its row has ended in one of the statuses `after`. If a balance
+ * transaction of a type in `booked` exists, the verdict's money is booked, and the verdict changes
+ * nothing.
  */
 type Late<Status extends string> = {
   after: readonly Status[]
   booked: readonly BalanceTransactionType[]
 }
 
-/** What a provider decides of a row. */
+/** The verdicts and the failure codes that a provider can give for a row. */
 type Decisions<Status extends string, Verdict extends Status, Code extends string> = {
   verdicts: readonly Verdict[]
   failureCodes: readonly Code[]
   /**
-   * For each verdict, whether it moves money that was booked otherwise. Null says that it moves none.
-   * A verdict that is forgotten here does not compile, because its money would be lost.
+   * Says for each verdict whether it moves money that was booked otherwise; null if it moves none.
+   * A lifecycle without an entry for a verdict does not compile, because that money would be lost.
    */
   late: Record<NoInfer<Verdict>, Late<NoInfer<Status>> | null>
 }
 
-/** A lifecycle with the verdicts of its provider. */
+/** Adds the provider's verdicts to a lifecycle. */
 export function withVerdicts<
   L extends Lifecycle,
   const Verdict extends StatusOf<L>,
@@ -94,7 +95,7 @@ export function withVerdicts<
   return { ...described, ...decisions }
 }
 
-/** Whether the workflow of a row with this status still has work to do. */
+/** Returns whether the workflow of a row with this status still has work to do. */
 export function isOpenStatus<Status extends string, Open extends Status>(
   { open }: { open: readonly Open[]; moves: Moves<Status> },
   status: Status,
@@ -102,7 +103,7 @@ export function isOpenStatus<Status extends string, Open extends Status>(
   return (open as readonly Status[]).includes(status)
 }
 
-/** What is late about `verdict` for a row that ended with `status`; null if it moves no money. */
+/** Returns the entry of `late` that applies after `status`; null if `verdict` moves no money. */
 export function findLate<Status extends string, Verdict extends Status>(
   { late }: { late: Record<Verdict, Late<Status> | null> },
   verdict: Verdict,
@@ -112,7 +113,7 @@ export function findLate<Status extends string, Verdict extends Status>(
   return found?.after.includes(status) ? found : null
 }
 
-/** The command that is done when a row moves to `status`. Any other command has come too late. */
+/** Returns the command that a move to `status` completes. Any other command came too late. */
 export function commandDoneBy<Status extends string, Kind extends string>(
   { commands }: { commands: Record<Kind, Command<Status>> },
   status: Status,

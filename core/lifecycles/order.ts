@@ -11,7 +11,7 @@ export const orderLifecycle = lifecycle({
     canceled: [],
   },
   open: ['created', 'paid'],
-  openWhile: 'isCompensating', // canceled, and not all of it is undone yet
+  openWhile: 'isCompensating', // the order is canceled, but not fully undone yet
   staysOpen: 'weeks',
   commands: {
     fulfill: { from: ['paid'], to: 'fulfilled', done: 'fulfilled' },
@@ -28,9 +28,9 @@ export const orderLifecycle = lifecycle({
 export type OrderStatus = StatusOf<typeof orderLifecycle>
 export type OrderCommand = { kind: CommandOf<typeof orderLifecycle> }
 
-/** Who canceled it: the merchant, or the time by which it was to be paid for and fulfilled. */
+/** The merchant canceled the order, or the order was not paid and fulfilled in time. */
 export const orderCancellationReasons = ['requested', 'deadline_passed'] as const
 export type OrderCancellationReason = (typeof orderCancellationReasons)[number]
 
-/** How long a merchant has to fulfil an order, unless they say otherwise. */
+/** A merchant has this long to fulfil an order, unless the merchant sets another time. */
 export const FULFIL_WINDOW_MS = 7 * 24 * 60 * 60_000

@@ -1,6 +1,6 @@
 import { lifecycle, type StatusOf, withVerdicts } from './lifecycle.ts'
 
-/** The messages that go with a failure's code. A provider's own words never reach a merchant. */
+/** A merchant sees these messages with a failure's code, and never a provider's own words. */
 export const failureMessages = {
   card_declined: 'The card was declined.',
   insufficient_funds: 'The card has insufficient funds.',
@@ -54,19 +54,19 @@ export type PaymentVerdict = (typeof paymentLifecycle.verdicts)[number]
 export const paymentMethods = ['upi', 'card'] as const
 export type PaymentMethod = (typeof paymentMethods)[number]
 
-/** Automatic takes the money as soon as it is authorized, manual when the merchant says so. */
+/** `automatic` takes the money once it is authorized, `manual` when the merchant requests it. */
 export const captureMethods = ['automatic', 'manual'] as const
 export type CaptureMethod = (typeof captureMethods)[number]
 
-/** An authorized payment that is not captured by then is canceled. */
+/** A payment that is authorized for this long without a capture is canceled. */
 export const CAPTURE_WINDOW_MS = 7 * 24 * 60 * 60_000
 
-/** A command on a payment: `capture` takes `amount`, in minor units; null is all of it. */
+/** `capture` takes `amount`, in minor units; null takes the whole amount. */
 export type PaymentCommand = { kind: 'capture'; amount: number | null } | { kind: 'cancel' }
 
 /**
- * What a provider says of a charge once it has decided. Only a failure has a code, only a success an
- * amount, in minor units: without one, all of it was captured.
+ * The provider's final answer on a charge. Only a failure has a code. Only a success has
+ * `amountCaptured`, in minor units; without `amountCaptured`, the whole amount was captured.
  */
 export type Verdict = {
   status: PaymentVerdict

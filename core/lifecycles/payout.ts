@@ -1,7 +1,7 @@
 import { maskVpa } from '../money/vpa.ts'
 import { type CommandOf, lifecycle, type StatusOf, withVerdicts } from './lifecycle.ts'
 
-/** A payout that is completed can still be returned by the bank that it went to. */
+/** The bank that received a completed payout can still return the payout. */
 export const payoutLifecycle = withVerdicts(
   lifecycle({
     object: 'payout',
@@ -32,7 +32,7 @@ export const payoutLifecycle = withVerdicts(
   }),
   {
     verdicts: ['completed', 'failed', 'canceled'],
-    // Why the money did not reach its destination.
+    // A code says why the money did not reach its destination.
     failureCodes: ['no_account', 'account_closed', 'declined', 'returned', 'processing_error'],
     late: {
       completed: { after: ['failed', 'canceled'], booked: ['payout_settlement', 'late_payout'] },
@@ -47,15 +47,15 @@ export type PayoutVerdictStatus = (typeof payoutLifecycle.verdicts)[number]
 export type PayoutFailureCode = (typeof payoutLifecycle.failureCodes)[number]
 export type PayoutCommand = { kind: CommandOf<typeof payoutLifecycle> }
 
-/** What a provider says of a payout once it has decided. Only a failure has a code. */
+/** The provider's final answer on a payout. Only a failure has a code. */
 export type PayoutVerdict = { status: PayoutVerdictStatus; failureCode: PayoutFailureCode | null }
 
-/** Where a payout goes. Whole it is only kept encrypted. */
+/** A payout goes to this destination. Remit keeps a whole destination only encrypted. */
 export type Destination =
   | { type: 'vpa'; vpa: string }
   | { type: 'bank_account'; account_number: string; bank_code: string; holder_name: string }
 
-/** What its owner knows it by, and nobody else: shown wherever a payout is. */
+/** Masks a destination for every answer that shows it: only its owner can recognize it. */
 export function maskDestination(destination: Destination): Destination {
   if (destination.type === 'vpa') return { type: 'vpa', vpa: maskVpa(destination.vpa) }
   const { type, account_number, bank_code, holder_name } = destination

@@ -1,6 +1,6 @@
 import { lifecycle, type StatusOf, withVerdicts } from './lifecycle.ts'
 
-/** A refund that succeeded can still come back, such as from an account that is closed. */
+/** A refund that succeeded can still come back, for example from an account that is closed. */
 export const refundLifecycle = withVerdicts(
   lifecycle({
     object: 'refund',
@@ -22,7 +22,7 @@ export const refundLifecycle = withVerdicts(
   }),
   {
     verdicts: ['succeeded', 'failed'],
-    // Why the money did not reach the payer.
+    // A code says why the money did not reach the payer.
     failureCodes: ['declined', 'returned', 'exceeds_charge', 'processing_error'],
     late: {
       succeeded: { after: ['failed'], booked: ['refund_settlement', 'late_refund'] },
@@ -34,7 +34,7 @@ export const refundLifecycle = withVerdicts(
 export type RefundStatus = StatusOf<typeof refundLifecycle>
 export type RefundFailureCode = (typeof refundLifecycle.failureCodes)[number]
 
-/** What a provider says of a refund once it has decided. Only a failure has a code. */
+/** The provider's final answer on a refund. Only a failure has a code. */
 export type RefundVerdict = {
   status: (typeof refundLifecycle.verdicts)[number]
   failureCode: RefundFailureCode | null

@@ -12,9 +12,10 @@ export function withoutIbanLabel(accountNumber: string): string {
 }
 
 /**
- * Says in sentences what is wrong with an account number, or returns null. The number is in capitals,
- * without separators. Only an IBAN (ISO 13616) is checked: a registered country marks it, with two
- * digits or with the length of that country's IBANs.
+ * Says in sentences what is wrong with an account number, or returns null. The number is in
+ * capitals, without separators. Only an IBAN (ISO 13616) is checked. A number is an IBAN if it
+ * begins with a registered country, and then has two digits or has the length of that country's
+ * IBANs.
  */
 export function findAccountNumberProblem(accountNumber: string): string | null {
   const country = accountNumber.slice(0, 2)
@@ -27,7 +28,7 @@ export function findAccountNumberProblem(accountNumber: string): string | null {
   return 'The check digits of this IBAN do not match the rest of the IBAN. Check the IBAN for a typing error.'
 }
 
-/** ISO 7064, MOD 97-10: a letter counts as two digits, from A = 10 to Z = 35. */
+/** ISO 7064, MOD 97-10, counts a letter as two digits, from A = 10 to Z = 35. */
 function ibanCheckDigits(iban: string): string {
   const digits = `${iban.slice(4)}${iban.slice(0, 2)}00`.replace(/[A-Z]/g, (letter) =>
     String(parseInt(letter, 36)),
@@ -36,8 +37,9 @@ function ibanCheckDigits(iban: string): string {
 }
 
 /**
- * Says in sentences what is wrong with a bank code, or returns null. The code is in capitals, without
- * separators. A code whose form belongs to no standard is a national code, and is not checked.
+ * Says in sentences what is wrong with a bank code, or returns null. The code is in capitals,
+ * without separators. A code whose form belongs to no standard is a national code, and is not
+ * checked.
  */
 export function findBankCodeProblem(bankCode: string, currency: string): string | null {
   if (/^[A-Z]{6}/.test(bankCode)) return findBicProblem(bankCode)
@@ -48,7 +50,7 @@ export function findBankCodeProblem(bankCode: string, currency: string): string 
   return null
 }
 
-/** ISO 9362. */
+/** Checks a BIC (ISO 9362). */
 function findBicProblem(bankCode: string): string | null {
   if (bankCode.length === 8 || bankCode.length === 11) return findBicCountryProblem(bankCode)
   return `A BIC has 8 or 11 characters, and this one has ${bankCode.length}. Check the BIC for missing or extra characters.`
@@ -60,7 +62,7 @@ function findBicCountryProblem(bankCode: string): string | null {
   return `The fifth and sixth characters of a BIC are the code of a country, and ${country} is none. Check the BIC for a typing error.`
 }
 
-/** Reserve Bank of India: four letters for the bank, a zero, six characters for the branch. */
+/** An IFSC (Reserve Bank of India) has four bank letters, a zero and six branch characters. */
 function findIfscProblem(bankCode: string): string | null {
   if (bankCode.length !== 11)
     return `An IFSC has 11 characters, and this one has ${bankCode.length}. Check the IFSC for missing characters.`
@@ -69,8 +71,9 @@ function findIfscProblem(bankCode: string): string | null {
 }
 
 /**
- * Currencies whose banks have nine-digit codes with other check digits or none. BDT: Bangladesh Bank's
- * routing numbers. CAD: Payments Canada's 0, institution and transit number. RUB, TJS and TMT: the BIK.
+ * Banks of these currencies have nine-digit codes with other check digits or none. BDT has
+ * Bangladesh Bank's routing numbers. CAD has Payments Canada's 0, institution and transit number.
+ * RUB, TJS and TMT have the BIK.
  */
 const currenciesWithOtherNineDigitCodes: ReadonlySet<string> = new Set([
   'BDT',
@@ -80,7 +83,7 @@ const currenciesWithOtherNineDigitCodes: ReadonlySet<string> = new Set([
   'TMT',
 ])
 
-/** American Bankers Association: the sum of the digits, weighted 3, 7 and 1, is a multiple of 10. */
+/** The ABA requires that the sum of the digits, weighted 3, 7 and 1, is a multiple of 10. */
 function findRoutingNumberProblem(bankCode: string): string | null {
   const weights = [3, 7, 1]
   const sum = [...bankCode].reduce((total, digit, i) => {

@@ -10,8 +10,9 @@ type CardBrand = {
 type PrefixRange = readonly [from: number, to: number]
 
 /**
- * The schemes' published ranges (Wikipedia, "Payment card number", lists them with their sources).
- * RuPay: NPCI's bank identification numbers, as Juspay's card validator lists them.
+ * These are the schemes' published ranges (Wikipedia, "Payment card number", lists them with their
+ * sources). RuPay's ranges are NPCI's bank identification numbers, as Juspay's card validator lists
+ * them.
  */
 export const cardBrands: readonly CardBrand[] = [
   { brand: 'visa', lengths: [13, 16, 19], cvcLength: 3, ranges: [[4, 4]] },
@@ -97,12 +98,12 @@ export const cardBrands: readonly CardBrand[] = [
 
 const digitsOf = ([from]: PrefixRange) => String(from).length
 
-/** The longest prefixes come first, so that a range within another one is found before it. */
+/** The longest prefixes come first, so that the narrower of two overlapping ranges is found. */
 const rangesByPrecision = cardBrands
   .flatMap((brand) => brand.ranges.map((range) => ({ brand, range, digits: digitsOf(range) })))
   .sort((a, b) => b.digits - a.digits)
 
-/** The brand of a card number, or null when the number is in no brand's ranges. */
+/** Returns the brand of a card number, or null if the number is in no brand's ranges. */
 export function findCardBrand(number: string): CardBrand | null {
   const found = rangesByPrecision.find(({ range: [from, to], digits }) => {
     const prefix = Number(number.slice(0, digits))

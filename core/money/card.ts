@@ -1,6 +1,6 @@
 import { cardBrands, findCardBrand } from './card-brands.ts'
 
-/** A card as the payer typed it. It lives in one request, and is never stored or logged. */
+/** A card as the payer typed it. A card lives in one request, and Remit never stores or logs it. */
 export type Card = {
   number: string
   exp_month: number
@@ -9,10 +9,10 @@ export type Card = {
   name?: string | undefined
 }
 
-/** What we keep of it. */
+/** Remit keeps only these fields of a card. */
 export type CardToken = { token: string; brand: string; last4: string }
 
-/** ISO/IEC 7812-1, annex B. */
+/** Checks a card number with the Luhn formula (ISO/IEC 7812-1, annex B). */
 export function passesLuhn(number: string): boolean {
   if (!/^\d{12,19}$/.test(number)) return false
   const sum = [...number].reverse().reduce((total, digit, i) => {
@@ -22,7 +22,7 @@ export function passesLuhn(number: string): boolean {
   return sum % 10 === 0
 }
 
-/** A card is good until the end of its month, everywhere on earth. */
+/** A card is good until its month has ended everywhere on earth. */
 export function isExpired({ exp_month, exp_year }: Card, now: Date): boolean {
   const HOURS_BEHIND_UTC = 12
   return Date.UTC(exp_year, exp_month, 1, HOURS_BEHIND_UTC) <= now.getTime()
@@ -48,14 +48,14 @@ export function findCvcProblem({ number, cvc }: Pick<Card, 'number' | 'cvc'>): s
   return `The cvc of a card of the brand ${found.brand} has ${found.cvcLength} digits. Check the cvc on the card.`
 }
 
-/** Lengths as a reader wants them: "13, 16 or 19", and "16 to 19" if there is no gap. */
+/** Writes lengths for a reader: "13, 16 or 19", and "16 to 19" if there is no gap. */
 function listed(lengths: readonly number[]): string {
   const [first = 0, last = 0] = [lengths[0], lengths.at(-1)]
   if (lengths.length > 2 && last - first === lengths.length - 1) return `${first} to ${last}`
   return lengths.join(', ').replace(/, (\d+)$/, ' or $1')
 }
 
-/** The brand as rows and answers name the brand; "unknown" for a number of no brand. */
+/** Returns the brand as rows and answers name the brand; "unknown" if no brand has the number. */
 export function brandOf(number: string): string {
   return findCardBrand(number)?.brand ?? 'unknown'
 }

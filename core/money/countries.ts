@@ -1,6 +1,6 @@
 /**
- * ISO 3166-1, the two-letter codes of countries, as Debian's iso-codes 4.20 lists them; and XK, which
- * SWIFT uses for Kosovo.
+ * These are the two-letter country codes of ISO 3166-1, as Debian's iso-codes 4.20 lists them, and
+ * XK, which SWIFT uses for Kosovo.
  */
 export const countries: ReadonlySet<string> = new Set(
   `

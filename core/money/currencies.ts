@@ -1,7 +1,7 @@
 /**
- * ISO 4217, list one, published 2026-01-01: the codes, by the digits of their minor unit. The list's
- * funds codes are left out, and so is each code without a minor unit: precious metals, bond
- * market units, the SDR, and the codes for tests and for no currency.
+ * These are the codes of ISO 4217, list one, published 2026-01-01, by the digits of their minor
+ * unit. The list's funds codes are left out, and so is each code without a minor unit: precious
+ * metals, bond market units, the SDR, and the codes for tests and for no currency.
  */
 const codesByDigits: Record<number, string> = {
   0: 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF',
@@ -16,7 +16,7 @@ const codesByDigits: Record<number, string> = {
   4: 'UYW',
 }
 
-/** How many digits the minor unit of each currency has: 2 for INR, 0 for JPY. */
+/** Maps each currency to the number of digits of its minor unit: 2 for INR, 0 for JPY. */
 export const minorUnitDigits: ReadonlyMap<string, number> = new Map(
   Object.entries(codesByDigits).flatMap(([digits, codes]) =>
     codes

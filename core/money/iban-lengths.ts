@@ -20,7 +20,7 @@ const countriesByLength: Record<number, string> = {
   33: 'RU',
 }
 
-/** The length of an IBAN by the two letters that it begins with. */
+/** Maps the two letters that begin an IBAN to the length of the IBAN. */
 export const ibanLengths: ReadonlyMap<string, number> = new Map(
   Object.entries(countriesByLength).flatMap(([length, countries]) =>
     countries.split(' ').map((country) => [country, Number(length)] as const),

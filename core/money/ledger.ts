@@ -1,35 +1,36 @@
 import { AppError } from '../errors.ts'
 
 /**
- * A merchant's accounts keep a balance, never below zero: what they can spend, what is held for
- * refunds and payouts on their way, and what they owe. The platform's have postings only.
+ * Each account of a merchant keeps a balance, never below zero. The merchant can spend `available`;
+ * `held` is for refunds and payouts on their way; `receivable` is the merchant's debt. The
+ * platform's accounts have postings only.
  */
 export const merchantAccounts = ['available', 'held', 'receivable'] as const
 export const platformAccounts = ['clearing', 'fees'] as const
 export type MerchantAccount = (typeof merchantAccounts)[number]
 export type Account = MerchantAccount | (typeof platformAccounts)[number]
 
-/** In minor units. */
+/** The balances are in minor units. */
 export type Balances = Record<MerchantAccount, number>
 
 /**
- * In minor units, a credit positive, a debit negative. `receivable`, which is what a merchant owes,
- * is the one account whose balance a debit raises.
+ * `amount` is in minor units: a credit is positive, a debit negative. A debit raises only the
+ * balance of `receivable`, which is the merchant's debt.
  */
 export type Posting = { account: Account; amount: number }
 
-/** Posted as it is, or as the merchant's balances at that moment want it. */
+/** Returns the postings to make, which can depend on the merchant's balances at that moment. */
 export type Booking = (balances: Balances) => Posting[]
 
 export const balanceTransactionTypes = [
   'payment',
-  'late_payment', // a success that came too late: held, and refunded
+  'late_payment', // a late success: the money is held, and refunded
   'topup',
-  'refund', // held when it is accepted
+  'refund', // the amount is held when the refund is accepted
   'refund_settlement',
   'refund_failure',
-  'late_refund', // one that had failed, and reached the payer all the same
-  'payout', // as a refund
+  'late_refund', // a late success: a failed refund reached the payer
+  'payout', // the amount is held when the payout is accepted
   'payout_settlement',
   'payout_failure',
   'payout_cancel',
@@ -37,7 +38,7 @@ export const balanceTransactionTypes = [
 ] as const
 export type BalanceTransactionType = (typeof balanceTransactionTypes)[number]
 
-/** A captured payment: what the provider owes us, of which the merchant gets all but the fee. */
+/** Books a captured payment: the provider owes us `amount`, the merchant gets all but the fee. */
 export function creditPayment(amount: number, fee: number): Booking {
   return (balances) => [
     { account: 'clearing', amount: -amount },
@@ -50,12 +51,12 @@ export function topUp(amount: number): Booking {
   return (balances) => [{ account: 'clearing', amount: -amount }, ...gain(amount, balances)]
 }
 
-/** Money that came in for nothing, until it has gone back. */
+/** Holds the money of a late success until the money has gone back to the payer. */
 export function holdLatePayment(amount: number): Booking {
   return () => move(amount, 'clearing', 'held')
 }
 
-/** Throws AppError when there is not that much. */
+/** Holds `amount`. Throws AppError if `available` is less than `amount`. */
 export function hold(amount: number): Booking {
   return ({ available }) => {
     if (available >= amount) return move(amount, 'available', 'held')
@@ -64,32 +65,32 @@ export function hold(amount: number): Booking {
   }
 }
 
-/** As `hold`, of what can't be refused: what the merchant does not have they owe. */
+/** Holds an amount that can't be refused. The merchant owes the part that `available` lacks. */
 export function holdOrOwe(amount: number): Booking {
   return (balances) => [...loss(amount, balances), { account: 'held', amount }]
 }
 
-/** What was held has left us. */
+/** Settles a hold: the held money has left us. */
 export function settleHold(amount: number): Booking {
   return () => move(amount, 'held', 'clearing')
 }
 
-/** What was held has not left us. */
+/** Releases a hold: the held money has not left us. */
 export function releaseHold(amount: number): Booking {
   return (balances) => [{ account: 'held', amount: -amount }, ...gain(amount, balances)]
 }
 
-/** What had left us has come back. */
+/** Credits money that had left us and has come back. */
 export function creditReturn(amount: number): Booking {
   return topUp(amount)
 }
 
-/** What left us although we had given it back to the merchant: it can't be refused. */
+/** Debits money that left us after we gave it back to the merchant. The debit can't be refused. */
 export function debitLate(amount: number): Booking {
   return (balances) => [{ account: 'clearing', amount }, ...loss(amount, balances)]
 }
 
-/** The signs with which a posting moves its account's balance. */
+/** Returns the sign with which a posting changes a balance; 0 if the account has no balance. */
 export function balanceSign(account: Account): 1 | -1 | 0 {
   if (!(merchantAccounts as readonly Account[]).includes(account)) return 0
   return account === 'receivable' ? -1 : 1
@@ -102,7 +103,7 @@ function move(amount: number, from: Account, to: Account): Posting[] {
   ]
 }
 
-/** What a merchant owes is repaid first. */
+/** A gain repays the merchant's debt first. */
 function gain(amount: number, { receivable }: Balances): Posting[] {
   const repaid = Math.min(amount, receivable)
   return [
@@ -111,7 +112,7 @@ function gain(amount: number, { receivable }: Balances): Posting[] {
   ]
 }
 
-/** What a merchant does not have they owe. */
+/** The part of a loss that `available` does not cover becomes the merchant's debt. */
 function loss(amount: number, { available }: Balances): Posting[] {
   const taken = Math.min(amount, available)
   return [

@@ -3,12 +3,12 @@ import type { EventType } from './events.ts'
 export const deliveryStatuses = ['pending', 'delivered', 'failed', 'skipped'] as const
 export type DeliveryStatus = (typeof deliveryStatuses)[number]
 
-/** A crash leaves an attempt `sending`; the next one finds it there and calls it `interrupted`. */
+/** A crash leaves an attempt `sending`. The next attempt sets the crashed one to `interrupted`. */
 export const attemptStates = ['sending', 'succeeded', 'failed', 'interrupted'] as const
 
 export const endpointStatuses = ['enabled', 'disabled'] as const
 
-/** One event on its way to one endpoint: what a workflow is told, ids and a host, never content. */
+/** One event on its way to one endpoint. A workflow gets only these ids and a host, no content. */
 export type Delivery = {
   id: string
   merchantId: string
@@ -17,7 +17,7 @@ export type Delivery = {
   host: string
 }
 
-/** The type of the failure that ends an attempt, in Temporal's words. */
+/** A failed attempt throws a Temporal failure with this `type`. */
 export const ATTEMPT_FAILED = 'WebhookAttemptFailed'
 
 /** `httpStatus` is null when no answer came, `retryInMs` when no attempt follows. */
@@ -30,7 +30,7 @@ export type FailedAttempt = {
   retryInMs: number | null
 }
 
-/** How a delivery's workflow ends well: `skipped` where the endpoint is gone or disabled. */
+/** A delivery's workflow returns `skipped` if the endpoint is deleted or disabled. */
 export type DeliveryResult =
   | { status: 'delivered'; attempt: number; httpStatus: number; latencyMs: number }
   | { status: 'skipped' | 'delivered' }

@@ -4,7 +4,7 @@ const LONG_DAY = '(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)'
 const MONTH = `(?<month>${MONTHS.join('|')})`
 const TIME = '(?<hour>[01]\\d|2[0-3]):(?<minute>[0-5]\\d):(?<second>[0-5]\\d|60)' // 60 is a leap second
 
-/** The three forms of RFC 9110, section 5.6.7. Their names are case-sensitive, their spaces exact. */
+/** RFC 9110, section 5.6.7, allows these forms. Names are case-sensitive, spaces are exact. */
 const FORMS = [
   `${SHORT_DAY}, (?<day>\\d{2}) ${MONTH} (?<year>\\d{4}) ${TIME} GMT`, // IMF-fixdate
   `${LONG_DAY}, (?<day>\\d{2})-${MONTH}-(?<year>\\d{2}) ${TIME} GMT`, // RFC 850
@@ -14,9 +14,9 @@ const FORMS = [
 const FAR_YEARS = 50
 
 /**
- * Returns the milliseconds since 1970 of an HTTP date, or null if the text is not one. The name of the day may
- * disagree with the date, because RFC 9110 encourages recipients to be robust. `now` decides the
- * century of a year that has two digits only.
+ * Returns the milliseconds since 1970 of an HTTP date, or null if the text is no HTTP date. The
+ * name of the day may disagree with the date, because RFC 9110 encourages recipients to be robust.
+ * `now` decides the century of a year that has two digits only.
  */
 export function parseHttpDate(text: string, now: number): number | null {
   const parts = FORMS.map((form) => form.exec(text)?.groups).find(Boolean)
@@ -27,7 +27,7 @@ export function parseHttpDate(text: string, now: number): number | null {
   return year.length === 4 ? at(Number(year)) : latestWithinReach(Number(year), at, now)
 }
 
-/** RFC 9110: a date more than 50 years ahead means the latest past year with these two digits. */
+/** RFC 9110 reads a date more than 50 years ahead as the latest past year with these two digits. */
 function latestWithinReach(
   twoDigits: number,
   at: (year: number) => number | null,

@@ -9,19 +9,22 @@ const MAX_NAME_CHARS = 253
 /** Letters, digits and hyphens are from RFC 1123, section 2.1; real names also have underscores. */
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/
 
-/** IANA gives out public IPv6 addresses from this block alone. */
+/** IANA allocates public IPv6 addresses only from this block. */
 const GLOBAL_V6 = ipaddr.IPv6.parseCIDR('2000::/3')
 
 /** Azure answers every virtual machine's platform requests at this otherwise public address. */
 const AZURE_PLATFORM = '168.63.129.16'
 
-/** Names that never leave a machine or its network: RFC 6761, 6762, 7686, 8375, 9476 and ICANN's .internal. */
+/**
+ * These names never leave a machine or its network: RFC 6761, 6762, 7686, 8375, 9476, and ICANN's
+ * `.internal`.
+ */
 const PRIVATE_NAME = /(^|\.)(localhost|localdomain|local|internal|home\.arpa|onion|invalid|alt)$/
 
 /**
- * Whether the whole internet may reach this address. It takes addresses as a resolver writes them;
- * any other spelling (`127.1`, octal) is refused, and so is every form that carries an IPv4 address
- * inside an IPv6 one (mapped, NAT64, 6to4, Teredo), because a gateway could unwrap it.
+ * Returns whether the whole internet may reach this address. Only the spelling of a resolver is
+ * accepted, not `127.1` or octal. A form that carries an IPv4 address inside an IPv6 address
+ * (mapped, NAT64, 6to4, Teredo) is refused too, because a gateway could unwrap it.
  */
 export function isPublicAddress(ip: string): boolean {
   if (ipaddr.IPv4.isValidFourPartDecimal(ip)) {
@@ -33,8 +36,8 @@ export function isPublicAddress(ip: string): boolean {
 }
 
 /**
- * Returns null, or a sentence for the merchant that says why events cannot go there. This check is a
- * courtesy at the API's edge: a name may resolve to anything later, so
+ * Returns null, or a sentence for the merchant that says why events cannot go there. This check is
+ * a courtesy at the API's edge: a name may resolve to anything later, so
  * `activities/webhooks/outbound-connect.ts` checks again the address that it connects to.
  */
 export function checkWebhookUrl(url: string, policy: OutboundPolicy): string | null {
@@ -67,7 +70,7 @@ function checkHost(hostname: string, { allowPrivateNetworks }: OutboundPolicy): 
   return checkName(name) ?? (allowPrivateNetworks ? null : checkPublicName(name))
 }
 
-/** No resolver finds such a name, so events could never arrive. */
+/** Refuses a name that no resolver can find, because events could never arrive there. */
 function checkName(name: string): string | null {
   if (name.length > MAX_NAME_CHARS) {
     return `The URL's host must not be longer than ${MAX_NAME_CHARS} characters.`

@@ -8,9 +8,9 @@ export function newWebhookSecret(): string {
 type Signed = { eventId: string; body: string; secret: string; sentAt: Date }
 
 /**
- * The headers that prove that Remit sent a webhook. `webhook-signature` is that of Standard Webhooks
- * (github.com/standard-webhooks/standard-webhooks, spec 1.0). `x-webhook-signature` signs the body alone,
- * with the whole secret string as the key.
+ * Returns the headers that prove that Remit sent a webhook. `webhook-signature` follows Standard
+ * Webhooks (github.com/standard-webhooks/standard-webhooks, spec 1.0). `x-webhook-signature` signs
+ * the body alone, with the whole secret string as the key.
  */
 export function signatureHeaders({ eventId, body, secret, sentAt }: Signed) {
   return {

@@ -8,14 +8,14 @@ import { type SandboxOptions, sandboxTransfers, TIMES_DOWN } from './transfers.t
 
 type Options = Omit<SandboxOptions, 'store'> & { db: Db }
 
-/** Test cards, and the tokens they become. Any other card that passes Luhn succeeds. */
+/** Test cards become these tokens. Any other card that passes Luhn succeeds. */
 const tokens: Record<string, string> = {
   '4000000000000002': 'tok_declined',
   '4000000000009995': 'tok_insufficient_funds',
   '4000000000005126': 'tok_refund_returned',
 }
 
-/** What fails, and with what. Whatever is not here succeeds. */
+/** Charges of these sources fail with these codes. No other source fails. */
 const failures: Record<string, FailureCode> = {
   tok_declined: 'card_declined',
   tok_insufficient_funds: 'insufficient_funds',
@@ -23,8 +23,9 @@ const failures: Record<string, FailureCode> = {
 }
 
 /**
- * A provider that needs no account: it decides by what it is asked to charge, after a delay, and
- * keeps its charges where a crash can't reach them. Its tokens name a test card's behaviour.
+ * The sandbox is a provider that needs no account. It decides a charge by its source, after a
+ * delay, and keeps its charges in the database, where a crash can't reach them. A token names the
+ * behaviour of its test card.
  */
 export function sandbox({ db, delay, now }: Options): Provider {
   const store = sandboxStore(db)
@@ -35,7 +36,7 @@ export function sandbox({ db, delay, now }: Options): Provider {
     return toCharge(found(await store.change(ref, (charge) => decided(charge, at)), ref), at)
   }
 
-  /** Makes a change and answers, unless it is down; or makes it, and loses the answer. */
+  /** Makes a change and answers. A 503 makes no change; a lost answer follows a change. */
   async function answer(ref: string, key: string, change: Parameters<typeof store.change>[1]) {
     const charge = await store.change(ref, (before) => {
       if (before.failedKeys.includes(key)) return null
@@ -56,7 +57,7 @@ export function sandbox({ db, delay, now }: Options): Provider {
     },
 
     async createCharge(request) {
-      // A UPI address is the same in any case.
+      // Upper and lower case are equal in a UPI address.
       const source = request.source.toLowerCase()
       return { ref: (await store.create({ ...request, source, createdAt: await now() })).id }
     },
@@ -100,7 +101,7 @@ type Retrieve = Pick<Provider, 'retrieveRefund' | 'retrievePayout'> & {
   retrieve: (chargeRef: string) => Promise<Charge>
 }
 
-/** Yields the verdict of everything that was decided, or came back, within this time. */
+/** Yields the verdict of all that was decided, or came back, from `since` to `until`. */
 async function* listNews(
   store: SandboxStore,
   { retrieve, retrieveRefund, retrievePayout }: Retrieve,
@@ -128,8 +129,8 @@ function processing({ source }: ChargeRow, decidesAt: Date) {
 }
 
 /**
- * Each operation is, for the first keys that it comes with. A key that got a 503 gets it again, as a
- * provider's would: only another one is tried anew.
+ * `down@upi` answers 503 to the first two keys of each operation. A key that got a 503 gets a 503
+ * again, as a real provider would answer: only another key is tried anew.
  */
 function isDown({ source, failedKeys }: ChargeRow, key: string): boolean {
   if (source !== 'down@upi') return false
@@ -141,7 +142,7 @@ function operationOf(key: string): string {
   return key.split(':')[1] ?? ''
 }
 
-/** The decision, once its time has come; null before that, and when it was made already. */
+/** Returns the decision after `decidesAt`; null before it, or if the decision was made already. */
 function decided({ status, decidesAt, source, captureMethod, amount }: ChargeRow, at: Date) {
   if (status !== 'processing' || !decidesAt || decidesAt > at) return null
   const failureCode = failures[source]

@@ -28,8 +28,8 @@ export const sandboxCharges = pgTable(
   'sandbox_charges',
   {
     id: text().primaryKey(), // sbc_…
-    key: text().notNull(), // the idempotency key it was created with
-    paymentId: text().notNull(), // what the caller named it by
+    key: text().notNull(), // the idempotency key that created the charge
+    paymentId: text().notNull(), // the caller's id of the payment
     source: text().notNull(), // a vpa or a token
     amount: money().notNull(),
     currency: currency(),
@@ -38,7 +38,7 @@ export const sandboxCharges = pgTable(
     status: text({ enum: chargeStatuses }).notNull().default('created'),
     failureCode: text().$type<FailureCode>(),
     failedKeys: text().array().notNull().default([]), // each of these idempotency keys got a 503
-    decidesAt: time(), // null: never by itself
+    decidesAt: time(), // a charge without this time is not decided by itself
     createdAt: createdAt(),
   },
   (t) => [
@@ -49,23 +49,23 @@ export const sandboxCharges = pgTable(
   ],
 )
 
-/** The refunds and payouts that leave the sandbox. */
+/** Refunds and payouts are transfers: they leave the sandbox. */
 export const sandboxTransfers = pgTable(
   'sandbox_transfers',
   {
     id: text().primaryKey(), // sbt_…
-    key: text().notNull(), // the idempotency key it was sent with
+    key: text().notNull(), // the idempotency key that sent the transfer
     kind: text({ enum: transferKinds }).notNull(),
-    objectId: text().notNull(), // what the caller named it by
-    chargeId: text(), // of a refund
+    objectId: text().notNull(), // the caller's id of the refund or payout
+    chargeId: text(), // only a refund has a charge
     target: text().notNull(), // a vpa, a token, or an account for tests
     amount: money().notNull(),
     currency: currency(),
     status: text({ enum: transferStatuses }).notNull(),
     failureCode: text(),
-    startsAt: time(), // from then on it can't be canceled
-    decidesAt: time(), // null: never by itself
-    returnsAt: time(), // null: what has arrived stays
+    startsAt: time(), // from this time on, the transfer can't be canceled
+    decidesAt: time(), // a transfer without this time is not decided by itself
+    returnsAt: time(), // a transfer without this time is not returned by itself
     createdAt: createdAt(),
   },
   (t) => [

@@ -17,7 +17,7 @@ export type TransferState = Pick<
   TransferRow,
   'status' | 'failureCode' | 'startsAt' | 'decidesAt' | 'returnsAt'
 >
-/** The fate of a new transfer depends on these. `refundable` is what is left of its charge. */
+/** These values decide the fate of a new transfer. `refundable` is what its charge has left. */
 export type TransferCircumstances = {
   target: string
   earlier: TransferRow[]
@@ -47,7 +47,7 @@ export function sandboxStore(db: Db) {
   }
 }
 
-/** The same key gives the same charge. */
+/** A repeated key returns the first charge. */
 async function createCharge(db: Db, charge: NewCharge): Promise<ChargeRow> {
   const [made] = await db
     .insert(sandboxCharges)
@@ -58,7 +58,7 @@ async function createCharge(db: Db, charge: NewCharge): Promise<ChargeRow> {
   return made
 }
 
-/** The same key gives the same transfer. The target of a refund is the source of its charge. */
+/** A repeated key returns the first transfer. A refund goes to the source of its charge. */
 async function createTransfer(
   tx: Tx,
   { target, ...transfer }: NewTransfer & { target?: string },
@@ -86,8 +86,8 @@ async function createTransfer(
 }
 
 /**
- * Changes a row as `decide` says, and asks `decide` again if another change came in between. A null
- * changes nothing.
+ * Changes a row as `decide` says, and calls `decide` again if another change came in between. If
+ * `decide` returns null, the row stays unchanged.
  */
 async function changeRow<T extends Table>(
   db: Db,
@@ -127,7 +127,7 @@ async function findTransfer(db: Db, objectId: string): Promise<TransferRow | nul
   return found ?? null
 }
 
-/** Finds what has a date within this time. */
+/** Finds the charges and transfers that have a date from `since` to `until`. */
 async function findDue(db: Db, since: Date, until: Date) {
   const { decidesAt, returnsAt, objectId, kind } = sandboxTransfers
   const charges = await db
@@ -146,7 +146,7 @@ async function findDue(db: Db, since: Date, until: Date) {
   return { charges, transfers }
 }
 
-/** The lock keeps two refunds from sharing what is left of their charge. */
+/** The lock keeps two refunds from sharing the amount that is left of their charge. */
 async function lockCharge(tx: Tx, id: string) {
   const [charge] = await tx
     .select()

@@ -15,7 +15,7 @@ export type SandboxOptions = {
   now: () => Date | Promise<Date>
 }
 
-/** How often each operation finds a provider that is down. */
+/** `down@upi` answers 503 this many times to each operation. */
 export const TIMES_DOWN = 2
 
 type Transfers = Pick<
@@ -28,13 +28,13 @@ type Transfers = Pick<
   | 'simulatePayout'
 >
 
-/** Payouts to these fail, and with what. The numbers are those of Stripe's documentation. */
+/** Payouts to these fail with these codes. Stripe documents the same account numbers. */
 const payoutFailures: Record<string, PayoutFailureCode> = {
   'fail@upi': 'declined',
   '000111111116': 'no_account',
   '000111111113': 'account_closed',
 }
-/** Refunds of charges from these fail. */
+/** Refunds of charges from these sources fail with these codes. */
 const refundFailures: Record<string, RefundFailureCode> = {
   'norefund@upi': 'declined',
 }
@@ -42,11 +42,11 @@ const failures: Record<TransferRow['kind'], Record<string, string>> = {
   refund: refundFailures,
   payout: payoutFailures,
 }
-/** What goes there arrives, and comes back later. */
+/** Transfers to these targets arrive, and come back later. */
 const returned = new Set(['returned@upi', 'tok_refund_returned'])
 const RETURNED_AFTER_MS = 2_000
 
-/** What the sandbox sends out: it decides by where that goes, after a delay. */
+/** Sends refunds and payouts: the sandbox decides a transfer by its target, after a delay. */
 export function sandboxTransfers({ store, delay, now }: SandboxOptions): Transfers {
   const delayMs = () => randomInt(delay.minMs, delay.maxMs + 1)
 
@@ -81,7 +81,7 @@ export function sandboxTransfers({ store, delay, now }: SandboxOptions): Transfe
       return toRefund(await find(refundId), await now())
     },
 
-    /** It is never decided within the call, as little as a bank's transfer is. */
+    /** A payout is never decided within the call, just as a bank's transfer is not. */
     async createPayout({ key, payoutId, amount, currency, destination }) {
       const at = await now()
       const wait = delayMs()
@@ -118,7 +118,7 @@ export function sandboxTransfers({ store, delay, now }: SandboxOptions): Transfe
   }
 }
 
-/** Decides a payout that is open, and returns one that is completed. */
+/** Decides an open payout, or marks a completed payout as returned. */
 function simulated(
   transfer: TransferRow,
   { status, failureCode }: PayoutVerdict,
@@ -133,7 +133,7 @@ function simulated(
   return advanced(transfer, at)
 }
 
-/** A UPI address is the same in any case. Of an account all that counts is whether it is for tests. */
+/** A UPI address ignores case. An account number only matters if it is for tests. */
 function targetOf(destination: Destination): string {
   if (destination.type === 'vpa') return destination.vpa.toLowerCase()
   return destination.account_number in payoutFailures ? destination.account_number : 'account'
@@ -157,7 +157,7 @@ function begin(
   }
 }
 
-/** A key that got a 503 gets it again. What loses its answer is sent all the same. */
+/** A key that got a 503 gets a 503 again. A transfer whose answer is lost is sent anyway. */
 async function answered<T>(sent: TransferRow, read: () => Promise<T>): Promise<T> {
   if (sent.status === 'unavailable')
     throw new NothingHappened('Sandbox: HTTP 503 Service Unavailable')
@@ -165,7 +165,7 @@ async function answered<T>(sent: TransferRow, read: () => Promise<T>): Promise<T
   return read()
 }
 
-/** What has become of it by now, where that is something else. */
+/** Returns the status and failure code by now, or null if the status has not changed. */
 function advanced(transfer: TransferRow, at: Date): Partial<TransferState> | null {
   const now = decided(started(transfer, at), at)
   const isReturned = now.status === 'succeeded' && isPast(transfer.returnsAt, at)
