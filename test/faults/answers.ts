@@ -2,7 +2,7 @@ import { type Asked, type Body, isCommand } from './client.ts'
 import type { Command, Payment, Rows } from './rows.ts'
 import type { Shop } from './shop.ts'
 
-/** Where each of them is made, and nowhere else. */
+/** Only requests to these paths make objects of these kinds. */
 const madeAt = {
   payments: /^\/(api\/v1\/payments|pay\/[^/]+)$/,
   refunds: /\/refunds$/,
@@ -13,8 +13,8 @@ const madeAt = {
 }
 
 /**
- * One object for each Idempotency-Key, which is what each of its answers said, and none beside. Only
- * the refunds of canceled orders are nobody's request.
+ * Checks that the answers to each Idempotency-Key agree, and that only the objects in the answers
+ * exist, each once. Only refunds of canceled orders exist without a request.
  */
 export function expectEachAnswerKept({ client }: Shop, rows: Rows): void {
   for (const { answers } of client.asked) {
@@ -39,8 +39,8 @@ export function expectEachAnswerKept({ client }: Shop, rows: Rows): void {
 }
 
 /**
- * The part of an answer that a repeat gets too: a repeated event is shown as it is by now. Its
- * `created_at` is left out, because `passTime` makes rows older while the load still asks.
+ * Returns the part of an answer that a repeat also gets. A repeated inbound event shows its current
+ * state. Its `created_at` is left out, because `passTime` makes rows older during the load.
  */
 function lasting(answer: Body | { refused: string }) {
   if (!('id' in answer) || answer.object !== 'inbound_event') return answer
@@ -48,7 +48,10 @@ function lasting(answer: Body | { refused: string }) {
   return { id, event_id, invoice_id, amount }
 }
 
-/** Each was done or came too late, as its answer said. One ended each payment that waited for it. */
+/**
+ * Checks that each command was done or came too late, as its answer said, and that one command
+ * ended each payment that waited for a command.
+ */
 export function expectCommandsAnswered({ client }: Shop, rows: Rows): void {
   expect(rows.commands.filter(({ nextSweepAt }) => nextSweepAt)).toEqual([])
   const done = rows.commands.filter(({ status }) => status === 'done')
@@ -86,8 +89,9 @@ function expectDone({ amount, amountCaptured, status }: Payment, command: Comman
 }
 
 /**
- * What is canceled cancels the payment for it that is on its way. One of a link that is undecided for
- * long, as time passes here, gives way to the next payer.
+ * Says whether Remit itself sent a command. A canceled order or link cancels its open payment. When
+ * another payer comes, a link also cancels a payment that has been without a verdict for long. That
+ * happens soon here, because `passTime` makes rows older.
  */
 function isOurs(command: Command, rows: Rows, asked: Asked[], obeyed: Asked[]): boolean {
   const payment = rows.payments.find(({ id }) => id === command.resourceId)
@@ -105,7 +109,7 @@ function nameOf({ resourceId, kind }: Command): string {
   return `${resourceId} ${kind}`
 }
 
-/** As `nameOf`: what a payment link is told is to close. */
+/** Returns the name that `nameOf` gives to the command. A link's cancel is the command `close`. */
 function saysWhat({ path }: Asked): string {
   const [resource, id, verb] = path.split('/').slice(-3)
   return `${id} ${resource === 'payment_links' ? 'close' : verb}`

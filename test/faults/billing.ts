@@ -3,14 +3,14 @@ import type { Operation } from './load.ts'
 import { createRandom, oneOf } from './random.ts'
 
 const ROUTES = ['/webhooks/payments', '/webhooks-sync/payments']
-const EVENTS_MAX = 4 // of an invoice
-const TIMES_MAX = 3 // that an event is told
-const MOMENT_MS = 1_500 // within so long all of it is told
-const NUMBERS_APART = 10_000 // more than are ever numbered for us after one of these
+const EVENTS_MAX = 4 // per invoice
+const TIMES_MAX = 3 // per event
+const MOMENT_MS = 1_500 // all events are sent within this time
+const NUMBERS_APART = 10_000 // Remit numbers fewer invoices than this after one of ours
 
 /**
- * An invoice that is paid by none or some events: in parts, in all, or too much. Each is told up to three
- * times, over either route, and some once more of another amount.
+ * Makes an invoice that up to four events pay: not at all, in part, in full, or too much. Each
+ * event is sent up to three times, over either route. Some are sent once more with another amount.
  */
 export const bill: Operation = async (client, n) => {
   const random = createRandom(n)

@@ -3,7 +3,7 @@ import type { Merchant } from '../support/db.ts'
 
 export type Body = { id: string; object: string; status: string } & Record<string, unknown>
 
-/** What one Idempotency-Key was used for, and each answer that it got: what was done, or a refusal. */
+/** A request under one Idempotency-Key, with each answer to it: an object or a refusal. */
 export type Asked = {
   key: string
   path: string
@@ -13,14 +13,14 @@ export type Asked = {
 }
 
 const REQUEST_LIMIT_MS = 10_000
-const PATIENCE_MS = 700_000 // on a machine that does much else; what a killed worker did is tried again after 30 s
+const PATIENCE_MS = 700_000 // busy machine; an activity of a killed worker is retried after 30 s
 const REPEAT_MS = 300
 const LOOK_EVERY_MS = 400
-const ASKS_AGAIN = 0.1 // of all requests that were answered, as of an impatient client
+const ASKS_AGAIN = 0.1 // share of answered requests that an impatient client repeats
 
 type Options = { url: string; merchant: Merchant; random: () => number }
 
-/** Refusals that answer a question, by its path. */
+/** These refusals count as answers, by the path of the request. */
 const refusals: [path: RegExp, codes: string[]][] = [
   [/\/refunds$/, ['conflict', 'refund_exceeds_captured', 'insufficient_balance']],
   [/\/payouts$/, ['insufficient_balance']],
@@ -32,8 +32,8 @@ const refusals: [path: RegExp, codes: string[]][] = [
 ]
 
 /**
- * Repeats what was not answered under the same Idempotency-Key, as a merchant's real client does. A
- * 202 and a 503 are to be repeated; some refusals are answers; any other is thrown.
+ * Repeats an unanswered request under the same Idempotency-Key, as a merchant's real client does.
+ * The client repeats after a 202 or a 503, takes some refusals as answers, and throws all others.
  */
 export function createClient({ url, merchant, random }: Options) {
   const asked: Asked[] = []
@@ -50,7 +50,7 @@ export function createClient({ url, merchant, random }: Options) {
     return one
   }
 
-  /** One request. Its answer is kept, unless it is to be repeated. */
+  /** Sends one request. Keeps the answer, unless the request must be repeated. */
   async function send(one: Asked): Promise<{ status: number; body: Body }> {
     one.requests++
     const response = await fetch(url + one.path, {
@@ -74,7 +74,7 @@ export function createClient({ url, merchant, random }: Options) {
     const deadline = Date.now() + PATIENCE_MS
     for (;;) {
       await send(one).catch((error) => {
-        if (error instanceof Refused) throw error // otherwise no connection, or one that broke
+        if (error instanceof Refused) throw error // otherwise the connection failed
       })
       const answer = one.answers[before]
       if (answer) return answer
@@ -102,14 +102,14 @@ export function createClient({ url, merchant, random }: Options) {
 
   const topUp = (amount: number) => ask('/api/v1/test/balance_topups', { currency: 'INR', amount })
 
-  /** Null where the order can't be paid: now, or any more. */
+  /** Returns null if the order cannot be paid now, or not any more. */
   async function payFor(order: string, input: object): Promise<string | null> {
     const body = { order_id: order, currency: 'INR', method: 'upi', ...input }
     const made = await ask('/api/v1/payments', body)
     return 'refused' in made ? null : made.id
   }
 
-  /** What it is made of is asked for once more where its time is over before it could be made. */
+  /** Calls `body` again if the time in the last body passed before the object could be made. */
   async function make(path: string, body: () => object): Promise<string> {
     for (;;) {
       const made = await ask(path, body())
@@ -117,20 +117,20 @@ export function createClient({ url, merchant, random }: Options) {
     }
   }
 
-  /** Null where the balance does not cover it. */
+  /** Returns null if the balance does not cover the payout. */
   async function payOut(input: object): Promise<string | null> {
     const made = await ask('/api/v1/payouts', { currency: 'INR', ...input })
     return 'refused' in made ? null : made.id
   }
 
-  /** Looks again and again, until the payment is not pending any more. */
+  /** Polls until the payment is no longer pending. */
   async function untilMoved(id: string): Promise<string> {
     const deadline = Date.now() + PATIENCE_MS
     while (Date.now() < deadline) {
       const signal = AbortSignal.timeout(REQUEST_LIMIT_MS)
       const found = await fetch(`${url}/api/v1/payments/${id}`, { headers, signal })
         .then(async (response) => (response.ok ? ((await response.json()) as Body) : null))
-        .catch(() => null) // no connection, or one that broke
+        .catch(() => null) // the connection failed
       if (found && found.status !== 'pending') return found.status
       await setTimeout(LOOK_EVERY_MS)
     }
@@ -147,7 +147,7 @@ export function isCommand({ path }: Asked): boolean {
   return /\/(capture|cancel|complete|fail|fulfill)$/.test(path)
 }
 
-/** An event is kept once that is said; a command is not done yet. */
+/** A 202 for an event means that the event is stored. A command with a 202 is not done yet. */
 function isAccepted({ path }: Asked, status: number): boolean {
   return status === 202 && path.startsWith('/webhooks')
 }
@@ -157,13 +157,13 @@ function isAnswer({ path, body }: Asked, code: string): boolean {
   return refusals.some(([asked, codes]) => asked.test(path) && codes.includes(code))
 }
 
-/** It was to be made with a time to come, and nobody was there to make it before that. */
+/** Says whether a time in the body, once in the future, passed before the object could be made. */
 function isTooLate(body: { fulfil_by?: string; expires_at?: string }): boolean {
   const until = body.fulfil_by ?? body.expires_at
   return until !== undefined && Date.parse(until) < Date.now()
 }
 
-/** A refusal keeps no key: what was refused may be done later. A payment's command has no later. */
+/** A refusal frees its key, so a repeat may succeed. Only a payment's command stays refused. */
 function isLast({ path }: Asked, answer: Asked['answers'][number]): boolean {
   return 'id' in answer || /\/payments\/[^/]+\/(capture|cancel)$/.test(path)
 }

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 const READ_EVERY_MS = 20
 
 /**
- * Loaded into a program before it starts: its clock then differs from the real one by the number of
- * milliseconds in this file, whatever that says at the moment. Timers go on as they were, as they do
- * on a machine whose clock is set.
+ * A program loads this module before it starts. Its clock then differs from the real clock by the
+ * number of milliseconds that the file `FAULT_CLOCK` holds at the moment. Timers are not affected,
+ * just as on a machine whose clock is set.
  */
 const { FAULT_CLOCK } = process.env
 let offsetMs = 0

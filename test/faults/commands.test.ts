@@ -10,20 +10,20 @@ import { expectAllWell } from './invariants.ts'
 import { testRemit } from './remit.ts'
 import { openShop, type Shop } from './shop.ts'
 
-const TIMEOUT_MS = 480_000 // of a machine that does much else: each takes a tenth of it
+const TIMEOUT_MS = 480_000 // the machine may be busy: each test needs a tenth of this
 const noLoad = { done: Promise.resolve([]) }
 
 const endpoint = testEndpoint()
 const remit = testRemit({ database: sharedPostgres() })
 
-/** What is told to a payment of 1000, and how it ends. */
+/** Each row is a command for a payment of 1000, and the end of that payment. */
 const told = [
   ['capture', {}, { status: 'succeeded', amount_captured: 1000 }],
   ['capture', { amount: 300 }, { status: 'succeeded', amount_captured: 300 }],
   ['cancel', {}, { status: 'canceled', amount_captured: 0 }],
 ] as const
 
-/** One for each of these from each source; what was sent to the merchant's server has arrived. */
+/** Authorizes one payment for each command and source, and waits until no delivery is pending. */
 async function authorizeAll({ client, merchant }: Shop) {
   const orders = ['1@upi', 'down@upi', 'timeout@upi'].flatMap((vpa) =>
     told.map(([verb, body, end]) => ({ vpa, verb, body, end })),
@@ -40,14 +40,14 @@ async function authorizeAll({ client, merchant }: Shop) {
   return opened
 }
 
-/** Rows that are still open, and nobody has told the merchant otherwise. */
+/** Counts the merchant's commands that are still open. */
 function openCommands({ merchant }: Shop): Promise<number> {
   const theirs = eq(commands.merchantId, merchant.id)
   return remit.db().$count(commands, and(theirs, sql`status = 'open'`))
 }
 
 test.each(['kept', 'lost'])(
-  'a capture posted while the worker is down is done when it is back, with Temporal restarted and its state %s',
+  'a command posted while the worker is down is done once the worker is back, with Temporal restarted and its state %s',
   async (state) => {
     const shop = await openShop(remit, endpoint)
     const opened = await authorizeAll(shop)
@@ -63,10 +63,10 @@ test.each(['kept', 'lost'])(
     remit.start('worker')
     if (state === 'lost') await ensureSchedules(remit.client())
 
-    await untilAllEnded(shop, noLoad) // nobody has asked again
+    await untilAllEnded(shop, noLoad) // no command was repeated so far
     for (const [i, { status, body }] of (await sendAll()).entries())
       expect([status, body]).toEqual([200, expect.objectContaining(opened[i]?.end)])
-    await sendAll() // which are answered as before
+    await sendAll() // these repeats get the same answers
     await expectAllWell(`Commands, state ${state}`, shop, noLoad, '1 kill, 1 restart')
   },
   TIMEOUT_MS,

@@ -9,13 +9,13 @@ import { testDb } from '../support/db.ts'
 
 const STATEMENT_TIMEOUT_MS = 20_000
 
-/** A database of its own, in the Postgres that all test files share. */
+/** Gives a test file its own database in the Postgres that all test files share. */
 export function sharedPostgres() {
   const db = testDb()
   return { db: () => db, url: () => db.url }
 }
 
-/** A Postgres of its own, with its data on disk: what is stopped here starts again as it was. */
+/** Gives a test file its own Postgres with its data on disk, so that a restart keeps the data. */
 export function ownPostgres() {
   let folder: string
   let dataDir: string
@@ -27,7 +27,7 @@ export function ownPostgres() {
     server = await startPostgres({ dataDir, port })
   }
 
-  /** Its main process alone: its children see that it is gone, and end. */
+  /** Kills the main process alone. Its children end when they see that the main process is gone. */
   async function kill(): Promise<void> {
     const file = await readFile(join(dataDir, 'data', 'postmaster.pid'), 'utf8')
     process.kill(Number.parseInt(file, 10), 'SIGKILL')
@@ -36,19 +36,20 @@ export function ownPostgres() {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'remit-postgres-'))
-    await chmod(folder, 0o755) // root's Postgres runs as another user
+    await chmod(folder, 0o755) // root starts Postgres as another user
     dataDir = join(folder, 'home')
     port = await tryPort(0)
     await start()
     await migrateDb(server.url)
     db = openDb(server.url, { statementTimeoutMs: STATEMENT_TIMEOUT_MS })
-    db.$client.removeAllListeners('error').on('error', () => {}) // they are our own doing
+    db.$client.removeAllListeners('error').on('error', () => {}) // the tests cause these errors
   })
 
   afterAll(async () => {
     await db?.$client.end()
     await server?.stop()
-    await rm(await realpath(dataDir), { recursive: true, force: true }) // root's is in the cache
+    // If root runs the tests, `dataDir` is a link into the cache.
+    await rm(await realpath(dataDir), { recursive: true, force: true })
     await rm(folder, { recursive: true, force: true })
   })
 

@@ -7,22 +7,22 @@ const ENDED = [
   ...['succeeded', 'completed', 'failed', 'canceled', 'delivered', 'done', 'refused'],
   ...['fulfilled', 'paid', 'expired', 'applied'],
 ]
-const LATER_MS = 60 * 60_000 // what has longer is left to wait
+const LATER_MS = 60 * 60_000 // rows with more time are left to wait
 
-/** The load too: what it waits for may be what only passing time brings. */
+/** Lets time pass during the load too, because the load may wait for something that is not due. */
 export async function untilAllEnded(shop: Shop, load: Pick<Load, 'done'>): Promise<void> {
   let loaded = false
   const ending = load.done.finally(() => {
     loaded = true
   })
-  ending.catch(() => {}) // it is thrown below
+  ending.catch(() => {}) // the last line throws the error
   const allEnded = shop.remit.untilDone(async () =>
     loaded ? leftToDo(shop) : 'The load is not done',
   )
   await Promise.all([allEnded, ending])
 }
 
-/** What has not ended yet, and then which workflows run that should not, or don't and should. */
+/** Names the rows that have not ended, or else the workflows that run wrongly or are missing. */
 async function leftToDo(shop: Shop): Promise<string> {
   const rows = await rowsOf(shop)
   const open = describe(await openOf(shop, rows))
@@ -37,8 +37,8 @@ async function leftToDo(shop: Shop): Promise<string> {
 type Row = { id: string; status: string; nextSweepAt: Date | null }
 
 /**
- * What has not ended yet. Rows that the sweep would still start count too, what is to come back and
- * has not, and what is to be undone.
+ * Returns the rows that have not ended. Rows that the sweep would still start count too, and so do
+ * transfers that have yet to come back and orders that are compensating.
  */
 async function openOf(shop: Shop, rows: Rows) {
   const open = (row: Row) => !ENDED.includes(row.status) || row.nextSweepAt !== null
@@ -51,7 +51,7 @@ async function openOf(shop: Shop, rows: Rows) {
     payments: rows.payments.filter(open),
     refunds: rows.refunds.filter(out),
     payouts: rows.payouts.filter(out),
-    // One that is paid has not ended, one that is canceled perhaps has not.
+    // A paid order has not ended, and a canceled order may still be compensating.
     orders: rows.orders.filter(
       (row) => row.isCompensating || ((open(row) || row.status === 'paid') && !waits(row)),
     ),
@@ -62,7 +62,7 @@ async function openOf(shop: Shop, rows: Rows) {
   }
 }
 
-/** Orders that have days to be paid or fulfilled, and links that never expire. */
+/** Returns the orders that have days to be paid or fulfilled, and the links that never expire. */
 function waitingOf({ orders, links }: Rows): string[] {
   const later = Date.now() + LATER_MS
   const waiting = [
@@ -74,7 +74,7 @@ function waitingOf({ orders, links }: Rows): string[] {
   return waiting.map(({ id }) => id).sort()
 }
 
-/** The shop's workflows that have not ended. */
+/** Returns the ids of the shop's workflows that have not ended. */
 async function runningOf({ remit, merchant }: Shop): Promise<string[]> {
   const running: string[] = []
   const query = `MerchantId = '${merchant.id}' AND ExecutionStatus = 'Running'`

@@ -16,8 +16,8 @@ import { expectLinksKept, expectOrdersKept, stepsOfSales } from './sales.ts'
 import type { Shop } from './shop.ts'
 
 /**
- * Waits until all that the shop has opened has ended, and checks what has to be true
- * whatever was killed meanwhile. Prints what it took: `faults` says how often what was done.
+ * Waits until everything that the shop opened has ended. Then checks the invariants, which hold
+ * whatever was killed meanwhile, and prints a summary. `faults` lists the faults and their number.
  */
 export async function expectAllWell(
   name: string,
@@ -57,16 +57,19 @@ export async function expectAllWell(
   process.stdout.write(`${line.join(', ')}\n`)
 }
 
-/** How many of them there are, and of which status. */
+/** Counts the rows, in total and by status. */
 function countOf(rows: { status: string }[]): string {
   const statuses = [...countBy(rows.map(({ status }) => status))]
   return `${rows.length} (${statuses.map(([status, count]) => `${count} ${status}`).join(', ')})`
 }
 
-/** Whether a payout was seen on its way is chance; what an invoice tells has a check of its own. */
+/** Chance decides if a payout emits `processing`. `expectInvoicesKept` checks the invoices. */
 const byChance = ['payout.processing', 'invoice.partially_paid', 'invoice.paid']
 
-/** Each step of each object is told of, at least once, and each post that came in is logged. */
+/**
+ * Checks that each step of each object emitted an event, that each event arrived at least once, and
+ * that each post that came in is logged as an attempt.
+ */
 async function expectToldOfAll(shop: Shop, rows: Rows) {
   const { merchant, remit, posts } = shop
   const db = remit.db()
@@ -115,7 +118,7 @@ async function expectToldOfAll(shop: Shop, rows: Rows) {
   }
 }
 
-/** Of one attempt: two within the same second have the same, and are counted. */
+/** Names an attempt. Attempts within the same second share their name, so names are counted. */
 function nameOf(headers: Record<string, unknown>): string {
   return `${headers['webhook-id']} ${headers['webhook-timestamp']}`
 }

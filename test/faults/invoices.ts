@@ -7,7 +7,7 @@ type Invoice = Rows['invoices'][number]
 type InboundEvent = Rows['inbound'][number]
 type Told = { invoice_id: string | number; event_id: string; amount: number }
 
-/** Each event that was acknowledged is applied once, and each invoice is the sum of its events. */
+/** Checks that each acknowledged event is applied once, and that an invoice sums its events up. */
 export function expectInvoicesKept({ client }: Shop, rows: Rows): void {
   const asked = client.asked.filter(({ path }) => path.startsWith('/webhooks'))
   const theirs = new Set(asked.map(({ body }) => (body as Told).event_id))
@@ -23,7 +23,7 @@ export function expectInvoicesKept({ client }: Shop, rows: Rows): void {
   }
 }
 
-/** It is new once at most, and never anything else than it was at first. */
+/** Checks that at most one answer calls the event new, and that all answers show the same event. */
 function expectAnswered(event: InboundEvent, asked: Asked[]): void {
   const { id, eventId, invoiceId, amount, status } = event
   expect({ eventId, status }).toEqual({ eventId, status: 'applied' })
@@ -40,7 +40,7 @@ function expectAnswered(event: InboundEvent, asked: Asked[]): void {
   expect([eventId, first.slice(1)]).toEqual([eventId, []])
 }
 
-/** Each that paid something that was owed told of it, with all that had been paid by then. */
+/** Checks that each event that paid an open amount emitted one event, with the sum paid by then. */
 function expectToldInTurn({ id, amount }: Invoice, events: InboundEvent[], rows: Rows): void {
   const told = rows.events
     .filter(({ resourceId, type }) => resourceId === id && type !== 'invoice.created')

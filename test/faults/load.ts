@@ -5,27 +5,27 @@ import type { ShopClient } from './client.ts'
 import { sell, share } from './selling.ts'
 
 /**
- * Something that a merchant does, in as many requests as it takes. `n` counts the operations. What
- * has to wait for the worker goes on in `later`, while its client does the next one.
+ * An operation is something that a merchant does, in any number of requests. `n` counts the
+ * operations. Work that waits for the worker continues in `later`, during the next operation.
  */
 export type Operation = (
   client: ShopClient & { later: (work: Promise<void>) => void },
   n: number,
 ) => Promise<void>
 
-/** Payments of these sources in turn. */
+/** Makes payments from these sources in turn. */
 function payFrom(sources: string[]): Operation {
   return async (client, n) => {
     await client.pay({ amount: 100 + n, vpa: sources[n % sources.length] })
   }
 }
 
-/** Of six payments one is declined, one meets a provider that is away, and one an answer that is lost. */
+/** Three of six payments meet trouble: a decline, a provider that is away, and a lost answer. */
 export const pay = payFrom(['1@upi', '2@upi', 'fail@upi', '3@upi', 'down@upi', 'timeout@upi'])
 
 const MANUAL_SOURCES = ['1@upi', 'down@upi', 'timeout@upi', 'fail@upi', '2@upi']
 
-/** What is told to an authorized payment. Of two at once one wins, and the other is in conflict. */
+/** Each row has the commands for an authorized payment. If there are two, one gets a conflict. */
 const commands: [verb: string, body: object][][] = [
   [['capture', {}]],
   [['capture', { amount: 60 }]],
@@ -36,7 +36,7 @@ const commands: [verb: string, body: object][][] = [
   ],
 ]
 
-/** A payment that is captured, in full or in part, or canceled, once it is authorized. */
+/** Makes a payment and, once authorized, captures it in full or in part, or cancels it. */
 const payManually: Operation = async (client, n) => {
   const turn = turnOf(n)
   const vpa = MANUAL_SOURCES[turn % MANUAL_SOURCES.length]
@@ -45,11 +45,11 @@ const payManually: Operation = async (client, n) => {
 }
 
 async function tell(client: ShopClient, id: string, told: (typeof commands)[number]) {
-  await client.untilMoved(id) // where it is declined, each command is in conflict with that
+  await client.untilMoved(id) // each command for a declined payment gets a conflict
   await Promise.all(told.map(([verb, body]) => client.ask(`/api/v1/payments/${id}/${verb}`, body)))
 }
 
-/** What `norefund` and `returned` get back fails, or comes back later. */
+/** A refund to `norefund` fails, and a refund to `returned` comes back later. */
 const REFUNDED_SOURCES = [
   '1@upi',
   'down@upi',
@@ -60,7 +60,7 @@ const REFUNDED_SOURCES = [
   '2@upi',
 ]
 
-/** Parts of a payment, refunded at once: some are too much, alone or together. */
+/** Each plan refunds parts of a payment at once. Some parts are too much, alone or together. */
 const refundPlans: ((amount: number) => number[])[] = [
   (amount) => [amount],
   (amount) => [Math.ceil(amount / 3)],
@@ -89,7 +89,7 @@ const DESTINATIONS = [
   { ...bank, account_number: '000111111116' }, // no_account
 ]
 
-/** What is told to a payout, one after the other; those of one list at once. */
+/** Each plan has lists of commands for a payout. The commands of one list are sent at once. */
 const payoutPlans: string[][][] = [
   [],
   [['cancel']],
@@ -104,7 +104,7 @@ const payOut: Operation = async (client, n) => {
   const turn = turnOf(n)
   const destination = DESTINATIONS[turn % DESTINATIONS.length]
   const plan = payoutPlans[turn % payoutPlans.length] ?? []
-  await client.topUp(80 + n) // what is not covered by it is by the payments, most of the time
+  await client.topUp(80 + n) // payments cover the rest, most of the time
   const id = await client.payOut({ amount: 100 + n, destination })
   if (id) client.later(tellPayout(client, id, plan))
 }
@@ -119,10 +119,10 @@ async function tellPayout(client: ShopClient, id: string, plan: string[][]): Pro
     )
 }
 
-/** All that a merchant does. */
+/** These are all operations that a merchant does. */
 export const mixed = [pay, payManually, payAndRefund, payOut, sell, share, bill]
 
-/** How often each of them has had its turn. */
+/** Returns how often each operation has had its turn. */
 function turnOf(n: number): number {
   return Math.floor(n / mixed.length)
 }
@@ -138,12 +138,12 @@ type Options = {
   betweenMs?: number // the longest pause of a client between two operations
 }
 
-/** A few at once, who each do one operation after the other. */
+/** Runs a few clients at once. Each client does one operation after the other. */
 export function startLoad(options: Options) {
   const { client, random, count, operations = [pay], betweenMs = BETWEEN_MS } = options
   const left: Promise<void>[] = []
   const later = (work: Promise<void>) => {
-    work.catch(() => {}) // `done` tells of it
+    work.catch(() => {}) // `done` throws the error
     left.push(work)
   }
 
@@ -159,7 +159,7 @@ export function startLoad(options: Options) {
   /** Resolves when that many requests have been answered. */
   const reached = (n: number) =>
     Promise.race([until(async () => client.answered() >= n, `${n} answers`), done])
-  done.catch(() => {}) // for who waits for it later
+  done.catch(() => {}) // a later `await` still gets the error
   return { done, reached }
 }
 

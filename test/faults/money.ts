@@ -10,7 +10,10 @@ export type Money = Pick<Rows, 'payments' | 'refunds' | 'payouts'>
 
 const TIMES_DOWN = 2
 
-/** Counted by the sandbox, in its own table. What was canceled before it was created has none that took money. */
+/**
+ * Checks in the sandbox's own table that each payment has one charge. A payment that was canceled
+ * before its charge was created has no charge that took money.
+ */
 export async function expectChargedOnce({ remit }: Shop, paid: Payment[]): Promise<void> {
   const ids = paid.map(({ id }) => id)
   const charges = await remit
@@ -26,7 +29,10 @@ export async function expectChargedOnce({ remit }: Shop, paid: Payment[]): Promi
   }
 }
 
-/** Each refund and payout left once, as it says; nothing left of a payout canceled before it was sent. */
+/**
+ * Checks that each refund and payout left once, as its row says. A payout that was canceled before
+ * it was sent did not leave.
+ */
 export async function expectSentOnce(shop: Shop, money: Money): Promise<void> {
   const transfers = await transfersOf(shop, money)
   const chargeOf = ({ paymentId }: Rows['refunds'][number]) =>
@@ -47,7 +53,10 @@ export async function expectSentOnce(shop: Shop, money: Money): Promise<void> {
   }
 }
 
-/** By what the sandbox says that came in and left: so much is available, or owed, and nothing held. */
+/**
+ * Checks the balance by the money that came in and left at the sandbox. The difference is available
+ * or owed, and nothing is held.
+ */
 export async function expectBalanced(shop: Shop, money: Money): Promise<void> {
   const { remit, merchant, client } = shop
   const sums = await expectLawful(remit.db(), merchant.id)
@@ -56,7 +65,7 @@ export async function expectBalanced(shop: Shop, money: Money): Promise<void> {
   const toppedUp = topups.map(({ answers: [one] }) => Number(one && 'amount' in one && one.amount))
   const captured = money.payments.map(({ amountCaptured }) => amountCaptured)
   const available = sum(captured) + sum(toppedUp) - sum(left.map(({ amount }) => amount))
-  // What is owed is a debit. One of the two is none, by law.
+  // A debt is a debit. By the laws of the ledger one of the two is zero.
   expect((sums['INR available'] ?? 0) + (sums['INR receivable'] ?? 0)).toBe(available)
   expect(sums['INR held'] ?? 0).toBe(0)
 
@@ -72,7 +81,7 @@ export async function expectBalanced(shop: Shop, money: Money): Promise<void> {
   ).toEqual(made.sort())
 }
 
-/** What was done to a payout was asked for, and what was asked for was done, unless refused. */
+/** Checks that commands explain the end of each payout, and that each accepted command was done. */
 export function expectPayoutsObeyed(shop: Shop, paidOut: Payout[], told: Command[]): void {
   for (const { id, status } of paidOut) {
     const done = told.filter((one) => one.resourceId === id && one.status === 'done')
@@ -88,14 +97,14 @@ export function expectPayoutsObeyed(shop: Shop, paidOut: Payout[], told: Command
   }
 }
 
-/** What is completed may have come back before its answer was read. */
+/** A completed payout may have come back before the answer was read. */
 const doneBy: Record<string, string[]> = {
   cancel: ['canceled'],
   complete: ['completed', 'failed'],
   fail: ['failed'],
 }
 
-/** The step that each booking was part of; those of the steps that book nothing come on their own. */
+/** Maps the type of a booking to its step. `stepsOf` adds the steps that book nothing. */
 const tellingOf: Record<string, string> = {
   refund_settlement: 'refund.succeeded',
   refund_failure: 'refund.failed',
@@ -104,7 +113,7 @@ const tellingOf: Record<string, string> = {
   payout_cancel: 'payout.canceled',
 }
 
-/** Each step of each object, as `<id> <type>`; whether a payout was seen on its way is chance. */
+/** Returns each step of each object as `<id> <type>`. Chance decides on `payout.processing`. */
 export async function stepsOf(shop: Shop, money: Money): Promise<string[]> {
   const { merchantId } = balanceTransactions
   const booked = await shop.remit

@@ -13,22 +13,22 @@ import { testRemit } from './remit.ts'
 import { testStops } from './stops.ts'
 
 /**
- * The worker is killed with -9 at each step of an order, crossed with what becomes of its payment and
- * what its merchant does. Many orders stand at their steps when it happens, each at one of its own.
+ * The worker is killed with -9 at each step of an order, combined with each outcome of the payment
+ * and each command of the merchant. At each kill many orders stand still, each at its own step.
  */
-const TIMEOUT_MS = 600_000 // of a machine that does much else: it takes a fifth of it
+const TIMEOUT_MS = 600_000 // the machine may be busy: the test needs a fifth of this
 const AT_ONCE = 75
 const AMOUNT = 1000
-const DECIDES_AFTER_MS = 5_000 // so that every charge and refund is asked about once more
+const DECIDES_AFTER_MS = 5_000 // long enough that every charge and refund is polled again
 
 const LOOK_EVERY_MS = 100
 const ROUNDS_MAX = 3
 
 const outcomes = ['1@upi', 'fail@upi', 'timeout@upi', 'down@upi'] as const
 type Outcome = (typeof outcomes)[number] | 'stuck@upi'
-type Step = keyof Activities | 'nobody pays' | 'nobody fulfils' // where its saga waits for somebody
+type Step = keyof Activities | 'nobody pays' | 'nobody fulfils' // the last two wait for a person
 
-/** `early`: as soon as somebody pays it. */
+/** `canceled early`: the cancel follows the payment at once, without waiting for its verdict. */
 type End = 'fulfilled' | 'canceled' | 'canceled early'
 type Case = { moment: 'before' | 'after' | 'while'; step: Step; outcome: Outcome; end: End }
 
@@ -71,7 +71,7 @@ const remit = testRemit({
 
 const struck = new Set<Case>()
 
-/** Whether this is where the order has to be when the worker is killed. It is there once. */
+/** Says whether the order must stand here until the worker is killed. Each case does so once. */
 async function isToStop(moment: string, id: string): Promise<boolean> {
   const there = cases.filter((one) => !struck.has(one) && moment === `${one.moment} ${one.step}`)
   if (there.length === 0) return false
@@ -115,7 +115,7 @@ async function run(client: ShopClient, one: Case, round: number) {
   return { id, status }
 }
 
-/** Kills the worker when each of these stands at its step. Returns what became of them. */
+/** Kills the worker when each of these cases stands at its step. Returns how their orders end. */
 async function strike(client: ShopClient, some: Case[], round: number, kill: () => Promise<void>) {
   const over = new Set<Case>()
   const ended = Promise.all(
@@ -125,7 +125,7 @@ async function strike(client: ShopClient, some: Case[], round: number, kill: () 
       return { one, ...end }
     }),
   )
-  ended.catch(() => {}) // it is thrown to who waits for it
+  ended.catch(() => {}) // a later `await` still gets the error
   const coming = () => some.filter((one) => struck.has(one) || !over.has(one)).length
   await stops.untilAllStand(coming, kill)
   return { ended }
@@ -136,11 +136,11 @@ function nameOf({ moment, step, outcome, end }: Case): string {
 }
 
 test(
-  'a worker killed with -9 at any step of an order: its money and its status agree',
+  'the money and the status of an order agree after its worker was killed with -9 at any step',
   async () => {
     const merchant = await addMerchant(remit.db())
     const client = createClient({ url: remit.url(), merchant, random: createRandom() })
-    await client.topUp(cases.length * AMOUNT) // a fee, or a late refund, refuses no cancel
+    await client.topUp(cases.length * AMOUNT) // covers fees and late refunds, so no cancel fails
     const startedAt = performance.now()
     let kills = 0
     const kill = async () => {
@@ -149,7 +149,7 @@ test(
       remit.start('worker')
     }
     const sold: { one: Case; id: string; status: string }[] = []
-    // Of those that a kill meets on the way to their step some never get there, and begin again.
+    // A kill may meet a case before its step, so that the case never gets there and begins again.
     for (let round = 1; round <= ROUNDS_MAX; round++) {
       const left = cases.filter((one) => !struck.has(one))
       const ending: Promise<typeof sold>[] = []

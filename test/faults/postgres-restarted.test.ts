@@ -6,7 +6,7 @@ import { mixed } from './load.ts'
 import { testRemit } from './remit.ts'
 import { openShop } from './shop.ts'
 
-const TIMEOUT_MS = 480_000 // of a machine that does much else: each takes a tenth of it
+const TIMEOUT_MS = 480_000 // the machine may be busy: each test needs a tenth of this
 const OPERATIONS = 42 // six of each kind
 const AWAY_MS = 2_000
 
@@ -15,7 +15,7 @@ const database = ownPostgres()
 const remit = testRemit({ database })
 
 test.each(['stop', 'kill'] as const)(
-  'a Postgres that ends by %s under load, and comes back, loses and doubles nothing',
+  'a Postgres that ends by %s under load and restarts loses and doubles nothing',
   async (end) => {
     const shop = await openShop(remit, endpoint)
     const load = shop.load(OPERATIONS, { operations: mixed })

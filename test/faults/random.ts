@@ -1,11 +1,11 @@
 const { FAULT_SEED } = process.env
 
-/** Printed by each test: with FAULT_SEED set to it, the same faults come at the same moments. */
+/** Each test prints its seed. FAULT_SEED repeats the same faults at the same moments. */
 export const seed = Number(FAULT_SEED || Math.floor(Math.random() * 2 ** 31))
 
 /**
- * Mulberry32: numbers from 0 up to 1, the same ones for the same seed. Whoever has a stream of their own
- * gets the same ones whatever the others do meanwhile.
+ * Mulberry32 returns numbers from 0 up to 1, and the same numbers for the same seed. A caller with
+ * its own stream gets the same numbers whatever the other callers do meanwhile.
  */
 export function createRandom(stream = 0): () => number {
   let state = (seed + Math.imul(stream, 0x9e3779b9)) | 0
@@ -17,7 +17,7 @@ export function createRandom(stream = 0): () => number {
   }
 }
 
-/** One of them at random. */
+/** Returns one of the items at random. */
 export function oneOf<T>(random: () => number, all: readonly T[]): T {
   return all[Math.floor(random() * all.length)] as T
 }

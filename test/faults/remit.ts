@@ -31,8 +31,8 @@ const PASS_TIME_EVERY_MS = 3_000
 const LOOK_EVERY_MS = 500
 
 /**
- * Remit as it is in production: an api and a worker as processes of their own, a Temporal whose state
- * is in a file, and that database. What is killed here starts again at the same address.
+ * Runs Remit as in production: an api and a worker as separate processes, a Temporal with its state
+ * in a file, and the given database. A killed program starts again at the same address.
  */
 export function testRemit({ database, env = () => ({}) }: Options) {
   const running = new Map<Name, Program>()
@@ -42,7 +42,7 @@ export function testRemit({ database, env = () => ({}) }: Options) {
   let ports: { api: number; temporal: number }
   let server: Awaited<ReturnType<typeof startDevServer>>
   let client: Client
-  let lives = 0 // of Temporal's state
+  let lives = 0 // counts the losses of Temporal's state
 
   async function startTemporal(): Promise<void> {
     const { TEMPORAL_CLI: cli } = process.env
@@ -83,8 +83,8 @@ export function testRemit({ database, env = () => ({}) }: Options) {
   })
 
   /**
-   * The minutes pass that the schedules would let pass: what becomes due in them is due (by anybody's
-   * clock), what is open gets old enough for `reconcile`, and both fire. A test has no time to wait.
+   * Does what a wait of minutes would do, because a test has no time to wait. Waiting rows become
+   * due by every clock, open rows get old enough for `reconcile`, and both schedules fire.
    */
   async function passTime(): Promise<void> {
     const { db } = database
@@ -106,7 +106,7 @@ export function testRemit({ database, env = () => ({}) }: Options) {
     for (const id of ['reconcile', 'sweep']) await client.schedule.getHandle(id).trigger('SKIP')
   }
 
-  /** What the programs have said last. */
+  /** Returns the last lines that the programs wrote. */
   function lastLines(): string {
     return log
       .slice(-LOG_LINES)
@@ -145,13 +145,13 @@ export function testRemit({ database, env = () => ({}) }: Options) {
     start,
     kill,
     runs: (name: Name) => running.has(name),
-    /** A program that a fault ends, other than by our own kill, must not stay unnoticed. */
+    /** Names the programs that ended without our kill, so that no such end stays unnoticed. */
     endedByThemselves,
     untilDone,
     lastLines,
     stopTemporal: () => server.stop(),
     startTemporal,
-    /** As if its disk were lost: the one that starts next knows of nothing. */
+    /** Acts as if Temporal's disk were lost: the next start begins with an empty state. */
     loseTemporalState() {
       lives++
     },

@@ -14,7 +14,7 @@ export type Payout = typeof payouts.$inferSelect
 export type Command = typeof commands.$inferSelect
 export type Transfer = typeof sandboxTransfers.$inferSelect
 
-/** All that a shop has come to. */
+/** Reads all rows of a shop. */
 export async function rowsOf({ remit, merchant }: Shop) {
   const db = remit.db()
   const { id } = merchant
@@ -34,13 +34,13 @@ export async function rowsOf({ remit, merchant }: Shop) {
 
 export type Rows = Awaited<ReturnType<typeof rowsOf>>
 
-/** Of a shop's refunds and payouts, as the sandbox has them in its own table. */
+/** Reads the transfers of a shop's refunds and payouts from the sandbox's own table. */
 export function transfersOf({ remit }: Shop, rows: Pick<Rows, 'refunds' | 'payouts'>) {
   const ids = [...rows.refunds, ...rows.payouts].map(({ id }) => id)
   return remit.db().select().from(sandboxTransfers).where(inArray(sandboxTransfers.objectId, ids))
 }
 
-/** What comes back once it has arrived, which is told of later. */
+/** Says whether a transfer comes back after it arrived, which the provider reports later. */
 export function isToReturn(transfer: Transfer): boolean {
   return transfer.returnsAt !== null && transfer.status !== 'canceled'
 }

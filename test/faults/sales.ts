@@ -5,7 +5,7 @@ import type { Shop } from './shop.ts'
 type Order = Rows['orders'][number]
 type Link = Rows['links'][number]
 
-/** Each is what was asked of it, or what its time has made of it; what had been paid is given back. */
+/** Checks each order against its command or deadline. A canceled order gave back what was paid. */
 export function expectOrdersKept(shop: Shop, rows: Rows): void {
   for (const order of rows.orders) {
     const { id, amount, status } = order
@@ -17,7 +17,7 @@ export function expectOrdersKept(shop: Shop, rows: Rows): void {
   }
 }
 
-/** A command that got a 200 has happened, and no other. */
+/** Only a command that got a 200 took effect, and at most one command got a 200. */
 function endOfOrder(order: Order, paid: string | null, [obeyed, ...more]: string[]) {
   expect([order.id, more]).toEqual([order.id, []])
   if (obeyed === 'fulfilled')
@@ -25,7 +25,7 @@ function endOfOrder(order: Order, paid: string | null, [obeyed, ...more]: string
   if (!obeyed && !isOver(order.fulfilBy))
     return { status: paid ? 'paid' : 'created', cancellationReason: null, paymentId: paid }
   const cancellationReason = obeyed ? 'requested' : 'deadline_passed'
-  const wasPaid = order.paymentId !== null // what came in after that has not paid it
+  const wasPaid = order.paymentId !== null // money after the cancel does not pay it
   const paymentId = wasPaid ? (paid ?? 'some payment') : null
   return { status: 'canceled', cancellationReason, paymentId }
 }
@@ -41,7 +41,7 @@ function expectGivenBack({ id, amountCaptured, amountRefunded }: Payment, refund
   })
 }
 
-/** The same of a payment link: it is paid once, and one that is closed has no money. */
+/** Checks that each link is paid at most once, and that a link that is not paid has no money. */
 export function expectLinksKept(shop: Shop, rows: Rows): void {
   for (const link of rows.links) {
     const { id, amount } = link
@@ -59,7 +59,7 @@ function endOfLink({ expiresAt }: Link, paid: string | null, [obeyed]: string[])
   return expiresAt && isOver(expiresAt) ? 'expired' : 'active'
 }
 
-/** The one payment that has succeeded. All of them are of the whole amount. */
+/** Returns the only payment that succeeded. Every payment must be of the whole amount. */
 function paidBy(payments: Payment[], amount: number): string | null {
   expect(payments.filter((one) => one.amount !== amount)).toEqual([])
   const paid = payments.filter(({ status }) => status === 'succeeded').map(({ id }) => id)
@@ -67,7 +67,7 @@ function paidBy(payments: Payment[], amount: number): string | null {
   return paid[0] ?? null
 }
 
-/** What the commands on it that got a 200 say that it is. */
+/** Returns the statuses from the answers to the commands under this path that got a 200. */
 function obeyedOf({ client }: Shop, path: string): string[] {
   const told = client.asked.filter((one) => isCommand(one) && one.path.startsWith(path))
   return told.flatMap(({ answers: [one] }) => (one && 'id' in one ? [one.status] : []))
@@ -77,7 +77,7 @@ function isOver(time: Date): boolean {
   return time.getTime() <= Date.now()
 }
 
-/** Each step of them, as `<id> <type>`. */
+/** Returns each step of the orders and links as `<id> <type>`. */
 export function stepsOfSales({ orders, links }: Rows): string[] {
   return [
     ...orders.flatMap(({ id, status, paymentId }) => [

@@ -2,16 +2,16 @@ import { setTimeout } from 'node:timers/promises'
 import type { Operation } from './load.ts'
 import { createRandom, oneOf } from './random.ts'
 
-// What is sold: orders, and payment links. What happens to one of them, and when, is chosen by its number
-// from the seed.
+// These operations sell with orders and payment links. The number of an operation and the seed
+// decide what happens to its order or link, and when.
 
 type Random = () => number
 
-const MOMENT_MS = 2_500 // within so long whatever is done to one of them is done
-const SHORTEST_MS = 800 // of the time that one of them has, where it is to run out
+const MOMENT_MS = 2_500 // the longest pause before a round of actions
+const SHORTEST_MS = 800 // the shortest deadline of an order or link that may expire
 const LONGEST_MS = 5_000
 
-/** Who pays an order, or tries to: one list after the other, those of one list at once. */
+/** Each row has lists of payers who try to pay an order. The payers of one list pay at once. */
 const payers: string[][][] = [
   [['1@upi']],
   [['fail@upi'], ['2@upi']],
@@ -24,7 +24,7 @@ const payers: string[][][] = [
 
 type Verb = 'fulfill' | 'cancel' | 'refund'
 
-/** What its merchant does with an order, in the same way; `paid`: once who pays has ended. */
+/** Each plan has rounds of commands for an order. `paid`: the rounds begin after all payers end. */
 const plans: { rounds: Verb[][]; paid?: true }[] = [
   { rounds: [['fulfill']], paid: true },
   { rounds: [['fulfill']], paid: true },
@@ -38,7 +38,7 @@ const plans: { rounds: Verb[][]; paid?: true }[] = [
   { rounds: [] },
 ]
 
-/** An order that is paid or not, fulfilled, canceled, or too late for either. */
+/** Makes an order that is paid or not, and fulfilled, canceled, or too late for either. */
 export const sell: Operation = async (client, n) => {
   const random = createRandom(n)
   const amount = 100 + n
@@ -46,7 +46,7 @@ export const sell: Operation = async (client, n) => {
   const plan = oneOf(random, plans)
   const isManual = random() < 0.2
   const reference = random() < 0.5 ? { reference: `order ${n}` } : {}
-  // What is stuck would be so for ever.
+  // A stuck payment would never end without a deadline of its order.
   const isShort = random() < 0.35 || paid.flat().includes('stuck@upi')
   const id = await client.make('/api/v1/orders', () => {
     const end = isShort ? { fulfil_by: soon(random) } : {}
@@ -60,7 +60,7 @@ export const sell: Operation = async (client, n) => {
     if (!payment) return
     made.push(payment)
     const status = await client.untilMoved(payment)
-    // Whoever cancels the order may be first.
+    // A cancel of the order may come before this capture.
     if (status === 'authorized') await client.ask(`/api/v1/payments/${payment}/capture`, {})
   })
   const telling = (plan.paid ? paying : Promise.resolve()).then(() =>
@@ -74,15 +74,15 @@ export const sell: Operation = async (client, n) => {
 
 const LINK_PAYERS = ['1@upi', 'fail@upi', '2@upi', 'down@upi', 'timeout@upi', '3@upi']
 const LINK_PAYERS_MAX = 5
-const TRIES = 2 // of a payer, where somebody else is paying, or their own payment has failed
+const TRIES = 2 // per payer: another may be paying, or the first payment may fail
 
-/** A link that up to five pay at once, while it is canceled, or its time runs out. */
+/** Makes a link that up to five payers pay at once, while it is canceled or expires. */
 export const share: Operation = async (client, n) => {
   const random = createRandom(n)
   const isCanceled = random() < 0.4
   const isShort = random() < 0.4
   const count = Math.floor(random() * (LINK_PAYERS_MAX + 1))
-  // What is stuck needs somebody who cancels it.
+  // A stuck payment ends only if its link is canceled.
   const vpas = isCanceled ? [...LINK_PAYERS, 'stuck@upi'] : LINK_PAYERS
   const id = await client.make('/api/v1/payment_links', () => ({
     amount: 100 + n,

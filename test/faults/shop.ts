@@ -7,7 +7,7 @@ import { type Operation, startLoad } from './load.ts'
 import { createRandom, seed } from './random.ts'
 import type { Remit } from './remit.ts'
 
-const FAILURES_MAX = 2 // of one event, with attempts to spare, so that all of them end
+const FAILURES_MAX = 2 // per event, with attempts to spare, so that every delivery ends
 const ANSWER_MAX_MS = 50
 const POSTS_LIMIT_MS = 120_000
 
@@ -17,12 +17,12 @@ const POSTS_LIMIT_MS = 120_000
  */
 export const retrySchedule = [1, 1, 1, ...Array<number>(9).fill(2)]
 
-/** `at` is on a clock that no test sets. `again`: we had said before that we got it. */
+/** `at` is a time on a clock that no test sets. `again`: the event got a 200 before. */
 type Post = Request & { event: string; at: number; again: boolean; status?: number }
 
 /**
- * A merchant with a server that fails half of all posts: none, one or two of each event. Each test
- * has one of its own, and counts what happened to it.
+ * Makes a merchant whose server fails half of all posts: none, one or two of each event. Each test
+ * has its own shop and counts what happens to that shop.
  */
 export async function openShop(remit: Remit, endpoint: ReturnType<typeof testEndpoint>) {
   const merchant = await addMerchant(remit.db())

@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module'
 
 /**
- * Loaded into a worker before it starts: each of its activities then asks this address whether it may
- * begin, and once it is done whether it may say so. One that gets no answer stands still until the
- * worker is killed.
+ * A worker loads this module before it starts. Each activity then asks the address `FAULT_STOPS`
+ * whether it may begin, and later whether it may report its result. An activity that gets no answer
+ * stands still until the worker is killed.
  */
 const { FAULT_STOPS } = process.env
 const { Worker } = createRequire(import.meta.url)('@temporalio/worker')

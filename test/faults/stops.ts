@@ -2,15 +2,15 @@ import { fileURLToPath } from 'node:url'
 import { testEndpoint } from '../support/endpoint.ts'
 import { pause } from '../support/stack.ts'
 
-const STAND_MAX_MS = 25_000 // an activity has 30 s: then its order would go on without a kill
+const STAND_MAX_MS = 25_000 // an activity times out after 30 s: its order would go on unkilled
 const LOOK_EVERY_MS = 100
 
-/** Stands still until the worker that it waits for is killed. */
+/** An activity that stands still until its worker is killed. */
 type Standing = { since: number; killed: () => void }
 
 /**
- * A worker whose activities stop where they are told to. `isToStop` gets the moment, such as `before
- * refundOrder`, and the first argument of the activity.
+ * Makes a worker's activities stop where `isToStop` says so. `isToStop` gets the moment, such as
+ * `before refundOrder`, and the first argument of the activity.
  */
 export function testStops(isToStop: (moment: string, id: string) => Promise<boolean>) {
   const control = testEndpoint()
@@ -27,11 +27,11 @@ export function testStops(isToStop: (moment: string, id: string) => Promise<bool
 
   return {
     env: () => ({ NODE_OPTIONS: `--import ${module}`, FAULT_STOPS: control.url }),
-    /** As an activity does, for who waits without one. Returns when the worker was killed. */
+    /** Stands still without an activity, for a case that waits itself. Returns after the kill. */
     stop,
     /**
-     * Calls `kill` once `count` of them stand still, or once one of them can't wait for the others,
-     * until as many were killed.
+     * Calls `kill` when `count` cases stand still, or when the oldest cannot wait for the others.
+     * Repeats until `count` cases were killed.
      */
     async untilAllStand(count: () => number, kill: () => Promise<void>): Promise<void> {
       for (let were = 0; were < count(); ) {

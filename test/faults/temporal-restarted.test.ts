@@ -7,7 +7,7 @@ import { mixed } from './load.ts'
 import { testRemit } from './remit.ts'
 import { openShop } from './shop.ts'
 
-const TIMEOUT_MS = 480_000 // of a machine that does much else: each takes a tenth of it
+const TIMEOUT_MS = 480_000 // the machine may be busy: each test needs a tenth of this
 const OPERATIONS = 42 // six of each kind
 const AWAY_MS = 2_000
 
@@ -15,7 +15,7 @@ const endpoint = testEndpoint()
 const remit = testRemit({ database: sharedPostgres() })
 
 test.each(['kept', 'lost'])(
-  'a Temporal restarted under load, its state %s, loses and doubles nothing',
+  'a Temporal that restarts under load with its state %s loses and doubles nothing',
   async (state) => {
     const shop = await openShop(remit, endpoint)
     const load = shop.load(OPERATIONS, { operations: mixed })
@@ -24,7 +24,7 @@ test.each(['kept', 'lost'])(
     if (state === 'lost') remit.loseTemporalState()
     await pause(AWAY_MS)
     await remit.startTemporal()
-    // Within five minutes the worker makes the schedules again, just so. A test can't wait for it.
+    // Within five minutes the worker makes the schedules in this way. A test can't wait so long.
     if (state === 'lost') await ensureSchedules(remit.client())
     await expectAllWell(`Temporal, state ${state}`, shop, load, '1 restart')
   },

@@ -17,7 +17,7 @@ async function shopWithEndpoint() {
   return { ...shop, told, before: (await shop.call('GET', path)).body }
 }
 
-test('the account is shown', async () => {
+test("GET /api/v1/account answers with the merchant's account", async () => {
   const { before, merchant } = await shopWithEndpoint()
   expect(before).toStrictEqual({
     id: merchant.id,
@@ -29,7 +29,7 @@ test('the account is shown', async () => {
   })
 })
 
-test('a change is told in an event that shows the account as it is then', async () => {
+test('a changed account emits account.updated with the account after the change', async () => {
   const { call, before, told, started } = await shopWithEndpoint()
   const { status, body } = await call('PATCH', path, { name: 'দোকান', metadata: { tier: 'b' } })
   expect(status).toBe(200)
@@ -48,7 +48,7 @@ test('a change is told in an event that shows the account as it is then', async 
 })
 
 test.each([{}, { name: 'Test Shop' }, { metadata: {} }, { name: 'Test Shop', metadata: {} }])(
-  '%j changes nothing, and tells nothing',
+  'a PATCH of the account with %j changes nothing and emits no event',
   async (change) => {
     const { call, before, told, started } = await shopWithEndpoint()
     const { status, body } = await call('PATCH', path, change)
@@ -58,7 +58,7 @@ test.each([{}, { name: 'Test Shop' }, { metadata: {} }, { name: 'Test Shop', met
   },
 )
 
-test('what is not named stays, and metadata is taken as a whole', async () => {
+test('a PATCH of the account keeps omitted fields and replaces metadata as a whole', async () => {
   const { call } = await shopWithEndpoint()
   await call('PATCH', path, { metadata: { a: '1', b: '2' } })
   const renamed = await call('PATCH', path, { name: 'Renamed' })
@@ -69,7 +69,7 @@ test('what is not named stays, and metadata is taken as a whole', async () => {
   expect(same.body).toEqual(body)
 })
 
-test('an event that nobody wants starts no workflow', async () => {
+test('an event that no endpoint subscribes to starts no workflow', async () => {
   const { call, started } = await testShop(db)
   expect((await call('PATCH', path, { name: 'Quiet' })).status).toBe(200)
   expect(started).toEqual([])
@@ -82,14 +82,14 @@ test.each([
   [{ metadata: { a: 1 } }, 'metadata.a'],
   [{ metadata: null }, 'metadata'],
   [{ id: 'mer_x' }, 'id'],
-])('%j is refused', async (change, param) => {
+])('a PATCH of the account with %j is refused with 400', async (change, param) => {
   const { call } = await shopWithEndpoint()
   const before = await contents(db)
   expectRefusal(await call('PATCH', path, change), 400, 'invalid_request', param)
   expect(await contents(db)).toEqual(before)
 })
 
-test('a start that fails takes nothing back: the sweep finds the deliveries', async () => {
+test('an account change and its pending delivery stay when the start of the workflow fails', async () => {
   const shop = await testShop(db, { tryStart: () => Promise.reject(new Error('killed')) })
   await shop.call('POST', '/api/v1/webhook_endpoints', { url })
   expect((await shop.call('PATCH', path, { name: 'Kept' })).status).toBe(500)
@@ -98,7 +98,7 @@ test('a start that fails takes nothing back: the sweep finds the deliveries', as
   expect(body.data).toMatchObject([{ event_type: 'account.updated', status: 'pending' }])
 })
 
-test('the same change, made twice at the same time, is told once', async () => {
+test('two equal changes of the account at the same time emit one event', async () => {
   const { call, told, merchant } = await shopWithEndpoint()
   const rename = () => call('PATCH', path, { name: 'Renamed' })
   const [one, two] = await allAtOnce(db, merchant.id, [rename, rename])

@@ -9,7 +9,7 @@ const root = '/api/v1/api_keys'
 const timestamp = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
 const withKey = (key: string) => ({ 'idempotency-key': key })
 
-/** A shop with a second key. `second` calls with that one. */
+/** Makes a shop with a second API key. `second` sends requests with the second key. */
 async function shopWithKeys() {
   const shop = await testShop(db)
   const first = (await shop.call('GET', root)).body.data[0].id as string
@@ -17,7 +17,7 @@ async function shopWithKeys() {
   return { ...shop, first, body, second: callAs(shop.app, { ...body, id: shop.merchant.id }) }
 }
 
-test('a key that is made opens the API, and shows its secret only then', async () => {
+test('a created API key opens the API, and only the answer to its creation shows the secret', async () => {
   const { call, second, body } = await shopWithKeys()
   expect(body).toStrictEqual({
     id: expect.stringMatching(/^ak_[0-7][0-9a-hjkmnp-tv-z]{25}$/),
@@ -38,7 +38,7 @@ test('a key that is made opens the API, and shows its secret only then', async (
   expect(JSON.stringify(await tableTexts(db))).not.toContain(secret)
 })
 
-test('a name is not needed, nor is a body', async () => {
+test('an API key can be created without a name and without a body', async () => {
   const { call } = await testShop(db)
   for (const body of [undefined, {}]) {
     const made = await call('POST', root, body)
@@ -48,7 +48,7 @@ test('a name is not needed, nor is a body', async () => {
   expectRefusal(await call('POST', root, { key: 'key_x' }), 400, 'invalid_request', 'key')
 })
 
-test('a repeat gets the same key and secret, which no table holds in clear', async () => {
+test('a repeated POST gets the same API key and secret, and no table holds the secret in clear', async () => {
   const { call } = await testShop(db)
   const first = await call('POST', root, { name: 'A' }, withKey('a'))
   const again = await call('POST', root, { name: 'A' }, withKey('a'))
@@ -60,7 +60,7 @@ test('a repeat gets the same key and secret, which no table holds in clear', asy
   expectRefusal(other, 422, 'idempotency_key_reused', 'Idempotency-Key')
 })
 
-test('a key that is revoked opens nothing from then on, and stays in the list', async () => {
+test('a revoked API key is refused with 401 and can still be retrieved', async () => {
   const { call, second, body } = await shopWithKeys()
   const revoked = await call('DELETE', `${root}/${body.id}`)
   expect(revoked.status).toBe(200)
@@ -74,14 +74,14 @@ test('a key that is revoked opens nothing from then on, and stays in the list', 
   expect((await call('GET', `${root}/${body.id}`)).body.revoked_at).toBe(revoked_at)
 })
 
-test('a key can revoke itself when there is another', async () => {
+test('an API key can revoke itself if another active key exists', async () => {
   const { call, second, first } = await shopWithKeys()
   expect((await call('DELETE', `${root}/${first}`)).status).toBe(200)
   expectRefusal(await call('GET', root), 401, 'unauthorized')
   expect((await second('GET', root)).status).toBe(200)
 })
 
-test('the last active key is kept', async () => {
+test('a revocation of the last active API key is refused with 409', async () => {
   const { call, first, body } = await shopWithKeys()
   await call('DELETE', `${root}/${body.id}`)
   const before = await contents(db)
@@ -90,7 +90,7 @@ test('the last active key is kept', async () => {
   expect((await call('GET', root)).status).toBe(200)
 })
 
-test('of two keys that revoke each other at the same time one is left', async () => {
+test('two API keys that revoke each other at the same time leave one active', async () => {
   const { call, second, first, body, merchant } = await shopWithKeys()
   const answers = await allAtOnce(db, merchant.id, [
     () => call('DELETE', `${root}/${body.id}`),
@@ -101,7 +101,7 @@ test('of two keys that revoke each other at the same time one is left', async ()
   expect(alive.map(({ status }) => status).sort()).toEqual([200, 401])
 })
 
-test('there are at most a hundred active keys', async () => {
+test('a key beyond a hundred active API keys is refused with 422', async () => {
   const { call, merchant, body } = await shopWithKeys()
   await db.execute(sql`
     insert into api_keys (id, merchant_id, key, secret_hash, created_at)

@@ -19,26 +19,26 @@ async function keyRow({ key }: Merchant) {
   return row
 }
 
-test('the pair of key and secret opens the API', async () => {
+test('the pair of X-Api-Key and X-Api-Secret opens the API', async () => {
   const { key, secret } = await addMerchant(db)
   expect((await get({ 'x-api-key': key, 'x-api-secret': secret })).status).toBe(200)
   expect((await get({ 'X-API-KEY': key, 'X-Api-Secret': secret })).status).toBe(200)
 })
 
-test('the secret alone opens it, as a bearer token', async () => {
+test('the secret alone opens the API as a bearer token', async () => {
   const { secret } = await addMerchant(db)
   expect((await get(bearer(secret))).status).toBe(200)
   expect((await get({ authorization: `bearer ${secret}` })).status).toBe(200)
 })
 
-test('a request without credentials is told how to send them', async () => {
+test('a request without credentials is refused with 401 and a message that names X-Api-Secret', async () => {
   const answer = await get({})
   expectRefusal(answer, 401, 'unauthorized', null)
   expect(answer.headers.get('www-authenticate')).toBe('Bearer')
   expect(answer.body.error.message).toContain('X-Api-Secret')
 })
 
-test('credentials that are wrong open nothing', async () => {
+test('wrong credentials are refused with 401', async () => {
   const [shop, other] = [await addMerchant(db), await addMerchant(db)]
   const wrong: Record<string, string>[] = [
     { 'x-api-key': shop.key, 'x-api-secret': `${shop.secret}x` },
@@ -58,7 +58,7 @@ test('credentials that are wrong open nothing', async () => {
   for (const headers of wrong) expectRefusal(await get(headers), 401, 'unauthorized')
 })
 
-test('two secrets that differ open nothing, whichever of them is good', async () => {
+test('credentials that contradict each other are refused with 401, even if one of them is right', async () => {
   const [shop, other] = [await addMerchant(db), await addMerchant(db)]
   const pair = { 'x-api-key': shop.key, 'x-api-secret': shop.secret }
   expect((await get({ ...pair, ...bearer(shop.secret) })).status).toBe(200)
@@ -92,7 +92,7 @@ test('a wrong credential beside a right one is refused with 401', async () => {
 })
 
 test.each(['Authorization', 'X-Api-Key', 'X-Api-Secret'])(
-  'a request with two %s headers is refused with 400, also when both are right',
+  'a request with two %s headers is refused with 400, even if both are right',
   async (name) => {
     const { key, secret } = await addMerchant(db)
     const headers = new Headers({ 'x-api-key': key, 'x-api-secret': secret, ...bearer(secret) })
@@ -103,7 +103,7 @@ test.each(['Authorization', 'X-Api-Key', 'X-Api-Secret'])(
   },
 )
 
-test('a revoked key opens nothing', async () => {
+test('a revoked API key is refused with 401', async () => {
   const shop = await addMerchant(db)
   await db.update(apiKeys).set({ revokedAt: new Date() }).where(eq(apiKeys.key, shop.key))
   const pair = { 'x-api-key': shop.key, 'x-api-secret': shop.secret }
@@ -114,25 +114,25 @@ test('a revoked key opens nothing', async () => {
   expect((await keyRow(shop))?.lastUsedAt).toBeNull()
 })
 
-test('the publishable key alone is forbidden, and says what is missing', async () => {
+test('the publishable key alone is refused with 403 and X-Api-Secret as the param', async () => {
   const { key } = await addMerchant(db)
   expectRefusal(await get({ 'x-api-key': key }), 403, 'secret_key_required', 'X-Api-Secret')
   expectRefusal(await get(bearer(key)), 403, 'secret_key_required', 'X-Api-Secret')
 })
 
-test('a stranger does not learn which routes there are', async () => {
+test('unknown routes and methods are refused with 401 if the request has no credentials', async () => {
   expectRefusal(await anybody('GET', '/api/v1/no_such_route'), 401, 'unauthorized')
   expectRefusal(await anybody('PUT', '/api/v1/payments'), 401, 'unauthorized')
 })
 
-/** What anybody may see. All else needs the secret, and a new route that doesn't fails here. */
+/** These routes need no secret. A new route that needs none fails a test unless listed here. */
 const open = /^GET \/(health|ready|openapi\.json|docs|docs\/.+)$/
-/** What whoever has a payment link may do, as its id can't be guessed: test/payments/pay.test.ts. */
+/** Payers need no secret, because a link's id cannot be guessed: see test/payments/pay.test.ts. */
 const payers = ['GET /pay/:id', 'POST /pay/:id']
 const isOpen = (route: string) => open.test(route) || payers.includes(route)
 
 test.each(routesOf(app).filter((route) => !isOpen(route)))(
-  '%s refuses whoever has no secret, or one that is wrong or revoked',
+  '%s refuses a request whose secret is missing, wrong or revoked',
   async (route) => {
     const [method = '', path = ''] = route.split(' ')
     const [{ key, secret }, gone] = [await addMerchant(db), await addMerchant(db)]
@@ -166,7 +166,7 @@ test('a secret is stored as its hash only', async () => {
   expect((await keyRow({ id: '', key, secret }))?.secretHash).toBe(sha256(secret))
 })
 
-test('when a key was last used is kept, to the minute', async () => {
+test('last_used_at of an API key is stored, and changes at most once a minute', async () => {
   const shop = await addMerchant(db)
   const pair = { 'x-api-key': shop.key, 'x-api-secret': shop.secret }
   expect((await keyRow(shop))?.lastUsedAt).toBeNull()
@@ -190,8 +190,8 @@ test('when a key was last used is kept, to the minute', async () => {
   expect((await keyRow(shop))?.lastUsedAt).toEqual(justNow)
 })
 
-describe('the rate', () => {
-  test('is limited per key, and says when to come back', async () => {
+describe('the rate limit', () => {
+  test('counts per API key, and a 429 carries Retry-After', async () => {
     const { call, app, merchant } = await testShop(db, { rateLimitPerSecond: 1 })
     const statuses = []
     for (const _ of [1, 2, 3]) statuses.push((await call('GET', '/api/v1/orders')).status)
@@ -209,7 +209,7 @@ describe('the rate', () => {
     expect((await stranger('GET', '/api/v1/orders')).status).toBe(200)
   })
 
-  test('lets a key in again when its time has come', async () => {
+  test('lets an API key in again half a second after a burst', async () => {
     const { call } = await testShop(db, { rateLimitPerSecond: 5 })
     const burst = await Promise.all(Array.from({ length: 30 }, () => call('GET', '/api/v1/orders')))
     expect(burst.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(10)
@@ -218,14 +218,14 @@ describe('the rate', () => {
     expect((await call('GET', '/api/v1/orders')).status).toBe(200)
   })
 
-  test('does not hold up the health check', async () => {
+  test('does not apply to the health check', async () => {
     const { app } = testApp(db, { rateLimitPerSecond: 1 })
     const call = callAs(app, null)
     for (const _ of [1, 2, 3, 4]) expect((await call('GET', '/health')).status).toBe(200)
   })
 })
 
-test('two merchants can not have the same key', async () => {
+test('two merchants cannot have the same API key', async () => {
   const { key } = await addMerchant(db)
   const again = db.transaction((tx) =>
     insertMerchant(tx, 'Twin', { ...newKeyPair(), key }, new Date()),

@@ -12,7 +12,7 @@ beforeAll(async () => {
 })
 
 test.each(['gzip', 'br', 'gzip, identity'])(
-  'a body that is said to be %s is refused',
+  'a body with the Content-Encoding %s is refused with 415',
   async (coding) => {
     const answer = await shop.call('POST', '/api/v1/payments', upi, { 'content-encoding': coding })
     expectRefusal(answer, 415, 'unsupported_media_type', 'Content-Encoding')
@@ -21,7 +21,7 @@ test.each(['gzip', 'br', 'gzip, identity'])(
   },
 )
 
-/** Every way in which RFC 9110 (8.3.1) lets a client write the type of a JSON text in UTF-8. */
+/** RFC 9110 (8.3.1) lets a client write the type of a JSON text in UTF-8 in all these ways. */
 const jsonTypes = [
   'application/json',
   'Application/JSON; charset=utf-8',
@@ -53,7 +53,7 @@ test.each(otherTypes)('a body of the media type %j is refused with 415', async (
   expect(await rowCounts(db)).toEqual(before)
 })
 
-test('a body that is too large ends its connection: the rest of it would be taken for the next request', async () => {
+test('a body above 1 MiB gets 413 and closes its connection, because its rest would look like a request', async () => {
   const body = { ...upi, description: 'x'.repeat(1_048_576) }
   const answer = await shop.call('POST', '/api/v1/payments', body)
   expectRefusal(answer, 413, 'body_too_large', 'body')
@@ -65,7 +65,7 @@ test.each([
   ['half a character', [0xe2, 0x82]],
   ['an overlong slash', [0xc0, 0xaf]],
   ['half a surrogate pair', [0xed, 0xa0, 0x80]],
-])('%s, which is no UTF-8, is refused rather than altered', async (_, bytes) => {
+])('%s makes a body invalid UTF-8, and the body is refused with 400', async (_, bytes) => {
   const [before, after] = JSON.stringify({ ...upi, description: '|' }).split('|')
   const body = Buffer.concat([
     Buffer.from(`${before}`),
@@ -81,19 +81,19 @@ test.each([
   expect(await rowCounts(db)).toEqual(rows)
 })
 
-test('a byte order mark is not taken for content', async () => {
+test('a byte order mark before a JSON body is ignored', async () => {
   const made = await shop.call('POST', '/api/v1/payments', `\ufeff${JSON.stringify(upi)}`)
   expect(made.status).toBe(201)
 })
 
-/** Each route that needs a secret, for an object that there need not be, and those of payers. */
+/** Returns the routes that need a secret, and those of payers. Their objects need not exist. */
 const routes = () => {
   const all = routesOf(shop.app).map((route) => route.replace('/pay/:id', `/pay/${linkId}`))
   const theirs = all.filter((route) => / \/(api\/v1|pay|webhooks.*)\//.test(route))
   return theirs.map((route) => route.replace(':id', 'x').split(' ') as [string, string])
 }
 
-test('a query that a route does not take is refused with its name, everywhere', async () => {
+test('every route refuses an unknown query parameter with 400 and names the parameter', async () => {
   const before = await contents(db)
   for (const [method, path] of routes()) {
     const body = method === 'GET' ? undefined : {}
@@ -104,7 +104,7 @@ test('a query that a route does not take is refused with its name, everywhere', 
   expect(await contents(db)).toEqual(before)
 })
 
-test('and so is a body', async () => {
+test('every route refuses a body that it does not take with 400', async () => {
   const before = await contents(db)
   for (const [method, path] of routes().filter(([method]) => method !== 'GET')) {
     for (const body of [{ x_y: 1 }, [], 'null']) {

@@ -25,7 +25,7 @@ const body = JSON.stringify(upi)
 const ofLength = `content-length: ${body.length}`
 const chunked = 'transfer-encoding: chunked'
 
-/** A connection on which so much of a payment's request was sent. */
+/** Connects and sends the head of a payment's request, and `begun` as the start of its body. */
 async function begin(header: string, begun: string) {
   const socket = connect(server.port, '127.0.0.1')
   socket.on('error', () => {})
@@ -51,7 +51,7 @@ async function exchange(...chunks: string[]) {
   return parse(await text(socket))
 }
 
-/** Checks that there is exactly one answer, in the API's shape, and that its Request-Id is in our log. */
+/** Checks that there is one answer, in the API's shape, and that its Request-Id is in our log. */
 function parse(answer: string) {
   const [head = '', body = ''] = answer.split('\r\n\r\n')
   const [statusLine = '', ...fields] = head.split('\r\n')
@@ -138,7 +138,7 @@ test.each([
   ['one byte too many', '}\r\n', 400],
   ['a request with headers above 16 KiB', get('/x', `${host}x: ${'x'.repeat(17_000)}\r\n`), 431],
   ['a CONNECT', get('x:443').replace('GET', 'CONNECT'), 405],
-])('a whole request gets its own answer before %s get theirs', async (_, after, status) => {
+])('a whole request that is followed by %s gets its own answer first', async (_, after, status) => {
   const socket = connect(server.port, '127.0.0.1').on('error', () => {})
   socket.write(whole() + after)
   const answers = (await text(socket)).split(/(?=HTTP\/1\.1 )/)
@@ -159,25 +159,28 @@ const slow = testServer({
 test.each([
   ['a CONNECT', get('x:443').replace('GET', 'CONNECT')],
   ['bytes that are no request', 'xx yy\r\n\r\nzz\r\n'],
-])('a reset after %s, while an answer is owed, harms nobody else', async (_, after) => {
-  const socket = connect(slow.port, '127.0.0.1').on('error', () => {})
-  socket.write(`GET /slow HTTP/1.1\r\n${host}\r\n${after}`)
-  await until(async () => slow.underWay() === 1, 'the request')
-  socket.write('and more\r\n')
-  socket.resetAndDestroy()
-  await once(socket, 'close')
-  openGate()
-  await until(async () => slow.underWay() === 0, 'its end')
-  const next = fetch(slow.url)
-  await until(async () => slow.underWay() === 1, 'the next request')
-  openGate()
-  expect(await (await next).text()).toBe('late')
-})
+])(
+  'a connection that is reset after %s, before its answer, does not harm the next request',
+  async (_, after) => {
+    const socket = connect(slow.port, '127.0.0.1').on('error', () => {})
+    socket.write(`GET /slow HTTP/1.1\r\n${host}\r\n${after}`)
+    await until(async () => slow.underWay() === 1, 'the request')
+    socket.write('and more\r\n')
+    socket.resetAndDestroy()
+    await once(socket, 'close')
+    openGate()
+    await until(async () => slow.underWay() === 0, 'its end')
+    const next = fetch(slow.url)
+    await until(async () => slow.underWay() === 1, 'the next request')
+    openGate()
+    expect(await (await next).text()).toBe('late')
+  },
+)
 
 test.each([
   ['no Host in HTTP/1.0', 'GET /health HTTP/1.0\r\n\r\n'],
   ['an empty Host', get('/health', 'host:\r\n')],
-])('a probe may send %s', async (_, bytes) => {
+])('a health probe with %s is answered with 200', async (_, bytes) => {
   const socket = connect(server.port, '127.0.0.1').on('error', () => {})
   socket.write(bytes)
   expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 .*{"status":"ok"}$/s)
@@ -199,7 +202,7 @@ test.each([
   ['with a length', ofLength, body.slice(0, 10)],
   ['in chunks', chunked, `a\r\n${body.slice(0, 10)}\r\n`],
 ])(
-  'a caller that hangs up in the middle of a body %s is no failure of ours',
+  'a caller that hangs up in the middle of a body %s is logged as a 400, not as an error',
   async (_, header, begun) => {
     const before = await rowCounts(db)
     const socket = await begin(header, begun)
@@ -232,7 +235,7 @@ test('headers that stall are answered with 408', async () => {
   expect(await stalled).toMatchObject({ status: 408, code: 'request_timeout' })
 })
 
-test('a path is logged encoded, as it came, and not at any length', async () => {
+test('a path is logged percent-encoded, as received, and cut to 200 characters', async () => {
   const path = '/%0a%7b%22level%22:50%7d%1b[2J%00'
   await fetch(`${server.url}${path}${'%0a'.repeat(200)}?secret=x`)
   const logged = `${path}${'%0a'.repeat(200)}`.slice(0, 200)

@@ -33,7 +33,7 @@ const nested = (depth: number) => `${'{"metadata":'.repeat(depth)}1${'}'.repeat(
 const endless = `${'['.repeat(500_000)}${']'.repeat(500_000)}`
 const without = (field: string) => JSON.stringify({ ...upi, [field]: undefined })
 
-/** [what is wrong, the route, its body, the field that is to blame, the status unless it is 400] */
+/** `name` says what is wrong, `param` is the field to blame, and `status` is 400 by default. */
 type Bad = [
   name: string,
   route: string,
@@ -199,20 +199,23 @@ const special: Record<string, string> = {
   'a number that is taken': 'number_taken',
 }
 
-/** Default messages of zod, Hono and V8, and our fallbacks for a schema without its own message. */
+/** These are messages of zod, Hono and V8, and our fallbacks for a schema without a message. */
 const wordsOfLibraries =
   /Invalid (input|key|option|value|string|number|discriminator|ISO|UUID)|[Ee]xpected|received|pattern|regex|Malformed|Too (big|small)|Unrecognized|Unexpected token|undefined|NaN|wrong format|The value is not allowed/
 
 const bad = [...badPayments, ...badBodies, ...badOthers, ...badQueries]
-test.each(bad)('%s is refused', async (name, route, body, param, status = 400) => {
-  const [method = '', path = ''] = route.split(' ')
-  const real = path.replace(/:(order|payment|endpoint)/, (_, kind: keyof typeof ids) => ids[kind])
-  const before = await rowCounts(db)
-  const answer = await shop.call(method, real, body)
-  expectRefusal(answer, status, special[name] ?? codes[status] ?? '', param)
-  expect(answer.body.error.message).not.toMatch(wordsOfLibraries)
-  expect(await rowCounts(db)).toEqual(before)
-})
+test.each(bad)(
+  'a bad request is refused with a message of our own: %s',
+  async (name, route, body, param, status = 400) => {
+    const [method = '', path = ''] = route.split(' ')
+    const real = path.replace(/:(order|payment|endpoint)/, (_, kind: keyof typeof ids) => ids[kind])
+    const before = await rowCounts(db)
+    const answer = await shop.call(method, real, body)
+    expectRefusal(answer, status, special[name] ?? codes[status] ?? '', param)
+    expect(answer.body.error.message).not.toMatch(wordsOfLibraries)
+    expect(await rowCounts(db)).toEqual(before)
+  },
+)
 
 test('a field of the wrong type is not called missing', async () => {
   const wrong = await shop.call('POST', '/api/v1/payments', pay({ amount: '50000' }))
@@ -227,14 +230,14 @@ test.each([
   ['POST', 'events', ['GET', 'HEAD']],
   ['PUT', 'webhook_endpoints/we_404', ['DELETE', 'GET', 'HEAD', 'PATCH']],
   ['GET', 'webhook_endpoints/we_404/enable', ['POST']],
-])('%s /api/v1/%s is answered with the methods that there are', async (method, path, allowed) => {
+])('%s /api/v1/%s is refused with 405 and the allowed methods', async (method, path, allowed) => {
   const answer = await shop.call(method, `/api/v1/${path}`)
   expectRefusal(answer, 405, 'method_not_allowed')
   expect(answer.headers.get('allow')?.split(', ').sort()).toEqual(allowed)
 })
 
 test.each(['/webhooks-sync/payments', '/webhooks/payments'])(
-  'GET %s is answered with the method that there is',
+  'GET %s is refused with 405 and the allowed method POST',
   async (path) => {
     const answer = await shop.call('GET', path)
     expectRefusal(answer, 405, 'method_not_allowed')
@@ -242,7 +245,7 @@ test.each(['/webhooks-sync/payments', '/webhooks/payments'])(
   },
 )
 
-test('without a database it is a 503 that says when to come back and nothing else', async () => {
+test('a request without a database gets a 503 with Retry-After and without internals', async () => {
   const away = openDb('postgres://remit:hunter2@127.0.0.1:1/remit', { statementTimeoutMs: 1_000 })
   const call = callAs(testApp(away).app, shop.merchant)
   const answer = await call('POST', '/api/v1/payments', upi)
@@ -255,7 +258,7 @@ test('without a database it is a 503 that says when to come back and nothing els
   await away.$client.end()
 })
 
-test('an error of ours is a 500 that tells nothing, but is logged with the request', async () => {
+test('an internal error gets a 500 without details and is logged with the request id', async () => {
   const { log, lines } = keptLog()
   const tryStart = () => Promise.reject(new Error('s3cret plan'))
   const { call, merchant } = await testShop(db, { log, tryStart })

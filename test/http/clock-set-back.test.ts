@@ -16,7 +16,7 @@ const db = testDb()
 
 afterEach(() => jest.restoreAllMocks())
 
-test('a clock that is set back holds up no webhook that waits for its next attempt', async () => {
+test('a clock that is set back does not delay the next attempt of a webhook', async () => {
   const askedAt: number[] = []
   endpoint.answer = async () => {
     askedAt.push(await temporal.now())
@@ -24,7 +24,7 @@ test('a clock that is set back holds up no webhook that waits for its next attem
   }
   const now = async () => {
     const at = await temporal.now()
-    const waiting = at > (askedAt[1] ?? Infinity) + MINUTE_MS // of the five that the second wait has
+    const waiting = at > (askedAt[1] ?? Infinity) + MINUTE_MS // the second wait is 5 minutes
     return new Date(waiting ? at - HOURS_MS : at)
   }
   const { row } = await deliver({ deps: { now } })
@@ -37,7 +37,7 @@ test('a clock that is set back holds up no webhook that waits for its next attem
   }
 })
 
-test('a clock that is set back lets nobody run into the rate limit', async () => {
+test('a clock that is set back makes no request run into the rate limit', async () => {
   const { now } = Date
   let behindMs = 0
   jest.spyOn(Date, 'now').mockImplementation(() => now() - behindMs)
@@ -47,7 +47,7 @@ test('a clock that is set back lets nobody run into the rate limit', async () =>
   expect((await call('POST', '/api/v1/payments', upi)).status).toBe(201)
 })
 
-test('a clock that is set back does not keep Temporal out any longer', async () => {
+test('a clock that is set back does not prolong the 5 s without calls to Temporal', async () => {
   jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'setTimeout', 'clearTimeout'] })
   const start = jest.fn().mockRejectedValue(new Error('away'))
   const client = { withDeadline: (_: number, call: () => unknown) => call(), workflow: { start } }

@@ -31,7 +31,7 @@ async function onlyCommandOf(id: string) {
   return command
 }
 
-test('of fifty commands at once one is taken, and the others change nothing', async () => {
+test('fifty commands at once on a payment: one is accepted, and the others get 409 and change nothing', async () => {
   const id = await authorized()
   const answers = await Promise.all(
     Array.from({ length: 50 }, (_, i) =>
@@ -53,7 +53,7 @@ test('of fifty commands at once one is taken, and the others change nothing', as
 test.each([
   ['succeeds', succeed],
   ['fails', fail],
-])('a payment that %s just then leaves no command open', async (_, settle) => {
+])('a payment that %s during a cancel leaves no command open', async (_, settle) => {
   for (let round = 0; round < 25; round++) {
     const id = await authorized()
     const [answer] = await Promise.all([
@@ -62,13 +62,13 @@ test.each([
     ])
     const asked = (await commandsOf(id)).map(({ status, nextSweepAt }) => ({ status, nextSweepAt }))
     const refused = [{ status: 'refused', nextSweepAt: null }]
-    // A command that the settlement met at work: its answer is that of its row.
+    // If the settlement met an open command, it refused the command: the row holds the answer.
     if (asked.length > 0) expect(asked).toEqual(refused)
     else expectRefusal(answer, 409, 'conflict')
   }
 })
 
-test('a command that nobody answers is swept ever more rarely, and no more once it is answered', async () => {
+test('an unanswered command is swept after doubling waits, and never once it is answered', async () => {
   const id = await authorized()
   await db.update(payments).set({ nextSweepAt: null }).where(eq(payments.id, id))
   await post(`/${id}/capture`, { amount: 7 })
@@ -91,14 +91,14 @@ test('a command that nobody answers is swept ever more rarely, and no more once 
   expect((await sweep(1_000_000)).commands).toEqual([])
 })
 
-test('a capture is done only if its amount was captured', async () => {
+test('a capture is refused if the payment succeeds with another amount', async () => {
   const id = await authorized()
   await post(`/${id}/capture`, { amount: 7 })
   await succeed(db, id)
   expect(await onlyCommandOf(id)).toMatchObject({ status: 'refused', nextSweepAt: null })
 })
 
-test('a payment that is settled is not swept, though it was stranded just before', async () => {
+test('a payment that is settled right after a requeue is not swept', async () => {
   const id = await authorized()
   await db.update(payments).set({ nextSweepAt: new Date() }).where(eq(payments.id, id))
   await succeed(db, id)
@@ -106,7 +106,7 @@ test('a payment that is settled is not swept, though it was stranded just before
   expect(row).toMatchObject({ status: 'succeeded', nextSweepAt: null })
 })
 
-test('a row can neither be answered and swept, nor open and forgotten', async () => {
+test('the database keeps every open command in the sweep and every answered one out of the sweep', async () => {
   const id = await authorized()
   await post(`/${id}/capture`)
   const set = (values: Partial<typeof commands.$inferInsert>) =>
@@ -117,11 +117,11 @@ test('a row can neither be answered and swept, nor open and forgotten', async ()
   await expect(set({ nextSweepAt: null })).rejects.toMatchObject(broken)
 })
 
-test('after 24 hours the key of a command is as new', async () => {
+test('the idempotency key of a command is new again after 24 hours', async () => {
   const id = await authorized()
   await post(`/${id}/capture`, {}, 'old')
   const later = await post(`/${id}/capture`, {}, 'old')
-  expect(later.status).toBe(202) // it attaches to the same command
+  expect(later.status).toBe(202) // the repeat attaches to the same command
   const old = sql`now() - interval '24:00:01'`
   await db
     .update(idempotencyKeys)

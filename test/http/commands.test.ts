@@ -32,7 +32,7 @@ async function payIn(status: string, input: object = manual): Promise<string> {
   return body.id
 }
 
-/** At a provider that does not decide by itself. */
+/** Makes a pending payment that stays without a verdict from the provider. */
 async function stuck(input: object = upi): Promise<string> {
   const id = await payIn('pending', { ...input, vpa: 'stuck@upi' })
   await until(async () => (await recorded(id)).charges[0]?.status === 'processing')
@@ -63,7 +63,7 @@ const statusOf = (id: string) =>
     .describe()
     .then(({ status }) => status.name)
 
-test('a captured payment is taken in full, and the merchant has the money', async () => {
+test('a capture without an amount takes the whole payment and credits the merchant', async () => {
   await run(async () => {
     const id = await payIn('authorized')
     expect(await recorded(id)).toMatchObject({ events: ['authorized', 'created'], balance: 0 })
@@ -80,7 +80,7 @@ test('a captured payment is taken in full, and the merchant has the money', asyn
   })
 })
 
-test('an empty body is no body, whatever type it has', async () => {
+test('an empty body with a Content-Type counts as no body', async () => {
   await run(async () => {
     const id = await payIn('authorized')
     const typed = { 'content-type': 'application/json' }
@@ -90,7 +90,7 @@ test('an empty body is no body, whatever type it has', async () => {
   })
 })
 
-test('of a partial capture the rest is released', async () => {
+test('a partial capture takes its amount and releases the rest', async () => {
   await run(async () => {
     const id = await payIn('authorized')
     const { body } = await post(`${id}/capture`, { amount: 30_000 })
@@ -104,7 +104,7 @@ test('of a partial capture the rest is released', async () => {
 test.each([
   ['authorized', () => payIn('authorized')],
   ['pending', () => stuck()],
-])('a cancel of a payment that is %s costs the payer nothing', async (_, pay) => {
+])('a cancel of a payment with status %s takes no money from the payer', async (_, pay) => {
   await run(async () => {
     const id = await pay()
     const { status: answered, body } = await post(`${id}/cancel`)
@@ -117,7 +117,7 @@ test.each([
   })
 })
 
-test('what a payment can no longer be is refused, and changes nothing', async () => {
+test('an impossible or invalid capture or cancel is refused and changes nothing', async () => {
   await run(async () => {
     const [captured, canceled, taken, open] = [
       await payIn('authorized'),
@@ -144,7 +144,7 @@ test('what a payment can no longer be is refused, and changes nothing', async ()
   })
 })
 
-test('of a capture and a cancel at the same moment one wins, fifty times', async () => {
+test('a capture and a cancel at the same moment: one wins and the other gets 409, fifty times', async () => {
   await run(async () => {
     const ids = await Promise.all(Array.from({ length: 50 }, () => payIn('authorized')))
     let kept = 0
@@ -165,7 +165,7 @@ test('of a capture and a cancel at the same moment one wins, fifty times', async
   })
 })
 
-test('the same key gets the first answer again, and another body is refused', async () => {
+test('a capture with a used key gets the first answer, and another body is refused with 422', async () => {
   await run(async () => {
     const id = await payIn('authorized')
     const first = await post(`${id}/capture`, { amount: 30_000 }, keyed('c1'))
@@ -180,7 +180,7 @@ test('the same key gets the first answer again, and another body is refused', as
   })
 })
 
-test('twenty captures with one key are one command, and all get its answer', async () => {
+test('twenty captures with one key make one command, and each gets its answer or a 409', async () => {
   await run(async () => {
     const id = await payIn('authorized')
     const answers = await Promise.all(
@@ -194,7 +194,7 @@ test('twenty captures with one key are one command, and all get its answer', asy
   })
 })
 
-test('without a worker a capture is accepted, and a repeat attaches to it until it is done', async () => {
+test('a capture without a worker gets 202, and a repeat attaches to the capture until it is done', async () => {
   const { log, lines } = keptLog()
   call = callAs(testApp(db, { temporal: temporal.client(), log }).app, merchant)
   const id = await run(() => payIn('authorized'))
@@ -214,7 +214,7 @@ test('without a worker a capture is accepted, and a repeat attaches to it until 
   expect(await recorded(id)).toMatchObject({ commands: ['capture done'], balance: 50_000 })
 })
 
-test('a command whose update never arrived is sent by the sweep, and kept in it until done', async () => {
+test('a command whose update never arrived is sent by the sweep and stays in the sweep until done', async () => {
   const deaf = callAs(testApp(db).app, merchant)
   await run(async () => {
     const id = await payIn('authorized')
@@ -230,7 +230,7 @@ test('a command whose update never arrived is sent by the sweep, and kept in it 
   })
 })
 
-test('a command finds a terminated workflow started again by the sweep', async () => {
+test('the sweep restarts a terminated workflow for an open command', async () => {
   await run(async () => {
     const id = await payIn('authorized')
     await temporal.client().workflow.getHandle(id).terminate()
@@ -245,10 +245,10 @@ test('a command finds a terminated workflow started again by the sweep', async (
   })
 })
 
-test('a cancel that comes too late is refused by the last word of the provider', async () => {
+test('a cancel after the provider took the money is refused with 409', async () => {
   await run(async () => {
     const id = await stuck()
-    // The next look is seconds away, or it could find what follows before the cancel does.
+    // Now the next poll is seconds away. An earlier poll could see the success before the cancel.
     await waitingActivity(temporal.client().workflow.getHandle(id))
     await db
       .update(sandboxCharges)

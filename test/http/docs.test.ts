@@ -9,7 +9,7 @@ const { app } = testApp(db)
 const server = testServer(app)
 const open = testBrowser()
 
-/** The page once it is rendered, and each request it makes. */
+/** Opens the docs page, waits until it is rendered, and records each request that it makes. */
 async function openDocs() {
   const { page, problems } = await open('about:blank')
   const requested: string[] = []
@@ -27,7 +27,7 @@ async function operationIds(): Promise<string[]> {
   return items.map(({ operationId }) => operationId)
 }
 
-test('its files are ours, may run nothing else, and may not be framed', async () => {
+test('the files of /docs come from our server, may load nothing foreign, and may not be framed', async () => {
   const files = ['', '/page.js', '/page.css', '/swagger-ui.css', '/swagger-ui-bundle.js']
   for (const file of [...files, '/favicon-32x32.png']) {
     const response = await fetch(`${server.url}/docs${file}`)
@@ -81,7 +81,7 @@ async function authorize(page: Page, secret: string): Promise<void> {
   await page.locator('.close-modal').click()
 }
 
-/** The part of the page that shows the answer. */
+/** Executes an operation and returns the part of the page that shows the answer. */
 async function execute(page: Page, operationId: string) {
   const operation = page.locator(`[id$=-${operationId}]`)
   await operation.locator('.opblock-summary-control').click()

@@ -1,11 +1,11 @@
 import { callAs, type testApp } from '../support/app.ts'
 
-// A document is walked as the JSON that it is.
+// The tests walk a document as plain JSON of any shape.
 // biome-ignore lint/suspicious/noExplicitAny: see above
 export type Json = any
 export type Operation = { method: string; path: string; operation: Json }
 
-/** `/openapi.json` as the app serves it, and the operations in it. */
+/** Reads `/openapi.json` as the app serves it, and lists the operations in it. */
 export async function readDocument(app: ReturnType<typeof testApp>['app']) {
   const document: Json = (await callAs(app, null)('GET', '/openapi.json')).body
   const operations = Object.entries(document.paths).flatMap(([path, item]) =>
@@ -14,7 +14,7 @@ export async function readDocument(app: ReturnType<typeof testApp>['app']) {
   return { document, operations: operations as Operation[] }
 }
 
-/** Every object within a JSON value, the value included. */
+/** Yields every object inside a JSON value, and the value too if it is an object. */
 export function* objectsIn(value: Json): Generator<Json> {
   if (typeof value !== 'object' || value === null) return
   yield value

@@ -33,7 +33,7 @@ async function paymentsOf(merchantId: string) {
   return db.select().from(payments).where(eq(payments.merchantId, merchantId))
 }
 
-test('a repeat gets the first answer again, and says so', async () => {
+test('a repeat with the same key gets the first answer with Idempotent-Replayed', async () => {
   const { call, started, merchant } = await testShop(db)
   const first = await call('POST', path, upi, withKey('a'))
   expect([first.status, first.headers.get('idempotent-replayed')]).toEqual([201, null])
@@ -46,7 +46,7 @@ test('a repeat gets the first answer again, and says so', async () => {
   expect(await paymentsOf(merchant.id)).toHaveLength(1)
 })
 
-test('without a key each request makes a payment', async () => {
+test('each request without an Idempotency-Key makes a payment', async () => {
   const { call, merchant } = await testShop(db)
   const first = await call('POST', path, upi)
   const second = await call('POST', path, upi)
@@ -60,7 +60,7 @@ test.each([
   { vpa: 'other@upi' },
   { metadata: { cart: '1' } },
   { description: 'x' },
-])('the key of another body is refused: %j', async (change) => {
+])('a key that was used with another body is refused with 422: %j', async (change) => {
   const { call } = await testShop(db)
   await call('POST', path, upi, withKey('a'))
   const before = await contents(db)
@@ -88,7 +88,7 @@ test('fifty requests with one key at the same time make one payment', async () =
   expect(started.map(({ workflowId }) => workflowId)).toEqual([made[0]?.id])
 })
 
-test('while the first request is at work another one is refused at once', async () => {
+test('a request is refused with 409 at once while another request with its key runs', async () => {
   const { call, merchant } = await testShop(db)
   const scope = { merchantId: merchant.id, method: 'POST', path, key: 'slow', fingerprints: [] }
   await db.transaction(async (tx) => {
@@ -101,7 +101,7 @@ test('while the first request is at work another one is refused at once', async 
   expect([after.status, after.headers.get('idempotent-replayed')]).toEqual([201, null])
 })
 
-test('the same key is another one on another path and for another merchant', async () => {
+test('a key counts as new on another path and for another merchant', async () => {
   const [shop, other] = [await testShop(db), await testShop(db)]
   const { call } = shop
   const payment = await call('POST', path, upi, withKey('same'))
@@ -128,7 +128,7 @@ test('a refused request leaves its key free', async () => {
   expect([good.status, good.headers.get('idempotent-replayed')]).toEqual([201, null])
 })
 
-test('a key has at most 255 characters', async () => {
+test('a key that is empty or longer than 255 characters is refused with 400', async () => {
   const { call } = await testShop(db)
   expect((await call('POST', path, upi, withKey('k'.repeat(255)))).status).toBe(201)
   const before = await contents(db)
@@ -139,7 +139,7 @@ test('a key has at most 255 characters', async () => {
   expect(await contents(db)).toEqual(before)
 })
 
-test('a key is good for 24 hours', async () => {
+test('a key replays its answer for 24 hours and is new afterwards', async () => {
   const { call, merchant } = await testShop(db)
   const first = await call('POST', path, upi, withKey('old'))
   const age = (text: string) =>
@@ -159,7 +159,7 @@ test('a key is good for 24 hours', async () => {
   expect(await recordsOf(merchant.id)).toHaveLength(1)
 })
 
-test('its record can not be guessed back to a card', async () => {
+test('the stored record of a key cannot be guessed back to a card', async () => {
   const keys = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
   const fingerprints = []
   for (const key of keys) {
@@ -193,17 +193,17 @@ test('a request is still recognised after the encryption key was rotated', async
   expectRefusal(changed, 422, 'idempotency_key_reused')
   await after('POST', path, upi, withKey('b'))
   const fingerprints = (await recordsOf(merchant.id)).map(({ fingerprint }) => fingerprint)
-  expect(new Set(fingerprints).size).toBe(2) // one under each key, of the same request
+  expect(new Set(fingerprints).size).toBe(2) // one request has one fingerprint under each key
 })
 
-describe('of a card payment', () => {
+describe('a card payment', () => {
   async function countingShop() {
     const sandbox = providerFor(testProviders(db), 'sandbox')
     const exchange = jest.spyOn(sandbox, 'createCardToken')
     return { ...(await testShop(db, { providers: { sandbox } })), exchange }
   }
 
-  test('a repeat does not exchange the card again', async () => {
+  test('does not exchange the card again when it is repeated', async () => {
     const { call, exchange } = await countingShop()
     const first = await call('POST', path, byCard, withKey('a'))
     const again = await call('POST', path, byCard, withKey('a'))
@@ -216,7 +216,7 @@ describe('of a card payment', () => {
     { number: '4242424242424242' },
     { exp_month: 11 },
     { name: 'A. Rao' },
-  ])('the key is refused with another card: %j', async (change) => {
+  ])('is refused with 422 when its key was used with another card: %j', async (change) => {
     const { call, exchange } = await countingShop()
     await call('POST', path, byCard, withKey('a'))
     const other = { ...byCard, card: { ...card, ...change } }
@@ -225,7 +225,7 @@ describe('of a card payment', () => {
     expect(exchange).toHaveBeenCalledTimes(1)
   })
 
-  test('an exchange that failed leaves the key free', async () => {
+  test('leaves its key free when the exchange of the card fails', async () => {
     const { call, exchange } = await countingShop()
     exchange.mockRejectedValueOnce(new Error('away'))
     expectRefusal(await call('POST', path, byCard, withKey('a')), 503, 'unavailable')

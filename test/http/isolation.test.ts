@@ -27,10 +27,11 @@ const kinds = [
 type Kind = (typeof kinds)[number]
 
 /**
- * Every route of the merchants' API. `of`: it names one object, and `body` is one that it would
- * take. `list`: with the filters that could name another's objects. `create`: with its body, and
- * where what was made is then found, unless that is its own path. `own`: whoever asks is answered of
- * themselves. `all`: everybody gets the same.
+ * Every route of the merchants' API has a fixture. `of`: the route names one object, and `body` is
+ * a body that it would accept. `list`: the route lists objects, and `filters` are those that could
+ * name another merchant's objects. `create`: the route makes an object from this body. The object
+ * is then found under `found`, or under the route's own path. `own`: the route answers with the
+ * caller's own data. `all`: every caller gets the same answer.
  */
 type Fixture =
   | { of: Kind; body?: object }
@@ -98,14 +99,14 @@ const fixtures: Record<string, Fixture> = {
   'GET /api_keys/:id': { of: 'api_keys' },
   'DELETE /api_keys/:id': { of: 'api_keys' },
   'POST /test/events': { create: {}, found: '/events' },
-  'GET /test/jobs/status': { own: true }, // test/http/jobs-status.test.ts
+  'GET /test/jobs/status': { own: true }, // see test/http/jobs-status.test.ts
 }
 
 const routes = routesOf(app)
   .filter((route) => route.includes(` ${root}/`))
   .map((route) => route.replace(root, ''))
 
-/** The newest object of each kind, an order's reference, and an invoice's number. */
+/** Holds the newest object's id of each kind, an order's reference, and an invoice's number. */
 type Owned = Record<Kind | 'reference' | 'number', string>
 type Call = ReturnType<typeof callAs>
 
@@ -113,7 +114,7 @@ let owner: Call
 let stranger: Call
 let owned: Owned
 
-/** One of everything, and two of what can be listed. */
+/** Makes at least two objects of each kind, because each kind can be listed. */
 async function fill(merchant: Merchant, reference: string, number: number): Promise<Owned> {
   const call = callAs(app, merchant)
   for (const path of ['one', 'two'])
@@ -156,7 +157,7 @@ const pathOf = (route: string) => `${root}${route.split(' ')[1]}`
 const methodOf = (route: string) => route.split(' ')[0] ?? ''
 const idsOf = ({ body }: { body: { data: { id: string }[] } }) => body.data.map(({ id }) => id)
 
-test('there is a fixture for every route, and a route for every fixture', () => {
+test('every route has a fixture, and every fixture has a route', () => {
   expect([...routes].sort()).toEqual(Object.keys(fixtures).sort())
   for (const route of routes.filter((path) => path.includes(':')))
     expect(fixtures[route]).toHaveProperty('of')
@@ -182,7 +183,7 @@ test.each(ofOne)(
 )
 
 test.each(lists)(
-  "%s shows nothing of another merchant's",
+  '%s shows no object of another merchant',
   async (route, { list: kind, filters }) => {
     const path = pathOf(route)
     const ours = idsOf(await owner('GET', path))
@@ -204,17 +205,20 @@ test.each(lists)(
   },
 )
 
-test.each(creates)('%s makes an object of the caller alone', async (route, { create, found }) => {
-  const before = await rowsOfOwner()
-  const { status, body } = await stranger('POST', pathOf(route), create)
-  expect(status).toBe(201)
-  const path = `${found ? root + found : pathOf(route)}/${body.id}`
-  expectRefusal(await owner('GET', path), 404, 'not_found')
-  expect((await stranger('GET', path)).status).toBe(200)
-  expect(await rowsOfOwner()).toEqual(before)
-})
+test.each(creates)(
+  '%s makes an object that only the caller can see',
+  async (route, { create, found }) => {
+    const before = await rowsOfOwner()
+    const { status, body } = await stranger('POST', pathOf(route), create)
+    expect(status).toBe(201)
+    const path = `${found ? root + found : pathOf(route)}/${body.id}`
+    expectRefusal(await owner('GET', path), 404, 'not_found')
+    expect((await stranger('GET', path)).status).toBe(200)
+    expect(await rowsOfOwner()).toEqual(before)
+  },
+)
 
-test('the account is that of who asks, and so is what it changes', async () => {
+test('the account routes show and change only the account of the caller', async () => {
   const before = (await owner('GET', `${root}/account`)).body
   const renamed = await stranger('PATCH', `${root}/account`, { name: 'Renamed' })
   expect(renamed.body.id).not.toBe(before.id)
@@ -222,7 +226,7 @@ test('the account is that of who asks, and so is what it changes', async () => {
   expect((await owner('GET', `${root}/account`)).body).toEqual(before)
 })
 
-test('the balance is that of who asks, and so is what is added to it', async () => {
+test('the balance routes show and top up only the balance of the caller', async () => {
   const before = (await owner('GET', `${root}/balance`)).body
   const [{ amount }] = (await stranger('GET', `${root}/balance`)).body.available
   const topup = { amount: 1_234, currency: 'INR' }
@@ -232,7 +236,7 @@ test('the balance is that of who asks, and so is what is added to it', async () 
   expect((await owner('GET', `${root}/balance`)).body).toEqual(before)
 })
 
-test("a payment can not be for another merchant's order", async () => {
+test("a payment for another merchant's order is refused with 404", async () => {
   const before = await contents(db)
   for (const order_id of [owned.orders, owned.reference]) {
     const refused = await stranger('POST', `${root}/payments`, { ...upi, order_id })
@@ -249,7 +253,7 @@ test('two merchants can use the same reference', async () => {
   expect(paid.body.order_id).toBe(body.id)
 })
 
-test("money can not come in for another merchant's invoice", async () => {
+test("an inbound event for another merchant's invoice is refused with 404", async () => {
   const before = await contents(db)
   for (const route of ['/webhooks-sync/payments', '/webhooks/payments'])
     for (const invoice_id of [owned.invoices, Number(owned.number)]) {
@@ -259,7 +263,7 @@ test("money can not come in for another merchant's invoice", async () => {
   expect(await contents(db)).toEqual(before)
 })
 
-test('two merchants can use the same number, and the same id of an event', async () => {
+test('two merchants can use the same invoice number and the same event_id', async () => {
   const invoice = { amount: 50_000, currency: 'INR', number: Number(owned.number) }
   expect((await stranger('POST', `${root}/invoices`, invoice)).status).toBe(201)
   const event = { event_id: 'e', invoice_id: invoice.number, amount: 1 }
@@ -270,7 +274,7 @@ test('two merchants can use the same number, and the same id of an event', async
   expect(theirs.body.invoice_id).not.toBe(owned.invoices)
 })
 
-test("an event goes to the merchant's own endpoints alone", async () => {
+test("an event is delivered only to the merchant's own endpoints", async () => {
   const { body } = await stranger('POST', `${root}/payments`, upi)
   const told = await stranger('GET', `${root}/events?type=payment.created&limit=1`)
   expect(told.body.data[0].data.object.id).toBe(body.id)
@@ -282,7 +286,7 @@ test("an event goes to the merchant's own endpoints alone", async () => {
   expect((await owner('GET', query)).body.data).toEqual([])
 })
 
-/** All that the owner can see. */
+/** Returns everything that the owner can see. */
 async function rowsOfOwner() {
   const pages = kinds.map(async (kind) => (await owner('GET', `${root}/${kind}?limit=100`)).body)
   return Promise.all(pages)

@@ -37,7 +37,7 @@ const nothing = {
   deliveries: { pending: 0, failed: 0 },
 }
 
-test("it counts the merchant's workflows by type, and deliveries, and nobody else's", async () => {
+test("the jobs status counts only the merchant's own workflows, by type, and deliveries", async () => {
   const options = { temporal: temporal.client() }
   const { call, merchant } = await testShop(db, options)
   const stranger = (await testShop(db, options)).call
@@ -45,7 +45,7 @@ test("it counts the merchant's workflows by type, and deliveries, and nobody els
 
   const hook = { url: endpoint.url, event_types: ['account.updated'], retry_schedule: [] }
   await call('POST', '/api/v1/webhook_endpoints', hook)
-  await call('POST', '/api/v1/payments', upi) // without a worker they stay as they are
+  await call('POST', '/api/v1/payments', upi) // no worker runs, so both stay pending
   await call('POST', '/api/v1/payments', upi)
   const { body: order } = await call('POST', '/api/v1/orders', { amount: 1, currency: 'INR' })
   const { body: link } = await call('POST', '/api/v1/payment_links', { amount: 1, currency: 'INR' })
@@ -90,7 +90,7 @@ test("it counts the merchant's workflows by type, and deliveries, and nobody els
   expect(await db.$count(deliveries, mine)).toBe(1)
 })
 
-/** A server that takes every connection and never says a word. */
+/** Starts a server that accepts every connection and never answers. */
 function silentServer() {
   const server = createServer((socket) => socket.on('error', () => {}).unref())
   beforeAll(async () => {
@@ -100,21 +100,24 @@ function silentServer() {
   return () => (server.address() as AddressInfo).port
 }
 const silent = silentServer()
-const ERROR = 50 // pino's number for it
+const ERROR = 50 // pino's number of the level
 
 test.each([
   ['is away', () => tryPort(0)],
   ['says nothing', async () => silent()],
-])('while Temporal %s it is a 503, soon, that says when to come back', async (_, portOf) => {
-  const { log, lines } = keptLog()
-  const address = `127.0.0.1:${await portOf()}`
-  const away = createTemporalClient({ address, namespace: 'default' })
-  const call = callAs(appWith(db, { temporal: away, log }), await addMerchant(db))
-  const startedAt = Date.now()
-  const answer = await call('GET', path)
-  expect(Date.now() - startedAt).toBeLessThan(4_000)
-  expectRefusal(answer, 503, 'unavailable', null)
-  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
-  expect(JSON.stringify(answer.body)).not.toContain(address)
-  expect(lines.filter(({ level }) => level >= ERROR)).toHaveLength(1)
-})
+])(
+  'the jobs status answers 503 with Retry-After within 4 s while Temporal %s',
+  async (_, portOf) => {
+    const { log, lines } = keptLog()
+    const address = `127.0.0.1:${await portOf()}`
+    const away = createTemporalClient({ address, namespace: 'default' })
+    const call = callAs(appWith(db, { temporal: away, log }), await addMerchant(db))
+    const startedAt = Date.now()
+    const answer = await call('GET', path)
+    expect(Date.now() - startedAt).toBeLessThan(4_000)
+    expectRefusal(answer, 503, 'unavailable', null)
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(JSON.stringify(answer.body)).not.toContain(address)
+    expect(lines.filter(({ level }) => level >= ERROR)).toHaveLength(1)
+  },
+)

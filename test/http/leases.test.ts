@@ -15,7 +15,7 @@ afterEach(() => jest.restoreAllMocks())
 const path = '/api/v1/payments'
 const token: CardToken = { token: 'tok_succeeds', brand: 'visa', last4: '6467' }
 
-/** A shop whose provider answers when the test says so: `exchanges` are those that wait for it. */
+/** Makes a shop whose provider answers when the test says so. `exchanges` are its open calls. */
 async function slowShop() {
   const exchanges: { answer: () => void; fail: () => void }[] = []
   const sandbox = providerFor(testProviders(db), 'sandbox')
@@ -33,7 +33,7 @@ async function slowShop() {
     call: shop.call,
     exchanges,
     merchantId,
-    /** Begins a payment, and returns its answer to come when the provider has been asked. */
+    /** Begins a payment, waits until it has called the provider, and returns its future answer. */
     async begin(key: string, body: object = byCard) {
       const before = exchanges.length
       const answer = post(key, body)
@@ -42,7 +42,7 @@ async function slowShop() {
     },
     made: () => db.$count(payments, eq(payments.merchantId, merchantId)),
     records: () => db.select().from(idempotencyKeys).where(ofShop),
-    /** As if the lease had been taken so long ago. */
+    /** Makes the lease look expired. */
     endLease: () =>
       db
         .update(idempotencyKeys)
@@ -51,8 +51,8 @@ async function slowShop() {
   }
 }
 
-describe('While a card is exchanged', () => {
-  test('a second request with its key is refused at once, and the card exchanged once', async () => {
+describe('while a card is exchanged', () => {
+  test('a second request with its key gets 409 at once, and the card is exchanged once', async () => {
     const { begin, post, exchanges, made } = await slowShop()
     const { answer, exchange } = await begin('a')
     const second = await post('a')
@@ -66,7 +66,7 @@ describe('While a card is exchanged', () => {
     expect([exchanges.length, await made()]).toEqual([1, 1])
   })
 
-  test('the key with another body is refused as reused', async () => {
+  test('the key with another body is refused with 422', async () => {
     const { begin, post } = await slowShop()
     const { answer, exchange } = await begin('a')
     const other = await post('a', { ...byCard, amount: 1 })
@@ -75,14 +75,14 @@ describe('While a card is exchanged', () => {
     expect((await answer).status).toBe(201)
   })
 
-  test('another key, and another merchant, do not wait', async () => {
+  test('requests with another key or of another merchant do not wait', async () => {
     const [shop, other] = [await slowShop(), await slowShop()]
     const begun = [await shop.begin('a'), await shop.begin('b'), await other.begin('a')]
     for (const { exchange } of begun) exchange.answer()
     for (const { answer } of begun) expect((await answer).status).toBe(201)
   })
 
-  test('whoever just looks at the key does not take it from its holder', async () => {
+  test('a request that only looks at the key does not take the key from its holder', async () => {
     const { begin, merchantId } = await slowShop()
     const { answer, exchange } = await begin('a')
     const scope = { merchantId, method: 'POST', path, key: 'a', fingerprints: [] }
@@ -108,8 +108,8 @@ test('fifty card payments with one key exchange the card once', async () => {
   expect([exchanges.length, await made()]).toEqual([1, 1])
 })
 
-describe('The key is free again', () => {
-  test('as soon as the exchange has failed', async () => {
+describe('a leased key', () => {
+  test('is free again once the exchange has failed', async () => {
     const { begin, records } = await slowShop()
     const first = await begin('a')
     first.exchange.fail()
@@ -120,7 +120,7 @@ describe('The key is free again', () => {
     expect((await second.answer).body).toMatchObject({ object: 'payment', amount: 1 })
   })
 
-  test('as soon as the payment was refused after the exchange', async () => {
+  test('is free again once the payment is refused after the exchange', async () => {
     const { begin, call, records, made } = await slowShop()
     await call('POST', '/api/v1/orders', { amount: 7, currency: 'INR', reference: 'SEVEN' })
     const first = await begin('a', { ...byCard, order_id: 'SEVEN' })
@@ -132,14 +132,14 @@ describe('The key is free again', () => {
     expect((await second.answer).status).toBe(201)
   })
 
-  test('after 30 seconds where a process was killed with it', async () => {
+  test('is free again 30 seconds after it was leased by a process that was killed', async () => {
     const { begin, post, records, made, endLease } = await slowShop()
     const killed = await begin('a')
     const [lease] = await records()
     killed.exchange.fail()
     await killed.answer
     if (!lease?.leasedUntil) throw new Error('It was not leased')
-    await db.insert(idempotencyKeys).values(lease) // nobody has released it
+    await db.insert(idempotencyKeys).values(lease) // a killed process does not release its key
     expect(lease.leasedUntil.getTime() - lease.createdAt.getTime()).toBe(30_000)
 
     expectRefusal(await post('a'), 409, 'idempotency_key_in_use')
@@ -149,7 +149,7 @@ describe('The key is free again', () => {
     expect([(await next.answer).status, await made()]).toEqual([201, 1])
   })
 
-  test('after 24 hours, whatever it stood for', async () => {
+  test('is free again after 24 hours, even while its request still runs', async () => {
     const { begin, post, records, made } = await slowShop()
     const { answer, exchange } = await begin('a')
     const dayAgo = new Date(Date.now() - 24 * 3_600_000)
@@ -163,8 +163,8 @@ describe('The key is free again', () => {
   })
 })
 
-describe('Whoever is slower than its lease', () => {
-  test('still writes where nobody has overtaken it', async () => {
+describe('a request that is slower than its lease', () => {
+  test('still writes if no other request has overtaken it', async () => {
     const { begin, made, endLease } = await slowShop()
     const { answer, exchange } = await begin('a')
     await endLease()
@@ -172,7 +172,7 @@ describe('Whoever is slower than its lease', () => {
     expect([(await answer).status, await made()]).toEqual([201, 1])
   })
 
-  test('writes nothing after the next one has', async () => {
+  test('writes nothing after the next request has written', async () => {
     const { begin, post, made, endLease } = await slowShop()
     const slow = await begin('a')
     await endLease()
@@ -187,7 +187,7 @@ describe('Whoever is slower than its lease', () => {
   })
 
   test.each(['answer', 'fail'] as const)(
-    'neither writes nor frees the key while the next one is at work: %s',
+    'neither writes nor frees the key while the next request runs: %s',
     async (end) => {
       const { begin, post, made, endLease, exchanges } = await slowShop()
       const slow = await begin('a')

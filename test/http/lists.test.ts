@@ -41,7 +41,7 @@ const made: Record<Kind, string[]> = {
   balance_transactions: [],
 }
 
-/** Three objects share each moment, so that a page ends amid equals. */
+/** Three objects share each moment, so that pages also end between objects of the same moment. */
 const moment = (n: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, Math.floor(n / 3)))
 
 async function list(kind: Kind, query = ''): Promise<List> {
@@ -53,7 +53,7 @@ const idsOf = ({ data }: List) => data.map(({ id }) => id)
 const newestFirst = (a: Item, b: Item) =>
   a.created_at === b.created_at ? (a.id < b.id ? 1 : -1) : a.created_at < b.created_at ? 1 : -1
 
-/** COUNT of each kind, at moments of their own. The first endpoint hears of every order. */
+/** Makes COUNT objects of each kind at set moments. The first endpoint gets every order's event. */
 beforeAll(async () => {
   const till = await testTill(db)
   call = till.call
@@ -73,7 +73,7 @@ beforeAll(async () => {
   for (let n = 0; n < COUNT; n++) made.invoices.push(await post('invoices', order))
   for (let n = 0; n < COUNT; n++) made.payment_links.push(await post('payment_links', order))
   for (let n = 0; n < COUNT; n++) made.payments.push(await post('payments', upi))
-  for (let n = 1; n < COUNT; n++) await post('api_keys', {}) // one is there
+  for (let n = 1; n < COUNT; n++) await post('api_keys', {}) // the shop has one already
   const [paid = ''] = made.payments
   await succeed(db, paid)
   for (let n = 0; n < COUNT; n++) {
@@ -87,8 +87,9 @@ beforeAll(async () => {
     select id, 'balance_transactions' from balance_transactions union all
     select id, 'api_keys' from api_keys order by id`)
   for (const { id, kind } of found) made[kind].push(id)
+  // Triggers refuse a change of what is posted, so they are skipped in this transaction.
   await db.transaction(async (tx) => {
-    await tx.execute(sql`set local session_replication_role = replica`) // what is posted stays
+    await tx.execute(sql`set local session_replication_role = replica`)
     for (const kind of kinds)
       for (const [n, id] of made[kind].entries())
         await tx.execute(
@@ -98,7 +99,10 @@ beforeAll(async () => {
   })
 })
 
-/** All have an event when they are created, and one payment succeeded; of each move one is booked. */
+/**
+ * Objects of six kinds emit an event when they are created, and one payment succeeds. That payment,
+ * each refund and each payout make one balance transaction.
+ */
 const lengths: Partial<Record<Kind, number>> = {
   events: 6 * COUNT + 1,
   balance_transactions: 2 * COUNT + 1,
@@ -107,7 +111,7 @@ const lengths: Partial<Record<Kind, number>> = {
 describe.each(kinds)('the list of %s', (kind) => {
   const length = () => made[kind].length
 
-  test('holds each one, newest first', async () => {
+  test('holds each object, newest first', async () => {
     const all = await list(kind, '?limit=100')
     expect(length()).toBe(lengths[kind] ?? COUNT)
     expect([...idsOf(all)].sort()).toEqual([...made[kind]].sort())
@@ -115,7 +119,7 @@ describe.each(kinds)('the list of %s', (kind) => {
     expect(all.has_more).toBe(false)
   })
 
-  test('shows each one as it is shown alone', async () => {
+  test('shows each object as a GET of that object does, except for attempts', async () => {
     const { data } = await list(kind, '?limit=2')
     for (const item of data) {
       const { body } = await call('GET', `/api/v1/${kind}/${item.id}`)
@@ -124,22 +128,25 @@ describe.each(kinds)('the list of %s', (kind) => {
     }
   })
 
-  test.each([1, 3, 4, 8, 99])('read in pages of %i, holds each one once', async (limit) => {
-    const whole = idsOf(await list(kind, '?limit=100'))
-    const read: string[] = []
-    for (let more = true; more; ) {
-      const cursor = read.length > 0 ? `&starting_after=${read.at(-1)}` : ''
-      const page = await list(kind, `?limit=${limit}${cursor}`)
-      read.push(...idsOf(page))
-      more = page.has_more
-      expect(more).toBe(read.length < whole.length)
-      expect(page.data).toHaveLength(more ? limit : page.data.length)
-      expect(page.data.length).toBeGreaterThan(0)
-    }
-    expect(read).toEqual(whole)
-  })
+  test.each([1, 3, 4, 8, 99])(
+    'holds each object once when it is read in pages of %i',
+    async (limit) => {
+      const whole = idsOf(await list(kind, '?limit=100'))
+      const read: string[] = []
+      for (let more = true; more; ) {
+        const cursor = read.length > 0 ? `&starting_after=${read.at(-1)}` : ''
+        const page = await list(kind, `?limit=${limit}${cursor}`)
+        read.push(...idsOf(page))
+        more = page.has_more
+        expect(more).toBe(read.length < whole.length)
+        expect(page.data).toHaveLength(more ? limit : page.data.length)
+        expect(page.data.length).toBeGreaterThan(0)
+      }
+      expect(read).toEqual(whole)
+    },
+  )
 
-  test('ends after the last one', async () => {
+  test('is empty after its last object', async () => {
     const last = idsOf(await list(kind, '?limit=100')).at(-1)
     expect(await list(kind, `?starting_after=${last}`)).toEqual({
       object: 'list',
@@ -148,7 +155,7 @@ describe.each(kinds)('the list of %s', (kind) => {
     })
   })
 
-  test('can be cut at a moment, which is in neither half', async () => {
+  test('can be cut by created_after and created_before, which both exclude their moment', async () => {
     const at = moment(3).toISOString()
     const nth = (accept: (n: number) => boolean) => made[kind].filter((_, n) => accept(n)).sort()
     const after = await list(kind, `?limit=100&created_after=${at}`)
@@ -166,21 +173,21 @@ describe.each(kinds)('the list of %s', (kind) => {
     expect((await list(kind, `?created_after=${moment(99).toISOString()}`)).data).toEqual([])
   })
 
-  test('has no more than twenty on a page unless it is asked for', async () => {
+  test('has at most twenty objects on a page by default and refuses a limit above 100', async () => {
     const { data, has_more } = await list(kind)
     expect([data.length, has_more]).toEqual([Math.min(length(), 20), length() > 20])
     expectRefusal(await call('GET', `/api/v1/${kind}?limit=101`), 400, 'invalid_request', 'limit')
   })
 })
 
-test('a page is twenty long by default', async () => {
+test('a page holds twenty objects by default', async () => {
   const shop = await testShop(db)
   for (let n = 0; n < 21; n++) await shop.call('POST', '/api/v1/orders', order)
   const { body } = await shop.call('GET', '/api/v1/orders')
   expect([body.data.length, body.has_more]).toEqual([20, true])
 })
 
-test('a list of nothing is empty', async () => {
+test('a list without objects has empty data and no more pages', async () => {
   const shop = await testShop(db)
   for (const kind of kinds.filter((each) => each !== 'api_keys')) {
     const { body } = await shop.call('GET', `/api/v1/${kind}`)
@@ -189,7 +196,7 @@ test('a list of nothing is empty', async () => {
 })
 
 describe('filters', () => {
-  test('payments by status and by order', async () => {
+  test('select payments by status and by order', async () => {
     const shop = await testShop(db)
     const ids: string[] = []
     const orderReference = 'by-reference'
@@ -213,7 +220,7 @@ describe('filters', () => {
     expectRefusal(unknown, 400, 'invalid_request', 'order_id')
   })
 
-  test('payments by their payment link', async () => {
+  test('select payments by their payment link', async () => {
     const shop = await testShop(db)
     const { body: link } = await shop.call('POST', '/api/v1/payment_links', order)
     const { body: other } = await shop.call('POST', '/api/v1/payment_links', order)
@@ -232,21 +239,21 @@ describe('filters', () => {
     expectRefusal(unknown, 400, 'invalid_request', 'payment_link_id')
   })
 
-  test('payment links by status', async () => {
+  test('select payment links by status', async () => {
     expect((await list('payment_links', '?status=active')).data).toHaveLength(COUNT)
     expect((await list('payment_links', '?status=paid')).data).toEqual([])
     const bad = await call('GET', '/api/v1/payment_links?status=open')
     expectRefusal(bad, 400, 'invalid_request', 'status')
   })
 
-  test('orders by status and by reference', async () => {
+  test('select orders by status and by reference', async () => {
     expect(idsOf(await list('orders', '?reference=R-3'))).toEqual([made.orders[3]])
     expect(idsOf(await list('orders', '?reference=R-404'))).toEqual([])
     expect((await list('orders', '?status=created')).data).toHaveLength(COUNT)
     expect((await list('orders', '?status=paid')).data).toEqual([])
   })
 
-  test('events by type', async () => {
+  test('select events by type', async () => {
     const ofOrders = await list('events', '?type=order.created')
     expect(ofOrders.data.map(({ type }) => type)).toEqual(Array(COUNT).fill('order.created'))
     expect((await list('events', '?type=payment.created')).data).toHaveLength(COUNT)
@@ -254,7 +261,7 @@ describe('filters', () => {
     expect((await list('events', '?type=refund.created')).data).toHaveLength(COUNT)
   })
 
-  test('deliveries by endpoint, event and status', async () => {
+  test('select deliveries by endpoint, event and status', async () => {
     const [endpoint, idle] = made.webhook_endpoints
     const whole = idsOf(await list('webhook_deliveries'))
     expect(idsOf(await list('webhook_deliveries', `?endpoint_id=${endpoint}`))).toEqual(whole)
@@ -266,7 +273,7 @@ describe('filters', () => {
     expect(idsOf(await list('webhook_deliveries', '?status=delivered'))).toEqual([])
   })
 
-  test('API keys by status', async () => {
+  test('select API keys by status', async () => {
     const [, second = ''] = made.api_keys
     await call('DELETE', `/api/v1/api_keys/${second}`)
     expect(idsOf(await list('api_keys', '?status=revoked'))).toEqual([second])
@@ -274,7 +281,7 @@ describe('filters', () => {
     expect(active.data).toHaveLength(COUNT - 1)
   })
 
-  test('endpoints by status', async () => {
+  test('select endpoints by status', async () => {
     const [, , third] = made.webhook_endpoints
     await call('POST', `/api/v1/webhook_endpoints/${third}/disable`)
     expect(idsOf(await list('webhook_endpoints', '?status=disabled'))).toEqual([third])
@@ -282,7 +289,7 @@ describe('filters', () => {
     expect(enabled.data).toHaveLength(COUNT - 1)
   })
 
-  test('hold across pages', async () => {
+  test('stay in force across pages', async () => {
     const query = '?type=order.created&limit=5'
     const first = await list('events', query)
     expect(first.has_more).toBe(true)

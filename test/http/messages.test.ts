@@ -125,7 +125,7 @@ const messages: [route: string, body: unknown, message: string][] = [
 ]
 
 test.each(messages)(
-  '%s with %j is answered with the rule that it breaks',
+  '%s with %j is refused with a message that names the broken rule',
   async (route, body, message) => {
     const [, method = '', path = ''] = /^(\S+) (.*)$/.exec(route) ?? []
     const answer = await shop.call(method, path, body)
@@ -136,7 +136,7 @@ test.each(messages)(
   },
 )
 
-test('an offset whose plus sign is encoded is taken', async () => {
+test('a time offset whose plus sign is encoded is accepted', async () => {
   const answer = await shop.call(
     'GET',
     '/api/v1/payments?created_after=2026-01-01T00:00:00%2B05:30',

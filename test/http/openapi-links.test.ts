@@ -30,7 +30,7 @@ beforeAll(async () => {
   )
 })
 
-test('each link has the name of an operation that exists, and fills in parameters that it takes', () => {
+test('each link is named after an existing operation and fills in parameters of that operation', () => {
   for (const { name, link, target } of links) {
     expect(name).toMatch(/^[A-Za-z0-9._-]+$/)
     expect([link.operationId, target?.operation.operationId]).toEqual([name, name])
@@ -40,7 +40,7 @@ test('each link has the name of an operation that exists, and fills in parameter
   }
 })
 
-/** Operations on objects that no request makes, so that no answer to a create holds their id. */
+/** No request makes the objects of these operations, so no answer to a create holds their id. */
 const unlinked = {
   retrieveBalanceTransaction: 'the ledger writes a balance transaction when money moves',
   retrieveWebhookDelivery: 'an emitted event makes its deliveries',
@@ -70,7 +70,7 @@ test.each([
   ['applyInboundEvent', []],
   ['cancelPayment', []],
   ['listPayments', []],
-])('the answer of %s links to what can be done with its object', (from, expected) => {
+])('the answer of %s links to the operations on its object', (from, expected) => {
   const names = links.filter((link) => link.from === from).map(({ name }) => name)
   expect(names).toEqual(expect.arrayContaining(expected))
   if (expected.length === 0) expect(names).toEqual([])
@@ -100,7 +100,7 @@ const creates: Record<string, () => Promise<Answer>> = {
   },
 }
 
-/** The bodies of the operations that cannot do without one. */
+/** Only these operations require a body. */
 const bodies: Record<string, object> = { createRefund: { amount: 1 }, payPaymentLink: source }
 
 test('each link leads from a real answer to an operation that finds the object', async () => {

@@ -27,7 +27,7 @@ function follow(ref: string): Json {
     .reduce((at, name) => at?.[name], document)
 }
 
-/** A schema that needs no document around it. */
+/** Replaces every reference, so that the schema needs no document around it. */
 function resolved(schema: Json): Json {
   if (typeof schema !== 'object' || schema === null) return schema
   if (Array.isArray(schema)) return schema.map(resolved)
@@ -38,13 +38,13 @@ function resolved(schema: Json): Json {
 /** Pages, the process's own state, and the built-in receiver are not the API. */
 const notTheApi = /^GET \/(docs.*|openapi\.json|health|ready)$|^(GET|POST) \/dev\/receiver/
 
-test('each route is in the document, and nothing else is', () => {
+test('/openapi.json lists every route of the API and no other route', () => {
   const served = routesOf(app).filter((route) => !notTheApi.test(route))
   expect(operations.map(({ route }) => route).sort()).toEqual(served.sort())
   expect(served.length).toBeGreaterThan(25)
 })
 
-test('it is OpenAPI 3.1: every reference resolves, and null is a type', () => {
+test('/openapi.json is OpenAPI 3.1, every reference in it resolves, and null is a type', () => {
   expect(document.openapi).toBe('3.1.0')
   for (const each of objectsIn(document)) {
     if (typeof each.$ref === 'string')
@@ -53,10 +53,10 @@ test('it is OpenAPI 3.1: every reference resolves, and null is a type', () => {
   }
 })
 
-/** What needs no key: the payers of a payment link have none. */
+/** Payers have no API key, so these routes need none. */
 const isPublic = (route: string) => route.includes(' /pay/')
 
-test('every operation has a name of its own, words, a tag that is explained, and both logins', () => {
+test('every operation has a unique operationId, a summary, explained tags and both logins', () => {
   const names = operations.map(({ operation }) => operation.operationId)
   expect(new Set(names).size).toBe(names.length)
   const explained = document.tags.map(({ name }: { name: string }) => name)
@@ -80,7 +80,7 @@ test('every path parameter is declared', () => {
   }
 })
 
-/** The error codes that an operation names for a status. */
+/** Returns the error codes that an operation names for a status. */
 function codesAt(operation: Json, status: number | string): string[] {
   return Object.keys(operation.responses[status]?.content['application/json'].examples ?? {})
 }
@@ -111,7 +111,7 @@ test('every operation names the errors it can answer with, by status', () => {
   }
 })
 
-test('every error is named where it can occur', () => {
+test('every error code is named by an operation, except four that no operation answers with', () => {
   const named = new Set(
     operations.flatMap(({ operation }) =>
       Object.keys(operation.responses).flatMap((status) => codesAt(operation, status)),
@@ -127,7 +127,7 @@ test('every error is named where it can occur', () => {
   ])
 })
 
-test('the examples of errors are errors', () => {
+test('every error code has an example that matches the schema Error', () => {
   const ErrorShape = z.fromJSONSchema(resolved(document.components.schemas.Error))
   const examples = Object.entries(document.components.examples)
   expect(examples.map(([code]) => code).sort()).toEqual(Object.keys(errorKinds).sort())
@@ -137,7 +137,7 @@ test('the examples of errors are errors', () => {
   }
 })
 
-test('the headers that come with an answer are named', () => {
+test('/openapi.json names the headers of each answer', () => {
   for (const { operation } of operations)
     for (const [status, { headers }] of Object.entries(operation.responses) as [string, Json][]) {
       const waits = ['429', '503'].includes(status)
@@ -154,7 +154,7 @@ test('the headers that come with an answer are named', () => {
   expect(creates.length).toBeGreaterThanOrEqual(6)
 })
 
-test('the examples of bodies can be sent as they are', async () => {
+test('the example of each request body is accepted as it is', async () => {
   const { call, topUp } = await testTill(db)
   await topUp(100_000)
   const { body: link } = await call('POST', '/api/v1/payment_links', { amount: 1, currency: 'INR' })
@@ -170,7 +170,7 @@ test('the examples of bodies can be sent as they are', async () => {
   expect(sent.length).toBeGreaterThanOrEqual(6)
 })
 
-/** As the page fills a body in. */
+/** Builds an example body in the way that the docs page does. */
 function exampleOf(schema: Json): Json {
   if (schema.example !== undefined) return schema.example
   if (schema.default !== undefined) return schema.default
@@ -179,7 +179,7 @@ function exampleOf(schema: Json): Json {
   return Object.fromEntries(entries.map(([name, property]) => [name, exampleOf(property)]))
 }
 
-test('answers are as the document says, whether good or bad', async () => {
+test('successes and errors match /openapi.json', async () => {
   const { call, topUp, paid, refund, payOut } = await testTill(db)
   const api = '/api/v1'
   const made: Record<string, string> = {}
@@ -221,7 +221,7 @@ test('answers are as the document says, whether good or bad', async () => {
   expect(gets.length).toBeGreaterThanOrEqual(14)
 })
 
-test('answers to events that come in are as the document says', async () => {
+test('answers to inbound events match /openapi.json', async () => {
   const { call } = await testTill(db)
   await call('POST', '/api/v1/invoices', { amount: 100, currency: 'INR' })
   const told = (event_id: string, amount: number) => ({ event_id, invoice_id: 1, amount })
@@ -248,7 +248,7 @@ function problemOf(operation: Json, status: number, body: Json): string | null {
   return parsed.success ? null : z.prettifyError(parsed.error)
 }
 
-/** Refuses what the document doesn't name, so that nothing is answered that it doesn't know. */
+/** Returns a schema that refuses unnamed fields, so that an undocumented field fails the test. */
 function closed(schema: Json): Json {
   if (typeof schema !== 'object' || schema === null) return schema
   if (Array.isArray(schema)) return schema.map(closed)

@@ -5,7 +5,7 @@ const db = testDb()
 const order = { amount: 50_000, currency: 'INR' }
 const [composed, decomposed] = ['caf\u00e9', 'cafe\u0301']
 
-/** Each name that a merchant gives, as a request that carries it. */
+/** A merchant gives these names. Each entry has a path and a body that carries the name. */
 const named = {
   'reference of an order': ['/api/v1/orders', (reference: string) => ({ ...order, reference })],
   'order_id of a payment': ['/api/v1/payments', (order_id: string) => ({ ...upi, order_id })],

@@ -24,7 +24,7 @@ const by = (fulfil_by: string) => ({ ...order, fulfil_by })
 const later = new Date(Date.now() + 86_400_000).toISOString().slice(0, 19)
 const laterInIndia = new Date(Date.now() + 86_400_000 + 19_800_000).toISOString().slice(0, 19)
 
-/** [what is written otherwise, the route, a body, the same body, another body] */
+/** `same` is the request `first`, written with another `what`. `other` is another request. */
 type Spelling = [what: string, route: string, first: unknown, same: unknown, other: unknown]
 
 const spellings: Spelling[] = [
@@ -139,7 +139,7 @@ const topUp = () => shop.call('POST', '/api/v1/test/balance_topups', { ...order,
 const pathOf = (route: string) => `/api/v1/${paths[route] ?? route}`
 
 test.each(spellings)(
-  'a repeat that differs only in %s (POST %s) gets the first answer, and another value 422',
+  'a repeat that differs only in %s (POST %s) gets the first answer, and another value gets 422',
   async (what, route, first, same, other) => {
     await topUp()
     const key = { 'idempotency-key': what.replaceAll(',', '') }

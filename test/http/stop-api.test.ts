@@ -9,7 +9,7 @@ import { appWith, upi } from '../support/http.ts'
 import { call, testPrograms } from '../support/programs.ts'
 import { until } from '../support/stack.ts'
 
-jest.setTimeout(120_000) // processes of their own, on a machine that others use too
+jest.setTimeout(120_000) // real processes start slowly on a busy machine
 const db = testDb()
 const { start } = testPrograms(db)
 const body = JSON.stringify(upi)
@@ -17,7 +17,7 @@ const PATH = '/api/v1/payments'
 
 type Posted = { key: string; begunAt: number; endedAt: number; id: string | null }
 
-test('an API that is told to stop under load loses nothing and does nothing twice', async () => {
+test('an API that is stopped under load loses no payment and makes none twice', async () => {
   const { secret } = await addMerchant(db)
   const [first, second] = [await start('api'), await start('api')]
   const posted: Posted[] = []
@@ -42,8 +42,8 @@ test('an API that is told to stop under load loses nothing and does nothing twic
   const answered = posted.filter(({ id }) => id)
   const meanwhile = answered.filter((one) => one.begunAt <= stoppedAt && one.endedAt > stoppedAt)
   expect(meanwhile.length).toBeGreaterThan(0)
-  expect(posted.length).toBeGreaterThan(answered.length) // and then there was nobody to answer
-  // What was not answered was done altogether or not at all.
+  expect(posted.length).toBeGreaterThan(answered.length) // the last ones met no server
+  // Each request without an answer was done completely or not at all.
   const [made, keys, told] = await Promise.all([payments, idempotencyKeys, events].map(countOf))
   expect([keys, told]).toEqual([made, made])
   expect(made).toBeGreaterThanOrEqual(answered.length)
@@ -60,7 +60,7 @@ function countOf(table: typeof payments | typeof idempotencyKeys | typeof events
   return db.$count(table)
 }
 
-test('what is under way is answered, and no idle connection holds the stop up', async () => {
+test('an API that is stopped answers running requests and does not wait for idle connections', async () => {
   const { secret } = await addMerchant(db)
   const api = await start('api')
   const silent = await connection(api.url)
@@ -104,7 +104,7 @@ async function waitingForLock(): Promise<number> {
   return rows[0]?.count ?? 0
 }
 
-test('while it stops it is not ready', async () => {
+test('a stopping API answers 503 at /ready and 200 at /health', async () => {
   const stopping = new AbortController()
   const app = appWith(db, { stopping: stopping.signal })
   stopping.abort()

@@ -12,16 +12,16 @@ import { pause } from '../support/stack.ts'
 
 const db = testDb()
 const DEADLINE_MS = 5_000
-const SLACK_MS = 5_000 // ten at once, on a busy machine
+const SLACK_MS = 5_000 // ten cancels at once are slow on a busy machine
 
-/** What nobody has caught would end the API's process. */
+/** An uncaught rejection would end the API's process. */
 const uncaught: unknown[] = []
 const note = (reason: unknown) => uncaught.push(reason)
 beforeAll(() => process.on('unhandledRejection', note))
 afterAll(() => process.off('unhandledRejection', note))
 afterEach(() => jest.restoreAllMocks())
 
-/** A server that takes connections, and then says nothing. */
+/** Starts a server that accepts connections and never answers. */
 async function silentServer() {
   const sockets: net.Socket[] = []
   const server = net.createServer((socket) => sockets.push(socket.on('error', () => {})))
@@ -42,13 +42,13 @@ async function cancelAt(port: number, times: number, log: Log) {
   const start = performance.now()
   const answers = await Promise.all(ids.map((id) => call('POST', `/api/v1/payments/${id}/cancel`)))
   const tookMs = performance.now() - start
-  await pause(DEADLINE_MS) // for what comes after the answers
+  await pause(DEADLINE_MS) // a rejection may come after the answers
   await temporal.connection.close()
   return { answers, tookMs }
 }
 
 test.each(['closed', 'silent'])(
-  'at a Temporal whose port is %s a command is kept, and answered within 5 s',
+  'a command is stored and gets 202 after at most 5 s when the port of Temporal is %s',
   async (kind) => {
     const { log, lines } = keptLog()
     const silent = kind === 'silent' ? await silentServer() : null

@@ -18,7 +18,7 @@ function openHere(poolMax = 5) {
   return openDb(db.url, { poolMax, statementTimeoutMs: 5_000 })
 }
 
-test('connections that are cut while payments are posted cost no more than a 503 each', async () => {
+test('connections that are cut while payments are posted cause 503s only, and the pool recovers', async () => {
   const own = openHere()
   const { call } = await testShop(own)
   let cutting = true
@@ -39,7 +39,7 @@ test('connections that are cut while payments are posted cost no more than a 503
   expect(refused.map(({ status }) => status)).toEqual(Array(refused.length).fill(503))
   expect(refused.length).toBeGreaterThan(0)
 
-  // And the pool is whole again: more at once than it could do with one connection lost for good.
+  // The pool is whole again: it serves more at once than it could with a lost connection.
   const after = await Promise.all(
     Array.from({ length: 20 }, () => call('POST', '/api/v1/payments', upi)),
   )
@@ -48,7 +48,7 @@ test('connections that are cut while payments are posted cost no more than a 503
   await own.$client.end()
 })
 
-test('a transaction tells of its first error, and leaves nothing behind', async () => {
+test('a failed transaction throws its first error and leaves no row behind', async () => {
   const own = openHere(1)
   const now = new Date()
   const row = { id: 'mer_1', name: 'Shop', createdAt: now, updatedAt: now }
@@ -66,7 +66,7 @@ test('a transaction tells of its first error, and leaves nothing behind', async 
     throw new Error('the first again')
   })
   await expect(cut).rejects.toThrow('the first again')
-  // Asked over a new connection, as there is room for one only.
+  // This query uses a new connection, because the pool has room for only one.
   expect(await own.$count(merchants, sql`id = 'mer_1'`)).toBe(0)
   await own.$client.end()
 })

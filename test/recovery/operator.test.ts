@@ -53,7 +53,7 @@ async function pay(body: object = upi): Promise<{ id: string; delivery: string }
   return { id: answer.body.id, delivery: row?.id ?? '' }
 }
 
-test("a provider's own words about a payer are not in what Temporal keeps", async () => {
+test("Temporal keeps no card number and no vpa from a provider's error message", async () => {
   const { sandbox, ...others } = testProviders(db)
   const words = 'card 4242424242424242 of asha.rao@upi was declined'
   const talkative = {
@@ -80,7 +80,7 @@ async function statusOf(delivery: string) {
 const run = <T>(use: () => Promise<T>) => temporal.withActivities(testActivities(db), use)
 const ref = (workflowId: string) => ({ namespace: 'default', execution: { workflowId } })
 
-test('a delivery outlives its payment, and can be found by its merchant', async () => {
+test('a delivery keeps running after its payment ends, and can be found by MerchantId', async () => {
   endpoint.answer = busy
   await run(async () => {
     const { id, delivery } = await pay()
@@ -103,7 +103,7 @@ test('a delivery outlives its payment, and can be found by its merchant', async 
   })
 })
 
-test('the Reset button of a waiting attempt sends it at once', async () => {
+test('a Reset of the activity of a waiting delivery sends the next attempt at once', async () => {
   endpoint.answer = busy
   await run(async () => {
     const { delivery } = await pay()
@@ -117,7 +117,7 @@ test('the Reset button of a waiting attempt sends it at once', async () => {
   })
 })
 
-test('Pause and Unpause keep the schedule', async () => {
+test('Pause and Unpause of a delivery keep its retry schedule', async () => {
   endpoint.answer = busy
   await db
     .update(endpoints)
@@ -131,7 +131,7 @@ test('Pause and Unpause keep the schedule', async () => {
     await temporal.client().workflowService.pauseActivity(activity)
     await pause(1_000)
     await temporal.client().workflowService.unpauseActivity(activity)
-    await waitingActivity(workflow(delivery), 2) // it ran, found that it is too early, and waits
+    await waitingActivity(workflow(delivery), 2) // the activity ran too early and waits
     expect(endpoint.requests).toHaveLength(1)
     endpoint.answer = ok
     expect(await workflow(delivery).result()).toMatchObject({ status: 'delivered', attempt: 2 })
@@ -156,7 +156,7 @@ test('a Reset of a finished payment charges nothing twice and sends nothing twic
 const chargesOf = async (id: string) =>
   db.select().from(sandboxCharges).where(eq(sandboxCharges.paymentId, id))
 
-test('a Reset of a failed delivery sends it again, and counts anew', async () => {
+test('a Reset of a failed delivery sends the webhook again as attempt 1', async () => {
   endpoint.answer = async () => ({ status: 410 })
   await run(async () => {
     const { delivery } = await pay()
@@ -176,7 +176,7 @@ test('a Reset of a failed delivery sends it again, and counts anew', async () =>
   })
 })
 
-test('a delivery that an operator cancels has failed', async () => {
+test('a delivery that an operator cancels gets status "failed"', async () => {
   endpoint.answer = busy
   await run(async () => {
     const { delivery } = await pay()
@@ -187,7 +187,7 @@ test('a delivery that an operator cancels has failed', async () => {
   })
 })
 
-test('what an operator terminates is taken up again, and nothing happens twice', async () => {
+test('workflows that an operator terminates are started again, and nothing is charged twice', async () => {
   endpoint.answer = busy
   await run(async () => {
     const { id, delivery } = await pay({ ...upi, vpa: 'test@upi' })
@@ -224,7 +224,7 @@ async function stuckPayment(): Promise<string> {
 const pending = (handle: WorkflowHandle) =>
   until(async () => (await handle.describe()).raw.pendingActivities?.[0]?.lastFailure)
 
-/** Rows of this merchant as they would be after six minutes. */
+/** Makes the merchant's payments and deliveries six minutes old. */
 async function makeOld(): Promise<void> {
   const createdAt = new Date(Date.now() - 6 * 60_000)
   await db.update(payments).set({ createdAt }).where(eq(payments.merchantId, merchant.id))

@@ -38,7 +38,7 @@ let merchant: Merchant
 let server: Awaited<ReturnType<typeof startDevServer>>
 let stopWorkers: () => Promise<void>
 
-/** A server of its own, whose state is in a file and so outlives it. */
+/** Starts a server for this file. Its state is in a file, which outlives the server. */
 function startServer() {
   const { TEMPORAL_CLI: cli } = process.env
   assert(cli, 'set by test/support/global-setup.ts')
@@ -87,7 +87,7 @@ async function runWorkers(connection: NativeConnection) {
 
 const upi = { amount: 100, currency: 'INR', method: 'upi', vpa: 'test@upi' }
 
-/** What would become due in the next minutes is due now, and the sweep's schedule fires. */
+/** Makes rows that become due in the next minutes due now, and triggers the sweep's schedule. */
 async function sweepNow(): Promise<void> {
   const due = sql`now() - interval '1 second'`
   for (const table of [payments, inboundEvents, deliveries])
@@ -95,7 +95,7 @@ async function sweepNow(): Promise<void> {
   await temporal.schedule.getHandle('sweep').trigger('BUFFER_ONE')
 }
 
-/** A start that a busy server answers late leaves its page of rows to a later sweep. */
+/** If a busy server answers a start late, the sweep leaves that page of rows to a later sweep. */
 const SETTLED_LIMIT_MS = 240_000
 
 async function settled(): Promise<boolean> {
@@ -116,7 +116,7 @@ async function expectChargedOnce(ids: string[]): Promise<void> {
 }
 
 test.each(['sweep', 'reconcile'])(
-  'a %s that hangs is ended, or none would follow it',
+  'a %s that hangs is ended by its timeout, because the schedule skips all runs until then',
   async (id) => {
     const { action, policies } = await temporal.schedule.getHandle(id).describe()
     expect(policies.overlap).toBe('SKIP')
@@ -135,7 +135,7 @@ test('a payment whose API died between commit and start is started by the sweep'
 })
 
 test(
-  'while Temporal is down payments are taken, and afterwards all settle, none twice',
+  'payments posted while Temporal is down are accepted, and all are charged once afterwards',
   async () => {
     endpoint.requests.length = 0
     const { app } = testApp(db, { temporal, tryStart: createStarter(temporal, silent) })
@@ -164,7 +164,7 @@ test(
   120_000 + SETTLED_LIMIT_MS,
 )
 
-test('while Temporal is down events that come in are taken, and afterwards all are applied once', async () => {
+test('inbound events posted while Temporal is down are accepted, and all are applied once afterwards', async () => {
   const bank = await testBilling(db, { temporal, tryStart: createStarter(temporal, silent) })
   const { id, number } = await bank.bill(EVENTS * 10 - 5)
   await server.stop()
@@ -183,7 +183,7 @@ test('while Temporal is down events that come in are taken, and afterwards all a
   await sweepNow()
   const isApplied = ({ status }: { status: string }) => status === 'applied'
   const applied = async () => (await bank.inboxOf()).filter(isApplied).length
-  // In parts, each with its own patience: it takes long on a busy machine.
+  // Each part has its own time limit, because a busy machine takes long.
   for (let part = EVENTS / 5; part <= EVENTS; part += EVENTS / 10)
     await until(async () => (await applied()) >= part, `${part} events to be applied`)
   const paid = { status: 'paid', amount_paid: EVENTS * 10, amount_overpaid: 5 }

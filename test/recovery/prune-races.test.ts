@@ -15,7 +15,7 @@ const db = testDb()
 const given = testPruning(db)
 const old = later(limit, -60_000)
 const batch = { before: limit, after: oldestEvent, limit: 100 }
-/** Not so many that a busy machine has no connection left for some of them. */
+/** If there were more at once, a busy machine could lack connections for some. */
 const TIMES = 16
 
 let shop: Awaited<ReturnType<typeof testShop>>
@@ -25,7 +25,7 @@ beforeEach(async () => {
   await given.pruneEvents()
 })
 
-/** Runs `other` while `first` is not committed yet, and commits it once that waits for it. */
+/** Runs `other` before `first` commits, and commits `first` once `other` waits for a lock. */
 async function overtaking<T>(
   first: (tx: Tx) => Promise<unknown>,
   other: () => Promise<T>,
@@ -47,7 +47,7 @@ async function waiters(): Promise<number> {
   return rows[0].count
 }
 
-/** Runs it while `first` is not committed yet, which must not keep it waiting. */
+/** Runs `other` before `first` commits. `other` must not wait for `first`. */
 async function beside<T>(first: (tx: Tx) => Promise<unknown>, other: () => Promise<T>) {
   return db.transaction(async (tx) => {
     await first(tx)
@@ -63,7 +63,7 @@ describe('An expired key that a request uses again', () => {
   const expire = () => db.update(idempotencyKeys).set({ createdAt: expired })
   const keys = () => db.$count(idempotencyKeys, eq(idempotencyKeys.merchantId, shop.merchant.id))
 
-  test('is taken by it when it is being dropped', async () => {
+  test('serves the request as a new key if the prune is dropping it', async () => {
     const first = await post('k')
     await expire()
     const drop = (tx: Tx) => dropKeys(asDb(tx), new Date(), 10)
@@ -75,7 +75,7 @@ describe('An expired key that a request uses again', () => {
     expect(await keys()).toBe(1)
   })
 
-  test('is passed over while it is at work', async () => {
+  test('is skipped by the prune while the request is running', async () => {
     await post('k')
     await expire()
     const using = (tx: Tx) => tx.update(idempotencyKeys).set({ createdAt: new Date() })
@@ -84,7 +84,7 @@ describe('An expired key that a request uses again', () => {
     expect(await keys()).toBe(1)
   })
 
-  test('is known afterwards, whoever came first', async () => {
+  test('is stored afterwards, whether the request or the prune came first', async () => {
     const names = Array.from({ length: TIMES }, (_, n) => `k${n}`)
     await Promise.all(names.map(post))
     await expire()
@@ -99,7 +99,7 @@ describe('An expired key that a request uses again', () => {
 describe('A delivery that is sent again', () => {
   const resend = (id: string) => shop.call('POST', `/api/v1/webhook_deliveries/${id}/resend`)
 
-  test('is not found when it is being dropped', async () => {
+  test('is refused with 404 if the prune is dropping it', async () => {
     const { deliveryId } = await given.addSentEvent(shop.merchant.id, old)
     const drop = (tx: Tx) => dropEvents(asDb(tx), batch)
     const settled = await overtaking(drop, () => resend(deliveryId))
@@ -108,7 +108,7 @@ describe('A delivery that is sent again', () => {
     expect(settled.value.body.error.message).toContain(deliveryId)
   })
 
-  test('keeps its event, which is passed over meanwhile', async () => {
+  test('keeps its event, which the prune skips meanwhile', async () => {
     const { eventId, deliveryId } = await given.addSentEvent(shop.merchant.id, old)
     const resending = (tx: Tx) => resendDelivery(tx, shop.merchant.id, deliveryId, now)
     expect(await beside(resending, () => dropEvents(db, batch))).toMatchObject({ events: 0 })
@@ -116,7 +116,7 @@ describe('A delivery that is sent again', () => {
     expect(await db.$count(deliveries, eq(deliveries.eventId, eventId))).toBe(2)
   })
 
-  test('is made, or not found, whoever came first', async () => {
+  test('is made or refused with 404, whether the resend or the prune came first', async () => {
     const add = () => given.addSentEvent(shop.merchant.id, old)
     const sent = await Promise.all(Array.from({ length: TIMES }, add))
     const drops = Array.from({ length: 4 }, () => dropEvents(db, { ...batch, limit: 5 }))
@@ -138,7 +138,7 @@ describe('A delivery that an operator resets', () => {
   const begin = (deliveryId: string, by = db as Db) =>
     insertAttempt(by, { deliveryId, runId: 'another', attempt: 1, ...request }, 'delivered', now)
 
-  test('keeps its event, and all of its attempts', async () => {
+  test('fails the batch that would drop it, and keeps its event and its attempts', async () => {
     const { deliveryId } = await given.addSentEvent(shop.merchant.id, old)
     const other = await given.addSentEvent(shop.merchant.id, old)
     const settled = await overtaking(
@@ -151,7 +151,7 @@ describe('A delivery that an operator resets', () => {
     expect(await db.$count(attempts, eq(attempts.deliveryId, deliveryId))).toBe(2)
   })
 
-  test('is refused when it is being dropped', async () => {
+  test('is refused if the prune is dropping it', async () => {
     const { deliveryId } = await given.addSentEvent(shop.merchant.id, old)
     const drop = (tx: Tx) => dropEvents(asDb(tx), batch)
     expect(await overtaking(drop, () => begin(deliveryId))).toMatchObject({ status: 'rejected' })

@@ -24,7 +24,7 @@ const prune = () =>
     taskQueue: 'payments',
   })
 
-/** A merchant whose payment has succeeded, and whose two webhooks have arrived. */
+/** Makes a merchant whose payment has succeeded and whose two webhooks have arrived. */
 async function paidShop() {
   const merchant = await addMerchant(db)
   await addEndpoint(db, { merchantId: merchant.id, url: endpoint.url })
@@ -37,7 +37,7 @@ async function paidShop() {
   return { call, paymentId: body.id as string, made }
 }
 
-/** As they would be after 91 days. */
+/** Makes all events, deliveries and idempotency keys 91 days old. */
 async function makeOld() {
   const old = sql`created_at - interval '91 days'`
   await db.update(events).set({ createdAt: old })
@@ -45,7 +45,7 @@ async function makeOld() {
   await db.update(idempotencyKeys).set({ createdAt: old })
 }
 
-test('It goes on page after page, from where the last one ended', async () => {
+test('prune continues each page where the last page ended', async () => {
   const pages = [
     {
       events: 3,
@@ -75,7 +75,7 @@ test('It goes on page after page, from where the last one ended', async () => {
   expect(asked).toEqual([undefined, pages[0]?.next, pages[1]?.next])
 })
 
-test('It ends after a hundred pages of each, and says that there is more', async () => {
+test('prune ends after a hundred pages of keys and of events, and its details say that there is more', async () => {
   const next = { createdAt: '2026-01-01 00:00:00+00', id: 'a' }
   const activities = {
     pruneKeys: async () => ({ keys: 1, more: true }),
@@ -91,7 +91,7 @@ test('It ends after a hundred pages of each, and says that there is more', async
   })
 })
 
-test('What is asked of something that was pruned is refused clearly', async () => {
+test('requests for a pruned event or delivery get 404, and 400 if the id is a cursor', async () => {
   await run(async () => {
     const { call, made } = await paidShop()
     await makeOld()
@@ -110,7 +110,7 @@ test('What is asked of something that was pruned is refused clearly', async () =
   })
 })
 
-test('A Reset of what was pruned ends: a delivery fails, and a payment finds itself done', async () => {
+test('a Reset after prune ends: a pruned delivery fails, and a payment finds itself succeeded', async () => {
   await run(async () => {
     const { paymentId, made } = await paidShop()
     await makeOld()
@@ -133,8 +133,8 @@ test('A Reset of what was pruned ends: a delivery fails, and a payment finds its
   })
 })
 
-// The last one, because its schedules would start their workflows beside those of the others.
-test('The schedule prunes every hour, and says what it has dropped', async () => {
+// This test is the last, because its schedules would start workflows beside those of the others.
+test('the schedule runs prune every hour, and the details of the workflow say what was dropped', async () => {
   const client = temporal.client()
   await setUpNamespace(client, 'default', silent)
   const schedule = client.schedule.getHandle('prune')
@@ -143,7 +143,7 @@ test('The schedule prunes every hour, and says what it has dropped', async () =>
   expect(policies.overlap).toBe('SKIP')
   expect(action).toMatchObject({ workflowType: 'prune', workflowRunTimeout: 55 * 60_000 })
   await schedule.pause('for a while')
-  await setUpNamespace(client, 'default', silent) // as each worker does
+  await setUpNamespace(client, 'default', silent) // each worker does this at its start
   expect((await schedule.describe()).state).toMatchObject({ paused: true, note: 'for a while' })
   await run(async () => {
     await paidShop()

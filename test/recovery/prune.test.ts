@@ -25,7 +25,7 @@ beforeEach(async () => {
 })
 
 describe('An event', () => {
-  test('goes with its deliveries and attempts when it is older than the retention', async () => {
+  test('is dropped with its deliveries and attempts when it is older than the retention', async () => {
     const shop = await testShop(db)
     await shop.call('POST', '/api/v1/payments', upi)
     const young = await given.addSentEvent(merchantId, limit)
@@ -43,7 +43,7 @@ describe('An event', () => {
   test.each([
     [0, false],
     [-1, true],
-  ])('that nobody wanted to hear of, of %d ms from the limit, goes: %s', async (ms, goes) => {
+  ])('without any delivery, made %d ms from the limit, is dropped: %s', async (ms, goes) => {
     const { id } = await addMerchant(db)
     await addEndpoint(db, { merchantId: id, url: 'https://a.example', eventTypes: ['order.paid'] })
     await db.insert(events).values({
@@ -67,7 +67,7 @@ describe('An event', () => {
   test.each([
     [0, false],
     [-1, true],
-  ])('that was sent %d ms from the limit goes: %s', async (ms, goes) => {
+  ])('that was sent %d ms from the limit is dropped: %s', async (ms, goes) => {
     const old = later(limit, -DAY_MS)
     const { eventId } = await given.addSentEvent(merchantId, old, later(limit, ms))
     expect(await pruneEvents()).toMatchObject({ events: goes ? 1 : 0 })
@@ -77,16 +77,16 @@ describe('An event', () => {
   test.each([
     [0, false],
     [-1, true],
-  ])('that was sent again %d ms from the limit goes: %s', async (ms, goes) => {
+  ])('that was sent again %d ms from the limit is dropped: %s', async (ms, goes) => {
     const sent = await given.addSentEvent(merchantId, later(limit, -DAY_MS))
     const again = await given.resend(merchantId, sent.deliveryId, later(limit, ms))
-    // As if it had been made after it was sent, by a clock that was set back.
+    // A clock that was set back can make a delivery newer than its last attempt.
     await given.send({ ...sent, deliveryId: again }, later(limit, -DAY_MS))
     expect(await pruneEvents()).toMatchObject({ events: goes ? 1 : 0 })
     expect(await db.$count(deliveries, eq(deliveries.eventId, sent.eventId))).toBe(goes ? 0 : 2)
   })
 
-  test('stays as a whole while it is being sent again, and then goes with all of that', async () => {
+  test('stays whole while it is being sent again, and is dropped with all its deliveries afterwards', async () => {
     const old = later(limit, -DAY_MS)
     const sent = await given.addSentEvent(merchantId, old)
     const second = await given.resend(merchantId, sent.deliveryId, old)
@@ -99,7 +99,7 @@ describe('An event', () => {
   })
 })
 
-test('Of a batch only those go that can, and the next one begins after it', async () => {
+test('a batch drops only events that are not in use, and the next batch begins after it', async () => {
   const old = later(limit, -DAY_MS)
   const pending = await given.addEvent(merchantId, old)
   await given.copyEvent(pending.eventId, 4, { withDelivery: true }) // older, by microseconds
@@ -113,7 +113,7 @@ test('Of a batch only those go that can, and the next one begins after it', asyn
   expect(await db.$count(events)).toBe(5)
 })
 
-test('Events of the same moment are taken one batch after the other, too', async () => {
+test('events of the same moment are taken in batches by their id', async () => {
   const at = later(limit, -DAY_MS)
   for (let n = 0; n < 5; n++) await given.addEvent(merchantId, at)
   const seen: (string | undefined)[] = []
@@ -134,7 +134,7 @@ describe('An idempotency key', () => {
     await db.insert(idempotencyKeys).values({ ...scope, ...answer, fingerprint: 'f', createdAt })
   }
 
-  test('goes when it is older than 24 hours', async () => {
+  test('is dropped when it is older than 24 hours', async () => {
     await addKey(later(now, -DAY_MS))
     const kept = await contents(db)
     await addKey(later(now, -DAY_MS - 1))
@@ -142,7 +142,7 @@ describe('An idempotency key', () => {
     expect(await contents(db)).toEqual(kept)
   })
 
-  test('that stands for a command goes without it', async () => {
+  test('is dropped without the command that it stands for', async () => {
     const { call } = await testShop(db)
     const { body } = await call('POST', '/api/v1/payments', upi)
     const key = { 'idempotency-key': 'cancel' }
@@ -155,7 +155,7 @@ describe('An idempotency key', () => {
   })
 })
 
-test('Ten thousand of each go in pages of bounded statements, past what can not go', async () => {
+test('ten thousand keys and events are dropped in bounded statements, past events that must stay', async () => {
   const old = later(limit, -DAY_MS)
   const pending = await given.addEvent(merchantId, later(old, -DAY_MS))
   await given.copyEvent(pending.eventId, 999, { withDelivery: true })
@@ -178,7 +178,7 @@ test('Ten thousand of each go in pages of bounded statements, past what can not 
     after = page.next
   }
   expect(dropped).toEqual({ keys: 10_000, events: 10_000, pages: 3 + 3 })
-  // Batches of 500, and an empty one at the end. Those of events have a begin and a commit each.
+  // Each batch has 500 rows, and the last is empty. A batch of events adds a begin and a commit.
   expect(statements).toBe(21 + 2 * 4 + 20 * 7 + 4)
   expect([await db.$count(events), await db.$count(idempotencyKeys)]).toEqual([1_000, 0])
 })

@@ -11,7 +11,7 @@ import { deliveries, events } from '../../db/webhooks/schema.ts'
 import { testActivities } from '../support/stack.ts'
 
 export const now = new Date()
-/** What was made then is exactly as old as the retention. */
+/** A row of this time is exactly as old as the retention. */
 export const limit = new Date(now.getTime() - 90 * 24 * 60 * 60_000)
 export const later = (date: Date, ms: number) => new Date(date.getTime() + ms)
 
@@ -20,20 +20,20 @@ const sending = { runId: 'run', attempt: 1, url, requestHeaders: {}, bodySha256:
 const answer = { responseHeaders: {}, responseBody: '', error: null, latencyMs: 1 }
 const succeeded = { ...answer, state: 'succeeded', httpStatus: 200, retryInMs: null } as const
 
-/** A transaction for what would make one of its own. */
+/** Lets a function that would open its own transaction run in this transaction. */
 export function asDb(tx: Tx): Db {
   return Object.assign(tx, {
     transaction: (work: (tx: Tx) => unknown) => work(tx),
   }) as unknown as Db
 }
 
-/** The activities that prune, at `now`, as a worker runs them. */
+/** Runs the activities of `prune` at `now`, as a worker runs them. */
 export function testPruning(db: Db) {
   const { pruneKeys, pruneEvents } = testActivities(db, { now: () => now })
   const run = <T>(activity: () => Promise<T>) =>
     new MockActivityEnvironment().run<[], T, () => Promise<T>>(activity)
 
-  /** An event of that time, and its one delivery, which is still to be sent. */
+  /** Adds an event of that time with one delivery, which is still to be sent. */
   async function addEvent(merchantId: string, at: Date) {
     const object = { id: newId('payment'), object: 'payment' }
     const event = { type: 'payment.succeeded' as const, merchantId, object }
@@ -61,7 +61,7 @@ export function testPruning(db: Db) {
     return (await db.transaction((tx) => resendDelivery(tx, merchantId, deliveryId, at))).id
   }
 
-  /** Many times, each a microsecond older than the last: less than a Date can tell. */
+  /** Adds copies that are each a microsecond older than the last, which a Date cannot express. */
   async function copyEvent(eventId: string, copies: number, { withDelivery }: CopyOptions) {
     await db.execute(sql`insert into ${events} select (jsonb_populate_record(e, jsonb_build_object(
         'id', e.id || n, 'created_at', e.created_at - n * interval '1 microsecond'))).*

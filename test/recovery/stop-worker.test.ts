@@ -7,14 +7,14 @@ import { call, testPrograms } from '../support/programs.ts'
 import { pause, until } from '../support/stack.ts'
 import { addEndpoint } from '../webhooks/delivery.ts'
 
-jest.setTimeout(120_000) // processes of their own, on a machine that others use too
+jest.setTimeout(120_000) // real processes start slowly on a busy machine
 const db = testDb()
 const endpoint = testEndpoint()
 const { start } = testPrograms(db)
 const body = JSON.stringify(upi)
 const PATH = '/api/v1/payments'
 
-test('a worker that is told to stop finishes its POSTs, and the next one sends none again', async () => {
+test('a worker that is stopped finishes its POSTs, and the next worker sends none of them again', async () => {
   const { id: merchantId, secret } = await addMerchant(db)
   await addEndpoint(db, { merchantId, url: endpoint.url })
   endpoint.answer = async () => {

@@ -26,7 +26,7 @@ afterEach(async () => {
   await db.update(deliveries).set({ nextSweepAt: null, status: 'failed' })
 })
 
-/** Their ids, oldest first. */
+/** Adds payments and returns their ids, oldest first. */
 async function addPayments(count: number, now = start): Promise<string[]> {
   const ids: string[] = []
   for (let i = 0; i < count; i++) {
@@ -36,7 +36,7 @@ async function addPayments(count: number, now = start): Promise<string[]> {
   return ids
 }
 
-/** A delivery that was committed at `start`. */
+/** Adds a delivery that was committed at `start`. */
 async function addOldDelivery() {
   const { secret: _, ...delivery } = await addDelivery(db, { url: 'https://shop.example/hooks' })
   await db
@@ -52,7 +52,7 @@ async function sweep(seconds: number, limit = 10) {
 }
 
 describe('The sweep', () => {
-  test('finds what no workflow takes up ever more rarely, and what one took up never', async () => {
+  test('finds an unclaimed row after doubling waits, and never finds a claimed row', async () => {
     const [stranded = '', takenUp = ''] = await addPayments(2)
     await claimRow(db, payments, takenUp)
     const sweptAt: number[] = []
@@ -64,14 +64,14 @@ describe('The sweep', () => {
     expect(sweptAt).toEqual([30, 60, 120, 240])
   })
 
-  test('leaves an hour at most between two times', async () => {
+  test('finds an unclaimed row at least every hour', async () => {
     const [id] = await addPayments(1)
     expect((await sweep(10 * 3600)).paymentIds).toEqual([id])
     expect((await sweep(11 * 3600 - 1)).paymentIds).toEqual([])
     expect((await sweep(11 * 3600)).paymentIds).toEqual([id])
   })
 
-  test('gives a delivery two minutes, and finds all that its workflow is started with', async () => {
+  test('finds a delivery after two minutes, with the whole input of its workflow', async () => {
     const delivery = await addOldDelivery()
     expect((await sweep(119)).deliveries).toEqual([])
     expect((await sweep(120)).deliveries).toEqual([delivery])
@@ -80,13 +80,13 @@ describe('The sweep', () => {
     expect((await sweep(100_000)).deliveries).toEqual([])
   })
 
-  test('finds all that a payment is started with', async () => {
+  test('finds a payment with the whole input of its workflow', async () => {
     const [id = ''] = await addPayments(1)
     const { payments: found } = await sweep(30)
     expect(found).toMatchObject([{ id, ...values }])
   })
 
-  test('skips what another one holds', async () => {
+  test('skips a row that another transaction holds', async () => {
     const [held = '', free] = await addPayments(2)
     await db.transaction(async (tx) => {
       await tx.select().from(payments).where(eq(payments.id, held)).for('update')
@@ -95,13 +95,13 @@ describe('The sweep', () => {
     expect((await sweep(30)).paymentIds).toEqual([held])
   })
 
-  test('takes each row once, however many sweep at the same time', async () => {
+  test('takes each row once, however many sweeps run at the same time', async () => {
     const ids = await addPayments(20)
     const sweeps = await Promise.all(Array.from({ length: 5 }, () => sweep(30, 100)))
     expect(sweeps.flatMap(({ paymentIds }) => paymentIds).sort()).toEqual(ids)
   })
 
-  test('takes no more than it is asked to, and the longest due first', async () => {
+  test('takes at most the requested number of rows, the longest due first', async () => {
     const [third] = await addPayments(1, at(20))
     const [second] = await addPayments(1, at(10))
     const [first] = await addPayments(1)
@@ -110,7 +110,7 @@ describe('The sweep', () => {
   })
 })
 
-describe('What was taken up, and may have lost its workflow', () => {
+describe('A claimed row that may have lost its workflow', () => {
   const page = { after: '', before: at(300), limit: 10 }
 
   test('is a payment that is open and old enough', async () => {
@@ -121,7 +121,7 @@ describe('What was taken up, and may have lost its workflow', () => {
     await settlePayment(db, settled, verdict, { feeBps: 0, now: start })
     const found = await findTakenUp(db, 'payments', page)
     expect(found).toEqual([open])
-    expect(found).not.toContain(waiting) // it is the sweep's
+    expect(found).not.toContain(waiting) // the sweep still has this row
   })
 
   test('is a delivery that is pending and old enough', async () => {
@@ -149,7 +149,7 @@ describe('What was taken up, and may have lost its workflow', () => {
   })
 })
 
-describe('To strand', () => {
+describe('A requeue', () => {
   const isDue = sql`next_sweep_at is not null`
 
   test('hands a row to the next sweep', async () => {
@@ -164,7 +164,7 @@ describe('To strand', () => {
     expect(await findTakenUp(db, 'payments', { after: '', before: at(300), limit: 1 })).toEqual([])
   })
 
-  test('leaves alone what was settled since', async () => {
+  test('leaves a row alone that was settled since', async () => {
     const [id = ''] = await addPayments(1)
     await claimRow(db, payments, id)
     const verdict = { status: 'canceled' as const, failureCode: null }
@@ -173,13 +173,13 @@ describe('To strand', () => {
     expect(await db.$count(payments, isDue)).toBe(0)
   })
 
-  test('leaves alone what the sweep has already', async () => {
+  test('leaves a row alone that the sweep has already', async () => {
     const [id = ''] = await addPayments(1)
     await strand(db, 'payments', [id], at(600))
     expect((await sweep(30)).paymentIds).toEqual([id])
   })
 
-  test('of nothing does nothing', async () => {
+  test('without ids changes no row', async () => {
     await addPayments(1)
     await strand(db, 'payments', [], start)
     expect(await db.$count(payments, isDue)).toBe(1)
