@@ -2,24 +2,25 @@ import { chargeSettled } from '../../workflows/index.ts'
 import { devServerEnv } from '../support/temporal.ts'
 import { type PaymentHandle, testPaying } from './paying.ts'
 
-// On the dev server: the other one stops skipping once an activity is canceled while it runs.
+// These tests run on the dev server, because the time-skipping server stops skipping after an
+// activity is canceled while it runs.
 const { temporal, pay, untilStage } = testPaying(devServerEnv)
 
 const succeeded = { state: 'decided', verdict: { status: 'succeeded', failureCode: null } } as const
 
-/** By the idempotency key of its charge. */
+/** Finds a payment's workflow by the key of its charge, which begins with the payment's id. */
 function workflowOf(key: string) {
   return temporal.client().workflow.getHandle(key.split(':')[0] ?? '')
 }
 
-describe("An operator's Cancel of a charge that is not decided", () => {
+describe("An operator's Cancel of an undecided charge", () => {
   const source = 'stuck@upi'
   const cancelWaiting = async (handle: PaymentHandle) => {
     await untilStage(handle, 'waiting')
     await handle.cancel()
   }
 
-  test('cancels it at the provider', async () => {
+  test('a Cancel from an operator cancels an undecided charge at the provider', async () => {
     const { outcome, row, charges, events } = await pay({
       source,
       use: async (handle) => {
@@ -32,7 +33,7 @@ describe("An operator's Cancel of a charge that is not decided", () => {
     expect(events).toEqual(['payment.canceled', 'payment.created'])
   })
 
-  test('changes nothing where the provider says that it has succeeded', async () => {
+  test('a Cancel changes nothing if the provider answers that the charge succeeded', async () => {
     const { outcome, row, balance } = await pay({
       source,
       wrap: () => ({ cancelCharge: async () => succeeded }),
@@ -45,7 +46,7 @@ describe("An operator's Cancel of a charge that is not decided", () => {
     expect([row.status, balance]).toEqual(['succeeded', 50_000])
   })
 
-  test('while it is being charged waits for the charge, and then cancels it', async () => {
+  test('a Cancel during the charge waits for the charge and then cancels it', async () => {
     const { outcome, charges } = await pay({
       source,
       wrap: (real) => ({
@@ -59,7 +60,7 @@ describe("An operator's Cancel of a charge that is not decided", () => {
     expect(charges).toMatchObject([{ status: 'canceled' }])
   })
 
-  test('of one whose provider never heard of it takes effect while the provider is down', async () => {
+  test('a Cancel of a charge that was never created works while the provider is down', async () => {
     const { outcome, row, charges } = await pay({
       wrap: () => ({ createCharge: async () => Promise.reject(new Error('HTTP 503')) }),
       use: async (handle) => {
@@ -70,10 +71,10 @@ describe("An operator's Cancel of a charge that is not decided", () => {
     })
     expect(outcome).toBe('canceled')
     expect(charges).toEqual([])
-    expect(row).toMatchObject({ status: 'canceled', chargeAttempt: 1 }) // nobody sends that one
+    expect(row).toMatchObject({ status: 'canceled', chargeAttempt: 1 }) // used up, and never sent
   })
 
-  test('of one that was charged meanwhile comes too late', async () => {
+  test('a Cancel of a charge that succeeds meanwhile comes too late', async () => {
     const { outcome, balance } = await pay({
       wrap: (real) => ({
         confirmCharge: async (ref, key) => {
@@ -85,7 +86,7 @@ describe("An operator's Cancel of a charge that is not decided", () => {
     expect([outcome, balance]).toEqual(['succeeded', 50_000])
   })
 
-  test('takes no money where the provider fails just then', async () => {
+  test('a Cancel while the provider fails to confirm a charge takes no money', async () => {
     const { outcome, charges } = await pay({
       wrap: () => ({
         confirmCharge: async (_, key) => {
@@ -99,8 +100,8 @@ describe("An operator's Cancel of a charge that is not decided", () => {
   })
 })
 
-describe("The provider's own webhook", () => {
-  test('settles the charge by the first of two, even before its own answer', async () => {
+describe("The signal `chargeSettled` from the provider's webhook", () => {
+  test('the first of two signals settles a charge, even before the provider answers', async () => {
     const { outcome, row, booked } = await pay({
       source: 'stuck@upi',
       wrap: (real) => ({
@@ -116,7 +117,7 @@ describe("The provider's own webhook", () => {
     expect([row.status, row.failureCode, booked]).toEqual(['succeeded', null, 1])
   })
 
-  test('is believed where the answer to the charge is lost just then', async () => {
+  test('the signal settles a charge whose answer is lost', async () => {
     const { outcome, balance } = await pay({
       wrap: (real) => ({
         confirmCharge: async (ref, key) => {
@@ -129,7 +130,7 @@ describe("The provider's own webhook", () => {
     expect([outcome, balance]).toEqual(['succeeded', 50_000])
   })
 
-  test('is heard while the provider refuses to cancel', async () => {
+  test('the signal settles a charge while the provider refuses to cancel it', async () => {
     const { outcome, row } = await pay({
       source: 'stuck@upi',
       wrap: () => ({ cancelCharge: async () => Promise.reject(new Error('HTTP 500')) }),

@@ -6,7 +6,7 @@ const { temporal, pay, addPayment, activitiesOf, recorded, untilStage } = testPa
 
 const manual = { captureMethod: 'manual' } as const
 const HOUR = 3_600_000
-const SLACK_MS = 1_000 // what passes between noting that it is sent and sending it
+const SLACK_MS = 1_000 // the time between recording an attempt and sending it
 const moments = ['before', 'after'] as const
 
 let crashes = 0
@@ -16,14 +16,14 @@ beforeEach(() => {
   captures = []
 })
 
-/** A part, so that a capture of all where it should be of a part is seen. */
+/** Captures only a part, so that a test fails if all of the payment is captured instead. */
 async function capturePart(handle: PaymentHandle) {
   await untilStage(handle, 'authorized')
   await handle.startUpdate(capture, { args: [20_000], waitForStage: 'ACCEPTED' })
   return handle.result()
 }
 
-/** Notes each capture that reaches the provider. */
+/** Records each capture that reaches the provider. */
 function noted(real: Provider, more: Partial<Provider> = {}): Partial<Provider> {
   const captureCharge = more.captureCharge ?? real.captureCharge
   return {
@@ -53,8 +53,8 @@ function expectCapturedOnce({ outcome, row, charges, booked, balance, events }: 
 
 type Paid = Awaited<ReturnType<typeof pay>>
 
-describe('A payment is captured once, booked once and told of once', () => {
-  test.each(moments)('when a crash comes %s the activity captureCharge', async (when) => {
+describe('A payment is captured once, booked once and emitted once', () => {
+  test.each(moments)('a crash %s the activity captureCharge leaves one capture', async (when) => {
     const paid = await pay({
       ...manual,
       wrap: (real) => noted(real),
@@ -76,7 +76,7 @@ describe('A payment is captured once, booked once and told of once', () => {
   test.each([
     ['before', [':capture:1', ':capture:2']],
     ['after', [':capture:1']],
-  ])("when a crash comes %s the provider's captureCharge", async (when, keys) => {
+  ])("a crash %s the provider's captureCharge leaves one capture", async (when, keys) => {
     const paid = await pay({
       ...manual,
       wrap: (real) =>
@@ -95,7 +95,7 @@ describe('A payment is captured once, booked once and told of once', () => {
   })
 
   test.each(moments)(
-    'when a crash comes %s the look-up that follows a lost answer',
+    'a crash %s the look-up after a lost answer leaves one capture',
     async (when) => {
       let lookUps = 0
       const paid = await pay({
@@ -120,7 +120,7 @@ describe('A payment is captured once, booked once and told of once', () => {
     },
   )
 
-  test('when its answer is lost', async () => {
+  test('a capture whose answer is lost is not sent again', async () => {
     const paid = await pay({
       ...manual,
       source: 'timeout@upi',
@@ -131,7 +131,7 @@ describe('A payment is captured once, booked once and told of once', () => {
     expect(captures).toMatchObject([{ amount: 20_000 }])
   })
 
-  test('when the provider is down twice: each new try has a number and a key of its own', async () => {
+  test('each try of a capture at a provider that is down has its own number and key', async () => {
     const paid = await pay({
       ...manual,
       source: 'down@upi',
@@ -147,7 +147,7 @@ describe('A payment is captured once, booked once and told of once', () => {
     )
   })
 
-  test('when the provider is down for an hour', async () => {
+  test('a capture succeeds once after the provider is down for an hour', async () => {
     let downUntil = 0
     const paid = await pay({
       ...manual,
@@ -168,7 +168,7 @@ describe('A payment is captured once, booked once and told of once', () => {
     expect(tookMs).toBeLessThan(HOUR + 2 * 60_000)
   })
 
-  test('when five activities capture it at once, and again', async () => {
+  test('five activities that capture a payment at once, and a sixth, capture it once', async () => {
     const { id } = await addPayment('test@upi', 'manual')
     const { chargePayment, captureCharge } = activitiesOf({ wrap: (real) => noted(real) })
     await chargePayment(id)
@@ -184,7 +184,7 @@ describe('A payment is captured once, booked once and told of once', () => {
   })
 })
 
-test('A webhook that tells of a capture of a part, but not how much that was, books the part', async () => {
+test('a webhook that confirms a partial capture without its amount books that part', async () => {
   const paid = await pay({
     ...manual,
     wrap: (real) => ({
@@ -209,7 +209,7 @@ test('A webhook that tells of a capture of a part, but not how much that was, bo
 describe('A provider whose look-ups lag behind for a minute', () => {
   const consistencyWindowMs = 60_000
 
-  test('is not told to capture again before the minute is over', async () => {
+  test('a lost capture is sent again only after the minute is over', async () => {
     const paid = await pay({
       ...manual,
       wrap: (real) =>
@@ -229,7 +229,7 @@ describe('A provider whose look-ups lag behind for a minute', () => {
     expect(waitMs).toBeLessThan(consistencyWindowMs + 5_000)
   })
 
-  test('is not told again where the look-up finds the capture in the end', async () => {
+  test('a capture that a late look-up finds is not sent again', async () => {
     let knownAt = 0
     const paid = await pay({
       ...manual,

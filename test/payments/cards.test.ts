@@ -9,7 +9,7 @@ beforeAll(async () => {
   shop = await testShop(db)
 })
 
-/** [the range, the brand of its ends, the brand just below it, the brand just above it] */
+/** Each row holds a range, the brand of its ends, and the brands just below and just above it. */
 type Range = [from: string, to: string, brand: string, below: string, above: string]
 const ranges: Range[] = [
   ['4', '4', 'visa', 'diners', 'unknown'], // 39… and 50…
@@ -61,7 +61,7 @@ test('every range of the table of card brands is tested', () => {
   expect(ranges.map(([from, to, brand]) => `${brand} ${from}-${to}`).sort()).toEqual(inTable.sort())
 })
 
-/** [brand, a prefix, the lengths of its numbers, the length of its cvc] */
+/** Each row holds a brand, a prefix, the allowed lengths of a number, and the length of the cvc. */
 const rules: [brand: string, prefix: string, lengths: number[], cvcLength: number][] = [
   ['visa', '4539', [13, 16, 19], 3],
   ['mastercard', '5105', [16], 3],
@@ -77,7 +77,7 @@ const rules: [brand: string, prefix: string, lengths: number[], cvcLength: numbe
 ]
 const lengths = [12, 13, 14, 15, 16, 17, 18, 19]
 
-/** A number of this length that passes Luhn. */
+/** Returns a number of this length that passes the Luhn check. */
 function numberOf(prefix: string, length: number): string {
   const body = prefix.padEnd(length - 1, '7')
   const sum = [...body].reverse().reduce((total, digit, i) => {

@@ -14,7 +14,7 @@ beforeEach(() => {
   crashes = 0
 })
 
-/** Fails once: before anything has happened, or when it has and nobody was told. */
+/** Makes the first call fail, before it does anything, or after, so that its result is lost. */
 function failOnce<Args extends unknown[], T>(
   when: (typeof moments)[number],
   call: (...args: Args) => Promise<T>,
@@ -44,21 +44,21 @@ function expectChargedOnce({ outcome, row, charges, booked, balance, events }: P
 
 type Paid = Awaited<ReturnType<typeof pay>>
 
-describe('A payment is charged once, booked once and told of once', () => {
+describe('A payment is charged once, booked once and emitted once', () => {
   const providerCases = calls.slice(0, 3).flatMap((call) => moments.map((when) => ({ call, when })))
 
-  test.each(providerCases)('when a crash comes $when $call', async ({ call, when }) => {
+  test.each(providerCases)('a crash $when $call leaves one charge', async ({ call, when }) => {
     const paid = await pay({ delayMs: 5_000, wrap: (real) => failing(real, call, when) })
     expect(crashes).toBeGreaterThan(0)
     expectChargedOnce(paid)
-    // Sent again, and so under another key, only where the look-up showed that nothing was taken.
+    // A charge is sent again, under a new key, only if the look-up shows that nothing was taken.
     const again = call === 'confirmCharge' && when === 'before'
     expect(paid.row.chargeAttempt).toBe(again ? 2 : 1)
   })
 
   const stepCases = steps.flatMap((step) => moments.map((when) => ({ step, when })))
 
-  test.each(stepCases)('when a crash comes $when the activity $step', async ({ step, when }) => {
+  test.each(stepCases)('a crash $when $step leaves one charge', async ({ step, when }) => {
     const paid = await pay({
       delayMs: 5_000,
       activities: (real) => ({ [step]: failOnce<never[], unknown>(when, real[step]) }),
@@ -68,7 +68,7 @@ describe('A payment is charged once, booked once and told of once', () => {
     expect(paid.row.chargeAttempt).toBe(1)
   })
 
-  test.each(moments)('when a crash comes %s the activity settlePayment', async (when) => {
+  test.each(moments)('a crash %s the activity settlePayment leaves one booking', async (when) => {
     const { row, booked, balance, events } = await pay({
       source: 'stuck@upi',
       activities: (real) => ({ settlePayment: failOnce(when, real.settlePayment) }),
@@ -84,7 +84,7 @@ describe('A payment is charged once, booked once and told of once', () => {
     expect(events).toEqual(['payment.created', 'payment.succeeded'])
   })
 
-  test('when the same activity runs five times at once, and again', async () => {
+  test('chargePayment and settlePayment, five times at once, charge and book once', async () => {
     const { id } = await addPayment('test@upi')
     const { chargePayment, settlePayment } = activitiesOf({})
     const runs = await Promise.allSettled(Array.from({ length: 5 }, () => chargePayment(id)))
@@ -95,7 +95,7 @@ describe('A payment is charged once, booked once and told of once', () => {
     expectChargedOnce({ outcome: 'succeeded', ...(await recorded(id)) })
   })
 
-  test('when its workflow was lost after it had been sent', async () => {
+  test('a workflow that starts after its charge was sent does not send it again', async () => {
     const confirmCharge = jest.fn(async (): Promise<Charge> => ({ state: 'unsent' }))
     const { outcome, charges, row } = await pay({
       source: 'stuck@upi',
@@ -115,7 +115,7 @@ describe('A payment is charged once, booked once and told of once', () => {
 })
 
 describe('A charge is canceled once', () => {
-  test.each(moments)('when a crash comes %s cancelCharge', async (when) => {
+  test.each(moments)('a crash %s cancelCharge leaves one cancellation', async (when) => {
     const { outcome, charges, booked, events } = await pay({
       source: 'stuck@upi',
       wrap: (real) => failing(real, 'cancelCharge', when),
@@ -133,12 +133,12 @@ describe('A charge is canceled once', () => {
   })
 })
 
-describe('A payment that is settled', () => {
+describe('A settled payment', () => {
   test.each([
     ['succeeded', null, 1],
     ['failed', 'card_declined', 0],
     ['canceled', null, 0],
-  ] as const)('is not charged: %s', async (status, failureCode, booked) => {
+  ] as const)('a payment with status "%s" is not charged', async (status, failureCode, booked) => {
     const confirmCharge = jest.fn()
     const paid = await pay({
       before: (id) => activitiesOf({}).settlePayment(id, { status, failureCode }),
@@ -152,7 +152,7 @@ describe('A payment that is settled', () => {
     expect(paid.events).toEqual(['payment.created', `payment.${status}`].sort())
   })
 
-  test('is as the provider says, whatever an operator has found out', async () => {
+  test("the provider's verdict wins over an operator's verdict", async () => {
     const { id } = await addPayment('timeout@upi')
     const { chargePayment, settlePayment } = activitiesOf({})
     await expect(chargePayment(id)).rejects.toThrow('the answer was lost')
@@ -162,7 +162,7 @@ describe('A payment that is settled', () => {
   })
 
   test.each(['failed', 'canceled'] as const)(
-    'is not reopened by a late success, but refunded, and shown to an operator: %s',
+    'a late success keeps the status "%s", is refunded, and is marked for an operator',
     async (status: PaymentVerdict) => {
       const { id } = await addPayment('test@upi')
       const { settlePayment } = activitiesOf({})
@@ -183,7 +183,7 @@ describe('A payment that is settled', () => {
 describe('A provider whose look-ups lag behind for a minute', () => {
   const consistencyWindowMs = 60_000
 
-  test('is not charged again before the minute is over', async () => {
+  test('a lost charge is sent again only after the minute is over', async () => {
     const sentAt: number[] = []
     const paid = await pay({
       wrap: (real) => ({
@@ -198,12 +198,12 @@ describe('A provider whose look-ups lag behind for a minute', () => {
     expectChargedOnce(paid)
     expect(sentAt).toHaveLength(2)
     const waitMs = (sentAt[1] ?? 0) - (sentAt[0] ?? 0)
-    // Less what passes between noting that it is sent and sending it.
+    // The second of slack is the time between recording the attempt and sending it.
     expect(waitMs).toBeGreaterThan(consistencyWindowMs - 1_000)
     expect(waitMs).toBeLessThan(consistencyWindowMs + 5_000)
   })
 
-  test('is not charged again where the look-up finds the charge in the end', async () => {
+  test('a charge that a late look-up finds is not sent again', async () => {
     const confirmed: string[] = []
     let knownAt = 0
     const paid = await pay({

@@ -6,7 +6,7 @@ const { temporal, pay, activitiesOf, recorded, untilStage } = testPaying()
 const DAY = 86_400_000
 const manual = { captureMethod: 'manual' } as const
 
-/** The clock skips while a workflow's result is awaited, and not while an update's is. */
+/** Starts the update only: the clock skips for a workflow's result, but not for an update's. */
 async function heard(handle: PaymentHandle, amount: number | null) {
   return handle.startUpdate(capture, { args: [amount], waitForStage: 'ACCEPTED' })
 }
@@ -22,7 +22,7 @@ function capturing(amount: number | null, stage = 'authorized') {
 }
 
 describe('An authorized payment that nobody captures', () => {
-  test('is canceled after 7 days, and costs the payer nothing', async () => {
+  test('an uncaptured payment is canceled after 7 days and costs the payer nothing', async () => {
     const { outcome, row, charges, events, booked } = await pay({
       ...manual,
       use: async (handle) => {
@@ -47,7 +47,7 @@ describe('An authorized payment that nobody captures', () => {
   test.each([
     ['only for what is left of them', 3, 7],
     ['not at all once they are over', 9, 9],
-  ])('is waited for %s by a run that takes it over', async (_, daysGone, daysInAll) => {
+  ])('a run that takes over waits for the 7 days %s', async (_, daysGone, daysInAll) => {
     const { outcome, row, events } = await pay({
       ...manual,
       before: async (id) => {
@@ -64,7 +64,7 @@ describe('An authorized payment that nobody captures', () => {
 })
 
 describe('A capture', () => {
-  test('of all books all of it', async () => {
+  test('a capture without an amount books all that is authorized', async () => {
     const { outcome, row, charges, events, booked, balance } = await pay({
       ...manual,
       use: capturing(null),
@@ -76,14 +76,14 @@ describe('A capture', () => {
     expect([booked, balance]).toEqual([1, 50_000])
   })
 
-  test('of a part books that part, less the fee of that part', async () => {
+  test('a capture of a part books that part, less the fee of that part', async () => {
     const { row, charges, balance } = await pay({ ...manual, feeBps: 250, use: capturing(20_000) })
     expect(row).toMatchObject({ amount: 50_000, amountCaptured: 20_000 })
     expect(charges).toMatchObject([{ amount: 50_000, amountCaptured: 20_000 }])
     expect(balance).toBe(19_500)
   })
 
-  test('on the last day is in time', async () => {
+  test('a capture on the last day is in time', async () => {
     const { outcome, balance } = await pay({
       ...manual,
       use: async (handle) => {
@@ -95,7 +95,7 @@ describe('A capture', () => {
     expect([outcome, balance]).toEqual(['succeeded', 50_000])
   })
 
-  test('that comes before the authorization waits for it', async () => {
+  test('a capture that comes before the authorization waits for it', async () => {
     const { outcome, row, balance } = await pay({
       ...manual,
       delayMs: 60_000,
@@ -112,7 +112,7 @@ describe('A capture', () => {
   })
 
   test.each([0, -1, 1.5, 'x', {}, true, 1e300])(
-    'of %p is refused, and leaves no trace',
+    'a capture of %p is refused and leaves no trace',
     async (amount) => {
       const { outcome, row, balance } = await pay({
         ...manual,
@@ -133,7 +133,7 @@ describe('A capture', () => {
     },
   )
 
-  test('of more than is authorized is refused, and the payment waits on', async () => {
+  test('a capture above the authorized amount is refused, and the payment waits on', async () => {
     const { outcome, row, charges } = await pay({
       ...manual,
       use: async (handle) => {
@@ -150,7 +150,7 @@ describe('A capture', () => {
     expect(charges).toMatchObject([{ amountCaptured: 50_000 }])
   })
 
-  test('of more than will be authorized, sent too early to tell, takes all of it', async () => {
+  test('a capture above the amount, sent before the authorization, takes all of it', async () => {
     const { outcome, row, charges, balance } = await pay({
       ...manual,
       delayMs: 60_000,
@@ -161,8 +161,8 @@ describe('A capture', () => {
   })
 })
 
-describe('A payment to be captured', () => {
-  test('that is declined fails, and a capture that was waiting hears it', async () => {
+describe('A payment with manual capture', () => {
+  test('a declined payment fails, and a capture that waited is answered "failed"', async () => {
     const { outcome, row, charges, events } = await pay({
       ...manual,
       source: 'fail@upi',
@@ -174,7 +174,7 @@ describe('A payment to be captured', () => {
     expect(events).toEqual(['payment.created', 'payment.failed'])
   })
 
-  test('is authorized by a look-up where the provider takes its time', async () => {
+  test('a look-up authorizes a payment that the provider decides late', async () => {
     const { outcome, row, events } = await pay({
       ...manual,
       delayMs: 60_000,
@@ -195,7 +195,7 @@ describe('A payment to be captured', () => {
     ['succeeded', null, 50_000],
     ['canceled', null, 0],
     ['failed', 'expired', 0],
-  ] as const)('and whose provider says by itself that it %s is so', async (told, code, balance) => {
+  ] as const)('the signal "%s" settles an authorized payment', async (told, code, balance) => {
     const captureCharge = jest.fn()
     const paid = await pay({
       ...manual,
@@ -211,12 +211,12 @@ describe('A payment to be captured', () => {
     expect(paid.balance).toBe(balance)
     expect(captureCharge).not.toHaveBeenCalled()
     const tookMs = paid.row.updatedAt.getTime() - paid.row.createdAt.getTime()
-    expect(tookMs).toBeLessThan(60_000) // and not after the 7 days
+    expect(tookMs).toBeLessThan(60_000) // long before the 7 days end
     const said = ['payment.authorized', 'payment.created', `payment.${told}`]
     expect(paid.events).toEqual(said.sort())
   })
 
-  test('is in one stage after the other', async () => {
+  test('a payment with manual capture goes through its stages in order', async () => {
     const stages: string[] = []
     const look = async (id: string) => {
       const handle = temporal.client().workflow.getHandle<typeof processPayment>(id)

@@ -13,7 +13,7 @@ const { add, authorized, rowOf, recorded, untilStatus, untilStage, handleOf } = 
 const undecided = { state: 'processing', checkInMs: null } as const
 const reset = (id: string) => resetWorkflow(temporal.client(), id)
 
-/** At a provider that neither decides nor cancels. */
+/** Makes the provider answer a cancel without a verdict. */
 const deaf = () => ({ cancelCharge: async () => undecided })
 
 async function parked(): Promise<string> {
@@ -24,7 +24,7 @@ async function parked(): Promise<string> {
   return id
 }
 
-/** Nobody has told its workflow yet. */
+/** Stores a capture that the payment's workflow has not received yet. */
 async function openCapture(id: string): Promise<void> {
   const { merchantId } = await rowOf(id)
   const command = { merchantId, resourceId: id, kind: 'capture', amount: null } as const
@@ -32,7 +32,7 @@ async function openCapture(id: string): Promise<void> {
 }
 
 describe("An operator's Reset", () => {
-  test('of an authorized payment waits on, and the capture comes through once', async () => {
+  test('an authorized payment waits on after a Reset, and its capture happens once', async () => {
     await run(async () => {
       const id = await authorized()
       const { authorizedAt } = await rowOf(id)
@@ -49,7 +49,7 @@ describe("An operator's Reset", () => {
     })
   })
 
-  test('of one that was captured, or canceled, changes nothing', async () => {
+  test('a Reset of a captured or canceled payment changes nothing', async () => {
     await run(async () => {
       const [captured, canceled] = [await authorized(), await authorized()]
       await post(`${captured}/capture`, { amount: 20_000 })
@@ -67,7 +67,7 @@ describe("An operator's Reset", () => {
     })
   })
 
-  test('while it is being captured captures it once, and books what was asked for', async () => {
+  test('a Reset during a capture captures once and books the requested amount', async () => {
     const gate = { open: false }
     const keys: string[] = []
     const slow = async () => until(async () => gate.open)
@@ -79,12 +79,12 @@ describe("An operator's Reset", () => {
         await reset(id)
         gate.open = true
         expect([200, 202]).toContain((await answer).status)
-        await sweep(id) // where a reset has lost the update, it is sent again
+        await sweep(id) // if the reset lost the update, the sweep sends the update again
         await untilStatus(id, 'succeeded')
         const { charges, ...rest } = await recorded(id)
         expect(charges).toMatchObject([{ amountCaptured: 20_000 }])
         expect(rest).toMatchObject({ commands: ['capture done'], balance: 20_000 })
-        expect(new Set(keys).size).toBe(keys.length) // a second try has a key of its own
+        expect(new Set(keys).size).toBe(keys.length) // each try has a new key
       },
       ({ captureCharge }) => ({
         captureCharge: async (ref, amount, key) => {
@@ -98,7 +98,7 @@ describe("An operator's Reset", () => {
 })
 
 describe("An operator's Cancel", () => {
-  test('of an authorized payment cancels it at the provider', async () => {
+  test('a Cancel of an authorized payment cancels it at the provider', async () => {
     await run(async () => {
       const id = await authorized()
       await handleOf(id).cancel()
@@ -109,7 +109,7 @@ describe("An operator's Cancel", () => {
     })
   })
 
-  test('while it is being charged cancels what is authorized then', async () => {
+  test('a Cancel during the charge cancels the charge after it is authorized', async () => {
     await run(
       async () => {
         const id = await add()
@@ -125,7 +125,7 @@ describe("An operator's Cancel", () => {
     )
   })
 
-  test('while it is being captured comes too late', async () => {
+  test('a Cancel during a capture comes too late', async () => {
     await run(
       async () => {
         const id = await authorized()
@@ -143,7 +143,7 @@ describe("An operator's Cancel", () => {
     )
   })
 
-  test('leaves a capture that is under way to it, and then says what became of the payment', async () => {
+  test('an update `cancel` during a capture does not stop the capture', async () => {
     await run(
       async () => {
         const id = await authorized()
@@ -180,7 +180,7 @@ test('a cancel overtakes a capture that waits for the authorization of its payme
   )
 })
 
-test("the provider's webhook that overtakes its answer to a capture books the part", async () => {
+test("a webhook that overtakes the provider's answer to a capture books the part", async () => {
   await run(
     async () => {
       const id = await authorized()
@@ -199,7 +199,7 @@ test("the provider's webhook that overtakes its answer to a capture books the pa
   )
 })
 
-test('a payment whose workflow was lost is started again, and waits for what is left of 7 days', async () => {
+test('a new run after a lost workflow waits only for what is left of the 7 days', async () => {
   await run(async () => {
     const id = await authorized()
     await handleOf(id).terminate()
@@ -214,8 +214,8 @@ test('a payment whose workflow was lost is started again, and waits for what is 
   })
 })
 
-describe('A command on a payment that is parked', () => {
-  test('stays open while nobody decides, and the payment says that it needs attention', async () => {
+describe('A command on a parked payment', () => {
+  test('a command on a parked payment stays open, and the payment needs attention', async () => {
     await run(async () => {
       const id = await parked()
       const first = await post(`${id}/cancel`, {}, 'k')
@@ -233,7 +233,7 @@ describe('A command on a payment that is parked', () => {
     ['canceled', 200, 'cancel done'],
     ['succeeded', 409, 'cancel refused'],
     ['failed', 409, 'cancel refused'],
-  ] as const)('is answered once an operator resolves it: %s', async (verdict, status, answered) => {
+  ] as const)('a cancel is answered after the verdict %s', async (verdict, status, answered) => {
     await run(async () => {
       const id = await parked()
       expect((await post(`${id}/cancel`, {}, 'k')).status).toBe(202)
@@ -268,7 +268,7 @@ test('only a parked payment can be resolved, and only with a verdict', async () 
   }, deaf)
 })
 
-test('while ten updates wait the server takes no other: a command is kept, and answered in the end', async () => {
+test('a command that the server refuses behind ten updates is answered later', async () => {
   await run(async () => {
     const id = await add({ vpa: 'stuck@upi' })
     await untilStage(id, 'waiting')
@@ -282,7 +282,7 @@ test('while ten updates wait the server takes no other: a command is kept, and a
     await sweep(id)
     expect(Date.now() - start).toBeLessThan(8_000)
     expect((await recorded(id)).commands).toEqual(['cancel open'])
-    await handleOf(id).cancel() // the way that an operator has left
+    await handleOf(id).cancel() // an operator can still cancel in the UI
     for (const update of early) expect(await update.result()).toBe('canceled')
     const { status, body } = await post(`${id}/cancel`, {}, 'k')
     expect([status, body.status]).toEqual([200, 'canceled'])
@@ -290,7 +290,7 @@ test('while ten updates wait the server takes no other: a command is kept, and a
   })
 })
 
-test('a workflow that does not listen keeps no other command of a sweep waiting', async () => {
+test('a workflow that does not answer delays no other command of the sweep', async () => {
   await run(async () => {
     const [deafOne, other] = [await authorized(), await authorized()]
     await handleOf(deafOne).terminate()
@@ -300,7 +300,7 @@ test('a workflow that does not listen keeps no other command of a sweep waiting'
     expect(await sweep(deafOne, other)).toMatchObject({ found: 2 })
     await untilStatus(other, 'succeeded')
     await handleOf(deafOne).terminate()
-    await sweep(deafOne) // into a new run, which listens
+    await sweep(deafOne) // starts a new run, which answers
     await untilStatus(deafOne, 'succeeded')
   })
 })

@@ -19,8 +19,8 @@ const codesOf = (answers: Answer[]) =>
     .filter(({ status }) => status !== 200)
     .map(({ status, body }) => [status, body.error.code])
 
-describe('Of payers at the same moment', () => {
-  /** Two replicas of the API, each with connections of its own. */
+describe('Payers at the same moment', () => {
+  /** Sends `count` payments for one link at once, to two API replicas with separate pools. */
   async function crowd(count: number, bodyOf: (n: number) => object = () => source) {
     const shop = await shopWithLink(db)
     const pools = [1, 2].map(() => openDb(db.url, { poolMax: 15, statementTimeoutMs: 20_000 }))
@@ -35,7 +35,7 @@ describe('Of payers at the same moment', () => {
   test.each([
     ['by UPI', () => source],
     ['by card', () => cardSource],
-  ])('one in fifty pays, %s', async (_, bodyOf) => {
+  ])('one of fifty payers pays the link, %s', async (_, bodyOf) => {
     const { answers, paymentsOf } = await crowd(50, bodyOf)
     const paid = answers.filter(({ status }) => status === 200)
     expect(paid).toHaveLength(1)
@@ -45,7 +45,7 @@ describe('Of payers at the same moment', () => {
     expect(await paymentsOf()).toMatchObject([{ id: paid[0]?.body.id, status: 'pending' }])
   })
 
-  test('and a cancel each is before or after it, twenty-five times', async () => {
+  test('a payment that races a cancel of its link is either taken or refused', async () => {
     const seen = new Set<number>()
     for (let round = 0; round < 25; round++) {
       const { id, pay, cancel, paymentsOf } = await shopWithLink(db)
@@ -58,7 +58,7 @@ describe('Of payers at the same moment', () => {
       seen.add(paid.status)
       if (paid.status !== 200) expect(codesOf([paid])).toEqual([[409, refusals[1]]])
       expect(await paymentsOf()).toHaveLength(paid.status === 200 ? 1 : 0)
-      // Whoever was first: nobody else pays it, and while a payment is on its way it is not closed.
+      // After the race nobody else can pay the link. A payment under way keeps the link open.
       expect((await pay()).status).toBe(409)
       const { status } = await closeLink(db, id, 'canceled', new Date())
       expect(status).toBe(paid.status === 200 ? 'active' : 'canceled')
@@ -68,7 +68,7 @@ describe('Of payers at the same moment', () => {
     expect([...seen].sort()).toEqual([200, 409])
   })
 
-  test('and one that fails just then none is charged twice', async () => {
+  test('at most one of three payers pays while an earlier payment fails', async () => {
     for (let round = 0; round < 10; round++) {
       const { pay, paymentsOf } = await shopWithLink(db)
       const { body } = await pay()
@@ -81,11 +81,11 @@ describe('Of payers at the same moment', () => {
   })
 })
 
-describe('A payment that nobody has decided', () => {
+describe('An undecided payment of a link', () => {
   const agedMs = (ms: number) => ({ createdAt: new Date(Date.now() - ms) })
   const MINUTE_MS = 60_000
 
-  /** A link whose payment is so old, and what its workflow is told, and does. */
+  /** Makes a link with a payment of this age. `told` lists its updates, and `obey` handles each. */
   async function undecidedFor(ms: number, obey: (paymentId: string) => Promise<unknown>) {
     const told: string[] = []
     const tryUpdate: TryUpdate = async ({ workflowId }, { name }) => {
@@ -106,7 +106,7 @@ describe('A payment that nobody has decided', () => {
   test.each([
     ['UPI', source],
     ['card', cardSource],
-  ])('gives way after a quarter of an hour to the next, by %s', async (_, by) => {
+  ])('an undecided payment gives way after 15 minutes to the next, by %s', async (_, by) => {
     const { pay, told, first, paymentsOf } = await undecidedFor(15 * MINUTE_MS + 1_000, cancelNow)
     const next = await pay(by, 'next')
     expect([next.status, next.headers.get('idempotent-replayed')]).toEqual([200, null])
@@ -115,7 +115,7 @@ describe('A payment that nobody has decided', () => {
     expect(statuses).toEqual({ [first]: 'canceled', [next.body.id]: 'pending' })
   })
 
-  test('keeps its place before that', async () => {
+  test('an undecided payment keeps its place for 14 minutes', async () => {
     const { pay, told, first } = await undecidedFor(14 * MINUTE_MS, cancelNow)
     const before = await contents(db)
     expectRefusal(await pay(), 409, refusals[0] ?? '', null)
@@ -123,7 +123,7 @@ describe('A payment that nobody has decided', () => {
     expect([told, await db.$count(commands, eq(commands.resourceId, first))]).toEqual([[], 0])
   })
 
-  test('is told to cancel once, and waited for by those who try again', async () => {
+  test('an undecided payment gets one cancel, and payers are refused until it ends', async () => {
     const { pay, first, paymentsOf } = await undecidedFor(20 * MINUTE_MS, async () => {})
     for (const _ of [1, 2, 3]) expectRefusal(await pay(), 409, refusals[0] ?? '', null)
     const asked = await db.select().from(commands).where(eq(commands.resourceId, first))
@@ -133,7 +133,7 @@ describe('A payment that nobody has decided', () => {
     expect(await paymentsOf()).toHaveLength(2)
   })
 
-  test('has paid where it succeeds instead', async () => {
+  test('an undecided payment that succeeds instead pays the link', async () => {
     const { pay, show, first } = await undecidedFor(20 * MINUTE_MS, (id) => succeed(db, id))
     expectRefusal(await pay(), 409, 'payment_link_not_active', null)
     expect(await show()).toMatchObject({ status: 'paid', payment_id: first })
@@ -144,7 +144,7 @@ describe('An Idempotency-Key of a payer', () => {
   test.each([
     ['UPI', source],
     ['card', cardSource],
-  ])('gets the first answer again after the link was paid, by %s', async (_, by) => {
+  ])('a repeat after the link was paid gets the first answer again, by %s', async (_, by) => {
     const { providers, exchanged } = countingExchange(db)
     const { pay, started, paymentsOf } = await shopWithLink(db, {}, { providers })
     const first = await pay(by, 'once')
@@ -158,7 +158,7 @@ describe('An Idempotency-Key of a payer', () => {
     expect(exchanged()).toBe(by.method === 'card' ? 1 : 0)
   })
 
-  test('of another body is refused', async () => {
+  test('a key reused with another body is refused with 422', async () => {
     const { pay } = await shopWithLink(db)
     await pay(source, 'a')
     const before = await contents(db)
@@ -167,7 +167,7 @@ describe('An Idempotency-Key of a payer', () => {
     expect(await contents(db)).toEqual(before)
   })
 
-  test('is another one at another link, and for the merchant', async () => {
+  test('a key counts separately at another link and for the merchant', async () => {
     const { call, pay, anybody } = await shopWithLink(db)
     const { body: other } = await call('POST', linkPath, link)
     const key = { 'idempotency-key': 'same' }
@@ -178,7 +178,7 @@ describe('An Idempotency-Key of a payer', () => {
     expect(new Set([first.id, second.body.id, third.body.id]).size).toBe(3)
   })
 
-  test('makes one payment of fifty requests', async () => {
+  test('fifty requests with one key make one payment', async () => {
     const { pay, paymentsOf, started } = await shopWithLink(db)
     const answers = await Promise.all(Array.from({ length: 50 }, () => pay(source, 'fifty')))
     const [payment, ...others] = await paymentsOf()
@@ -189,7 +189,7 @@ describe('An Idempotency-Key of a payer', () => {
     expect(started.map(({ workflowId }) => workflowId)).toEqual([payment?.id])
   })
 
-  test('is free again after a refusal', async () => {
+  test('a key is free again after a refusal', async () => {
     const { pay } = await shopWithLink(db)
     const { body } = await pay()
     expectRefusal(await pay(source, 'a'), 409, 'payment_link_payment_in_progress', null)

@@ -7,8 +7,8 @@ import { cardSource, countingExchange, link, linkPath, shopWithLink, source } fr
 
 const db = testDb()
 
-describe('A link that has expired, though nobody has recorded that yet', () => {
-  test('is shown as what it is, and as open while a payment that came in time is', async () => {
+describe('An expired link whose expiry is not recorded yet', () => {
+  test('an expired link is shown as active only while a payment in time is open', async () => {
     const { id, pay, look, show } = await shopWithLink(db)
     const { body } = await pay()
     const expiresAt = new Date(Date.now() - 1)
@@ -20,8 +20,8 @@ describe('A link that has expired, though nobody has recorded that yet', () => {
   })
 })
 
-describe('A link is no place to try out cards:', () => {
-  test('after twenty payments that failed within an hour it takes no more, and then it does', async () => {
+describe('The limit on failed payments of a link', () => {
+  test('a link with twenty failed payments takes the next one only after an hour', async () => {
     const { id, call, anybody, pay, paymentsOf } = await shopWithLink(db)
     for (let n = 0; n < 20; n++) {
       const { status, body } = await pay()
@@ -48,8 +48,8 @@ describe('A link is no place to try out cards:', () => {
   })
 })
 
-describe('A link is not paid', () => {
-  test.each(['paid', 'expired', 'canceled'] as const)('once it is %s', async (status) => {
+describe('A link that cannot be paid', () => {
+  test.each(['paid', 'expired', 'canceled'] as const)('paying a %s link fails', async (status) => {
     const { id, pay, look } = await shopWithLink(db)
     if (status === 'paid') await succeed(db, (await pay()).body.id)
     else await closeLink(db, id, status, new Date())
@@ -63,7 +63,7 @@ describe('A link is not paid', () => {
     expect((await look()).body.status).toBe(status)
   })
 
-  test('from the moment when it expires, though nobody has recorded that yet', async () => {
+  test('an expired link refuses payments even before its expiry is recorded', async () => {
     const { id, pay } = await shopWithLink(db)
     const expiresAt = new Date(Date.now() - 1)
     await db.update(paymentLinks).set({ expiresAt }).where(eq(paymentLinks.id, id))
@@ -73,17 +73,17 @@ describe('A link is not paid', () => {
     expect(await contents(db)).toEqual(before)
   })
 
-  test('once its merchant has asked to cancel it', async () => {
+  test('a link refuses payments after its merchant has requested a cancel', async () => {
     const { pay, cancel, show } = await shopWithLink(db)
     expect((await cancel()).status).toBe(202)
     const before = await contents(db)
     for (const by of [source, cardSource])
       expectRefusal(await pay(by), 409, 'payment_link_not_active', null)
     expect(await contents(db)).toEqual(before)
-    expect((await show()).status).toBe('active') // until its workflow has recorded it
+    expect((await show()).status).toBe('active') // until the workflow records the cancel
   })
 
-  test.each(['pending', 'authorized'] as const)('while a payment for it is %s', async (status) => {
+  test.each(['pending', 'authorized'] as const)('a %s payment blocks the next', async (status) => {
     const { pay, paymentsOf } = await shopWithLink(db)
     const { body } = await pay()
     await db.update(payments).set({ status }).where(eq(payments.id, body.id))
@@ -95,7 +95,7 @@ describe('A link is not paid', () => {
     expect(await paymentsOf()).toHaveLength(2)
   })
 
-  test('with a card that would be passed on for nothing', async () => {
+  test('an expired link refuses a card without passing it to the provider', async () => {
     const { providers, exchanged } = countingExchange(db)
     const { id, pay } = await shopWithLink(db, {}, { providers })
     await closeLink(db, id, 'expired', new Date())

@@ -40,8 +40,8 @@ const pending = {
   updated_at: timestamp,
 }
 
-describe('Whoever has a link', () => {
-  test('sees what is to be paid and to whom, and nothing else of the merchant', async () => {
+describe('A payer with a link', () => {
+  test('a payer sees the payment due and the merchant name, and nothing internal', async () => {
     const expires_at = new Date(Date.now() + 60_000).toISOString()
     const internal = { metadata: { margin: '80 percent' } }
     const { made, look, merchant } = await shopWithLink(db, {
@@ -68,7 +68,7 @@ describe('Whoever has a link', () => {
       expect(JSON.stringify(shown.body)).not.toContain(secret)
   })
 
-  test('sees what became of the payment that was tried last', async () => {
+  test('a payer sees the outcome of the last payment', async () => {
     const { look, pay, id } = await shopWithLink(db)
     const last = async () => (await look()).body.last_payment
     const { body: first } = await pay()
@@ -86,7 +86,7 @@ describe('Whoever has a link', () => {
     })
   })
 
-  test('pays it as it says, and gets the payment', async () => {
+  test('a payer pays what the link says and gets the payment as the answer', async () => {
     const internal = { metadata: { margin: '80 percent' } }
     const { call, started, merchant, ...made } = await shopWithLink(db, {
       description: 'Two cups',
@@ -104,7 +104,7 @@ describe('Whoever has a link', () => {
     expect(told.map(({ data }: { data: { object: object } }) => data.object)).toStrictEqual([body])
   })
 
-  test('pays it by card, of which the number is kept nowhere', async () => {
+  test('a payer pays by card, and the card number is stored nowhere', async () => {
     const { pay } = await shopWithLink(db)
     const { status, body } = await pay(cardSource, 'card')
     expect(status).toBe(200)
@@ -130,14 +130,14 @@ describe('Whoever has a link', () => {
       'card.number',
     ],
     ['NUL', { method: 'upi', vpa: 'a\0@upi' }, 'vpa'],
-  ])('can not pay it with %s', async (_, body, param) => {
+  ])('a payer cannot pay a link with %s', async (_, body, param) => {
     const { pay } = await shopWithLink(db)
     const before = await contents(db)
     expectRefusal(await pay(body), 400, 'invalid_request', param)
     expect(await contents(db)).toEqual(before)
   })
 
-  test('has to send JSON, and no more than there can be of it', async () => {
+  test('a payment body that is not JSON or is too large is refused', async () => {
     const { anybody, id } = await shopWithLink(db)
     const before = await contents(db)
     const send = (body: string, headers = {}) => anybody('POST', `/pay/${id}`, body, headers)
@@ -151,7 +151,7 @@ describe('Whoever has a link', () => {
     expect(await contents(db)).toEqual(before)
   })
 
-  test('finds none that is not there, and nothing else of a merchant', async () => {
+  test('an unknown link, and an order or payment id, answer 404 under /pay', async () => {
     const { anybody, call } = await shopWithLink(db)
     const { body: order } = await call('POST', '/api/v1/orders', link)
     const { body: payment } = await call('POST', '/api/v1/payments', upi)
@@ -166,7 +166,7 @@ describe('Whoever has a link', () => {
     expect(await contents(db)).toEqual(before)
   })
 
-  test('can do nothing else with it', async () => {
+  test('a payer can only read and pay a link', async () => {
     const { app, anybody, id } = await shopWithLink(db)
     for (const path of [`/pay/${id}`, '/pay/plink_404'])
       for (const method of ['PUT', 'PATCH', 'DELETE']) {
@@ -197,8 +197,8 @@ test('while the card exchange is away a payer gets a 503, and nothing is stored'
   expect((await pay(source)).status).toBe(200)
 })
 
-describe('The rate of payers', () => {
-  test('is that of their merchant, whichever link they have, and holds up nobody else', async () => {
+describe('The rate limit of payers', () => {
+  test('payers of one merchant share a rate limit, and nobody else is held up', async () => {
     const now = jest.spyOn(performance, 'now').mockReturnValue(1_000)
     const app = appWith(db, { rateLimitPerSecond: 1 })
     const anybody = callAs(app, null)

@@ -13,7 +13,7 @@ export const cardSource = { method: 'card', card }
 
 type Options = Parameters<typeof testApp>[1]
 
-/** A shop with a link, and whoever has that: without any key. */
+/** Makes a shop with a link, and a payer who has the link and no API key. */
 export async function shopWithLink(db: Db, change: object = {}, options: Options = {}) {
   const shop = await testShop(db, options)
   const { body: made } = await shop.call('POST', linkPath, { ...link, ...change })
@@ -29,7 +29,7 @@ export async function shopWithLink(db: Db, change: object = {}, options: Options
   return { ...shop, made, id, anybody, look, pay, cancel, show, paymentsOf }
 }
 
-/** The sandbox, and how many cards it was given. */
+/** Returns the sandbox, and a count of the cards that it was given. */
 export function countingExchange(db: Db) {
   const real = providerFor(testProviders(db), 'sandbox')
   let count = 0

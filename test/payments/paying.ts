@@ -38,7 +38,7 @@ const names = [
   'parkPayment',
 ] as const
 
-/** A file's database and, unless told, a clock that skips whatever a payment waits for. */
+/** Sets up a file's database and, by default, a clock that skips what a payment waits for. */
 export function testPaying(server: () => TestTemporal = timeSkippingEnv) {
   const workers = fileWorkers()
   const db = testDb()
@@ -53,14 +53,14 @@ export function testPaying(server: () => TestTemporal = timeSkippingEnv) {
     return { ...(sandbox as Provider), ...wrap(sandbox as Provider) }
   }
 
-  /** The activities alone, for a test that calls them as Temporal would. */
+  /** Returns the activities alone, for a test that calls them as Temporal would. */
   function activitiesOf(options: Options): Activities {
     const { feeBps = 0, activities = () => ({}) } = options
     const real = paymentActivities({ db, providers: { sandbox: provider(options) }, feeBps, now })
     return { ...real, ...activities(real) }
   }
 
-  /** A payment of 500.00 by a merchant of its own. */
+  /** Adds a payment of 500.00 for a new merchant. */
   async function addPayment(source: string, captureMethod: CaptureMethod = 'automatic') {
     const { id: merchantId } = await addMerchant(db)
     const paidBy = source.includes('@')
@@ -80,7 +80,7 @@ export function testPaying(server: () => TestTemporal = timeSkippingEnv) {
     return db.transaction(async (tx) => (await insertPayment(tx, values, await now())).payment)
   }
 
-  /** Runs one payment, and says what `use` returned and what the database then holds. */
+  /** Runs one payment, and returns the result of `use` and what the database then holds. */
   async function pay(options: Options = {}) {
     const { source = 'test@upi', before, use = (handle) => handle.result() } = options
     const payment = await addPayment(source, options.captureMethod)
@@ -105,7 +105,7 @@ export function testPaying(server: () => TestTemporal = timeSkippingEnv) {
     }
   }
 
-  /** Without skipping anything. */
+  /** Waits in real time, so that the clock skips nothing. */
   async function untilStage(handle: PaymentHandle, stage: string) {
     while ((await handle.query(state)).stage !== stage) {
       await new Promise((resolve) => setTimeout(resolve, 20))

@@ -36,7 +36,7 @@ test.each<[string, object]>([
 test.each<[string, object]>([
   ['payments_captured', { status: 'failed', failureCode: 'expired', amountCaptured: 1_000 }],
   ['payments_captured', { status: 'canceled', amountCaptured: 1_000 }],
-])('money that came too late does not break %s', async (_, late) => {
+])('a late success does not break the constraint %s', async (_, late) => {
   const values = { ...(await ownedNow()), ...byUpi, ...late }
   await db.insert(payments).values({ id: newId('payment'), ...values })
 })

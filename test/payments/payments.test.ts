@@ -95,7 +95,7 @@ test.each(['inr', 'InR', 'INR'])('the currency %s is answered in upper case', as
   expect([made.status, made.body.currency]).toEqual([201, 'INR'])
 })
 
-test('its workflow is started under its id, with the deliveries of payment.created', async () => {
+test('a payment starts a workflow under its id with deliveries of payment.created', async () => {
   const { call, started, merchant } = await testShop(db)
   const url = 'https://shop.example:8443/hooks'
   const endpoint = await addEndpoint(db, { merchantId: merchant.id, url })
@@ -124,7 +124,7 @@ test('its workflow is started under its id, with the deliveries of payment.creat
   ])
 })
 
-test('payment.created is recorded with it, as text that stays the same when parsed', async () => {
+test('payment.created is stored with its payment, as text that survives parsing', async () => {
   const { call } = await testShop(db)
   const { body } = await call('POST', '/api/v1/payments', { ...upi, metadata: { b: '2', a: 'é' } })
   const recorded = await db.select().from(events).where(eq(events.resourceId, body.id))
@@ -140,7 +140,7 @@ test('payment.created is recorded with it, as text that stays the same when pars
   })
 })
 
-test('while Temporal is away payments are taken, and soon without waiting for it', async () => {
+test('payments are taken while Temporal is away, and soon without waiting for it', async () => {
   const temporal = createTemporalClient({ address: '127.0.0.1:1', namespace: 'default' })
   const tried = jest.spyOn(temporal, 'withDeadline')
   const { call } = await testShop(db, { temporal, tryStart: createStarter(temporal, silent) })
@@ -158,17 +158,17 @@ test('while Temporal is away payments are taken, and soon without waiting for it
   expect(tried).toHaveBeenCalledTimes(3)
   expect(await timed()).toBeLessThan(300)
   expect(tried).toHaveBeenCalledTimes(3)
-  await Promise.allSettled(tried.mock.results.map(({ value }) => value)) // or they outlive it
+  await Promise.allSettled(tried.mock.results.map(({ value }) => value)) // none outlives the test
   await temporal.connection.close()
 })
 
-describe('while the card exchange is away', () => {
+describe('A card exchange that is away', () => {
   function shopWith(createCardToken: Provider['createCardToken'], log = silent) {
     const sandbox = { ...providerFor(testProviders(db), 'sandbox'), createCardToken }
     return testShop(db, { log, providers: { sandbox } })
   }
 
-  test('a card payment is a 503, and nothing is stored or logged of it', async () => {
+  test('a card payment is refused with 503, and no card data is stored or logged', async () => {
     const { log, lines } = keptLog()
     const failing: Provider['createCardToken'] = async ({ number, cvc }) => {
       throw new Error(`HTTP 500 for {"number":"${number}","cvc":"${cvc}"}`)
@@ -186,7 +186,7 @@ describe('while the card exchange is away', () => {
     expect(JSON.stringify(lines)).not.toMatch(cvcInText)
   })
 
-  test('one that does not answer is given up after five seconds', async () => {
+  test('a card exchange that does not answer is given up after five seconds', async () => {
     const { call } = await shopWith((_, signal) => {
       return new Promise((_resolve, reject) =>
         signal.addEventListener('abort', () => reject(signal.reason)),
@@ -200,7 +200,7 @@ describe('while the card exchange is away', () => {
     expect(await contents(db)).toEqual(before)
   })
 
-  test('a upi payment does not need it', async () => {
+  test('a upi payment does not need the card exchange', async () => {
     const { call } = await shopWith(() => Promise.reject(new Error('away')))
     expect((await call('POST', '/api/v1/payments', upi)).status).toBe(201)
   })

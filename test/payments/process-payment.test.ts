@@ -12,12 +12,12 @@ const DAY = 86_400_000
 const askedUntil = / Remit asks the provider again until [-\d]{10}\.$/
 const processing: Charge = { state: 'processing', checkInMs: null }
 
-/** The seconds between these moments, rounded down: the clock runs on between its skips. */
+/** Returns the seconds between moments, rounded down: the clock runs on between its skips. */
 function waits(askedAt: number[]): number[] {
   return askedAt.slice(1).map((at, i) => Math.floor((at - (askedAt[i] ?? 0)) / 1000))
 }
 
-/** The clock itself is of no use here: once nothing waits it skips ten years ahead. */
+/** Compares times of the row, because the clock skips ten years ahead once nothing waits. */
 function tookMs({ createdAt, updatedAt }: { createdAt: Date; updatedAt: Date }): number {
   return updatedAt.getTime() - createdAt.getTime()
 }
@@ -30,7 +30,7 @@ async function tokenOf(number: string): Promise<string> {
 }
 
 describe('The sandbox', () => {
-  test('takes the money of any vpa, and the merchant has it', async () => {
+  test('the sandbox charges any vpa, and the merchant has the money', async () => {
     const { outcome, row, charges, events, booked, balance } = await pay({ source: 'asha@upi' })
     expect(outcome).toBe('succeeded')
     expect(row).toMatchObject({ status: 'succeeded', amountCaptured: 50_000, chargeAttempt: 1 })
@@ -44,7 +44,7 @@ describe('The sandbox', () => {
     ['4242424242424242', 'succeeded', null, 'payment.succeeded', 50_000],
     ['4000000000000002', 'failed', 'card_declined', 'payment.failed', 0],
     ['4000000000009995', 'failed', 'insufficient_funds', 'payment.failed', 0],
-  ])('decides on card %s: %s, %s', async (number, status, failureCode, event, balance) => {
+  ])('the sandbox decides card %s: %s, %s', async (number, status, failureCode, event, balance) => {
     const paid = await pay({ source: await tokenOf(number) })
     expect(paid.outcome).toBe(status)
     expect(paid.row).toMatchObject({ status, failureCode, chargeAttempt: 1 })
@@ -52,7 +52,7 @@ describe('The sandbox', () => {
     expect(paid.balance).toBe(balance)
   })
 
-  test('declines fail@upi, and books nothing', async () => {
+  test('a charge of fail@upi is declined, and nothing is booked', async () => {
     const { outcome, row, charges, booked } = await pay({ source: 'fail@upi' })
     expect(outcome).toBe('failed')
     expect(row).toMatchObject({ failureCode: 'upi_declined', amountCaptured: 0 })
@@ -60,7 +60,7 @@ describe('The sandbox', () => {
     expect(booked).toBe(0)
   })
 
-  test('loses its answer to timeout@upi, whose charge is looked up and not sent again', async () => {
+  test('a charge of timeout@upi loses its answer, and is looked up, not sent again', async () => {
     const confirmCharge = jest.fn<Promise<Charge>, [string, string]>()
     const { outcome, row, charges, balance } = await pay({
       source: 'timeout@upi',
@@ -72,7 +72,7 @@ describe('The sandbox', () => {
     expect([row.chargeAttempt, balance]).toEqual([1, 50_000])
   })
 
-  test('is down twice for down@upi, and each new attempt has a number and a key of its own', async () => {
+  test('each attempt at down@upi, which is down twice, has its own number and key', async () => {
     const { outcome, row, charges, balance } = await pay({ source: 'down@upi' })
     expect(outcome).toBe('succeeded')
     expect(row.chargeAttempt).toBe(3)
@@ -81,7 +81,7 @@ describe('The sandbox', () => {
     expect(balance).toBe(50_000)
   })
 
-  test('decides after its delay, and is asked once, when it said that it would know', async () => {
+  test('the sandbox decides after its delay, and is asked once, at the time it named', async () => {
     const askedAt: number[] = []
     const { outcome, row } = await pay({
       delayMs: { minMs: 5_000, maxMs: 10_000 },
@@ -98,16 +98,16 @@ describe('The sandbox', () => {
     expect(tookMs(row)).toBeLessThan(12_000)
   })
 
-  test('leaves the merchant what is left after the fee', async () => {
+  test('the merchant gets the amount less the fee', async () => {
     const { balance } = await pay({ feeBps: 250 })
     expect(balance).toBe(48_750)
   })
 })
 
-describe('A charge that is not decided', () => {
+describe('An undecided charge', () => {
   const stuck = { source: 'stuck@upi' }
 
-  test('is asked for ever more rarely, which costs no history', async () => {
+  test('an undecided charge is polled ever more rarely, and polls add no history', async () => {
     const askedAt: number[] = []
     let lengths: number[] = []
     const retrieveCharge = async (): Promise<Charge> => {
@@ -132,7 +132,7 @@ describe('A charge that is not decided', () => {
     expect(waits(askedAt)).toEqual([5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600])
   })
 
-  test('a waiting payment says until when Remit asks, and settles at once on the signal `chargeSettled`', async () => {
+  test('a waiting payment shows when polling ends; `chargeSettled` ends it at once', async () => {
     const { outcome, row, balance } = await pay({
       ...stuck,
       use: async (handle) => {
@@ -154,7 +154,7 @@ describe('A charge that is not decided', () => {
     [undefined, 'processing_error'],
     ['gremlins', 'processing_error'],
     ['toString', 'processing_error'],
-  ])('fails on a signal that says %s', async (told, failureCode) => {
+  ])('a signal "failed" with the code %s fails the payment', async (told, failureCode) => {
     const { outcome, row } = await pay({
       ...stuck,
       use: async (handle) => {
@@ -167,7 +167,7 @@ describe('A charge that is not decided', () => {
     expect(row.failureCode).toBe(failureCode)
   })
 
-  test('is not moved by a signal that is no verdict', async () => {
+  test('a signal that is no verdict changes nothing', async () => {
     const { outcome } = await pay({
       ...stuck,
       use: async (handle) => {
@@ -185,7 +185,7 @@ describe('A charge that is not decided', () => {
     expect(outcome).toBe('canceled')
   })
 
-  test('is canceled at the provider after 7 days', async () => {
+  test('an undecided charge is canceled at the provider after 7 days', async () => {
     const { outcome, row, charges, events } = await pay(stuck)
     expect(outcome).toBe('canceled')
     expect(row).toMatchObject({ status: 'canceled', failureCode: null, needsAttention: false })
@@ -196,7 +196,7 @@ describe('A charge that is not decided', () => {
   })
 })
 
-test("a charge without the provider's last word is parked, until a signal brings it", async () => {
+test('a charge without a verdict is parked, until a signal brings a verdict', async () => {
   const { outcome, row, balance } = await pay({
     source: 'stuck@upi',
     wrap: () => ({ cancelCharge: async () => processing }),
@@ -217,7 +217,7 @@ test("a charge without the provider's last word is parked, until a signal brings
   expect(balance).toBe(50_000)
 })
 
-test('a provider that refuses to cancel parks the payment, and settles it once it answers', async () => {
+test('a payment whose provider refuses to cancel is parked until a verdict comes', async () => {
   let down = true
   const { outcome, charges } = await pay({
     source: 'stuck@upi',

@@ -13,7 +13,7 @@ import { contents, testShop, upi } from '../support/http.ts'
 
 const db = testDb()
 
-/** Every move that there is. A money state machine changes on purpose, so it is written out here. */
+/** This list writes out every move, because a money state machine must change on purpose only. */
 const moves: [from: PaymentStatus, to: PaymentStatus][] = [
   ['pending', 'authorized'],
   ['pending', 'succeeded'],
@@ -92,7 +92,7 @@ test.each(settlements.filter(([, , moved]) => !moved))(
   },
 )
 
-test('of three verdicts at once one wins, and the others learn which', async () => {
+test('one of three verdicts at once wins, and all three return the winning status', async () => {
   for (const _ of [1, 2, 3, 4, 5]) {
     const { id, show } = await paymentIn('pending')
     const settled = await Promise.all(
@@ -104,6 +104,6 @@ test('of three verdicts at once one wins, and the others learn which', async () 
   }
 })
 
-test('a payment that does not exist can not be settled', async () => {
+test('a payment that does not exist cannot be settled', async () => {
   await expect(settle('pay_404', 'succeeded')).rejects.toMatchObject({ code: 'not_found' })
 })

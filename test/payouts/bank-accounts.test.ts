@@ -76,13 +76,13 @@ test('an IFSC that lacks a digit is refused in INR; elsewhere it may be a nation
   expect(findBankCodeProblem('CPBK089299', 'GBP')).toBeNull()
 })
 
-test('a routing number is checked in every currency whose banks have no other nine-digit codes', () => {
+test('a routing number is checked unless the currency has other nine-digit codes', () => {
   const isChecked = (currency: string) => findBankCodeProblem('123456789', currency) !== null
   expect(['USD', 'INR', 'EUR', 'PHP', 'NGN'].map(isChecked)).toEqual(Array(5).fill(true))
   expect(['CAD', 'RUB', 'BDT', 'TJS', 'TMT'].map(isChecked)).toEqual(Array(5).fill(false))
 })
 
-/** Examples of the IBAN registry. */
+/** These examples come from the IBAN registry. */
 const ibans = [
   'NO93 8601 1117 947',
   'BE68 5390 0754 7034',
@@ -148,7 +148,7 @@ test('the IBANs of each country have one length, and one pair of check digits fi
   }
 })
 
-test('the OpenAPI patterns of account number and bank code accept what the server accepts', async () => {
+test('the OpenAPI patterns of bank accounts accept what the server accepts', async () => {
   const { body } = await till.call('GET', '/openapi.json')
   const [, bank] = body.components.schemas.CreatePayout.properties.destination.oneOf
   const { bank_code, account_number } = bank.properties

@@ -21,7 +21,7 @@ const { db, temporal, payout, payoutOf } = testTransfers()
 const accepted = { waitForStage: 'ACCEPTED' } as const
 
 describe('A Cancel from the UI', () => {
-  test('while it is accepted cancels it at the provider', async () => {
+  test('a Cancel of an accepted payout cancels it at the provider', async () => {
     const paid = await payout({
       delayMs: 60_000,
       use: async (handle) => {
@@ -35,7 +35,7 @@ describe('A Cancel from the UI', () => {
     expect(paid.transfers).toMatchObject([{ status: 'canceled' }])
   })
 
-  test('before it is sent keeps it from being sent at all', async () => {
+  test('a payout that is canceled before it is sent is never sent', async () => {
     const paid = await payout({
       use: async (handle) => {
         await handle.cancel()
@@ -47,7 +47,7 @@ describe('A Cancel from the UI', () => {
     expect(paid.transfers).toEqual([])
   })
 
-  test('while it is tried again and again keeps it from being sent', async () => {
+  test('a Cancel between failed attempts prevents any further attempt', async () => {
     let tries = 0
     const paid = await payout({
       wrap: () => ({
@@ -64,11 +64,12 @@ describe('A Cancel from the UI', () => {
     })
     expectKept(paid, 'canceled')
     expect(paid.transfers).toEqual([])
-    expect(paid.row.sendAttempt).toBe(tries + 1) // which is taken, so that nobody else makes it
+    // The cancel uses up the next attempt number, so that no other worker can send it.
+    expect(paid.row.sendAttempt).toBe(tries + 1)
     expect(paid.events).toEqual(['payout.created', 'payout.canceled'])
   })
 
-  test('does not send again what goes to down@upi', async () => {
+  test('a Cancel of a payout to down@upi prevents another attempt', async () => {
     const paid = await payout({
       target: 'down@upi',
       use: async (handle) => {
@@ -82,13 +83,13 @@ describe('A Cancel from the UI', () => {
   })
 })
 
-describe('A provider that does not cancel', () => {
+describe('A provider that fails to cancel', () => {
   const deaf = {
     delayMs: 86_400_000,
     wrap: () => ({ cancelPayout: async () => Promise.reject(new Error('HTTP 500')) }),
   }
 
-  test('is heard while it is told to: its own webhook ends it at once', async () => {
+  test('a signal ends a payout at once while the provider fails to cancel it', async () => {
     const paid = await payout({
       ...deaf,
       use: async (handle) => {
@@ -102,7 +103,7 @@ describe('A provider that does not cancel', () => {
     expect([paid.outcome, paid.held, paid.available]).toEqual(['completed', 0, 30_000])
   })
 
-  test('within an hour has its payout parked, and is told to on and on', async () => {
+  test('a payout whose cancel fails for an hour is parked, and the cancel is retried', async () => {
     let heals = false
     const paid = await payout({
       ...deaf,
@@ -124,7 +125,7 @@ describe('A provider that does not cancel', () => {
     expect(paid.transfers).toMatchObject([{ status: 'canceled' }])
   })
 
-  test('and has not got the payout, never gets it', async () => {
+  test('a payout that never arrived is not sent again while its cancel fails', async () => {
     const paid = await payout({
       ...deaf,
       wrap: () => ({
@@ -154,7 +155,7 @@ describe('A command to the sandbox', () => {
     await db.transaction((tx) => insertCommand(tx, command, new Date()))
   }
 
-  test('that comes right behind a Cancel is not lost', async () => {
+  test('a command right after a cancel is not lost', async () => {
     let gate = () => {}
     const opened = new Promise<void>((resolve) => {
       gate = resolve
@@ -183,7 +184,7 @@ describe('A command to the sandbox', () => {
     expect(paid.commands).toEqual(['complete done'])
   })
 
-  test('waits for the payout to be sent', async () => {
+  test('a command waits until the payout is sent', async () => {
     const paid = await payout({
       target: 'down@upi',
       delayMs: 86_400_000,
@@ -199,7 +200,7 @@ describe('A command to the sandbox', () => {
     expect([paid.row.failureCode, paid.commands]).toEqual(['declined', ['fail done']])
   })
 
-  test('is refused by a provider that is none, and the payout goes on', async () => {
+  test('a provider without `simulatePayout` refuses commands, and the payout goes on', async () => {
     const paid = await payout({
       target: 'stuck@upi',
       wrap: () => ({ simulatePayout: undefined }) as object,

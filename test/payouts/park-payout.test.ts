@@ -31,7 +31,7 @@ describe('A payout that the provider does not decide for 7 days', () => {
     expect([row.status, row.needsAttention, held]).toEqual(['processing', true, 20_000])
   }
 
-  test('is parked, and a late signal ends it', async () => {
+  test('an undecided payout is parked, and a late signal ends it', async () => {
     const paid = await payout({
       ...stuck,
       use: async (handle) => {
@@ -44,7 +44,7 @@ describe('A payout that the provider does not decide for 7 days', () => {
     expect(paid.row.needsAttention).toBe(false)
   })
 
-  test('is asked about on, and a late decision ends it', async () => {
+  test('a parked payout is still polled, and a late verdict ends it', async () => {
     let decided = false
     let asked = 0
     const paid = await payout({
@@ -75,7 +75,7 @@ describe('A payout that the provider does not decide for 7 days', () => {
     ['completed', null, null],
     ['failed', 'account_closed', 'account_closed'],
     ['failed', 'gremlins', 'processing_error'],
-  ] as const)('ends on the word of an operator: %s, %s', async (status, told, failureCode) => {
+  ] as const)('an operator ends the payout: %s, %s', async (status, told, failureCode) => {
     const paid = await payout({
       ...stuck,
       use: async (handle) => {
@@ -93,7 +93,7 @@ describe('A payout that the provider does not decide for 7 days', () => {
     else expectKept(paid, 'failed')
   })
 
-  test('stays parked where what it is told changes nothing', async () => {
+  test('a signal "canceled" and a Cancel leave a parked payout parked', async () => {
     const paid = await payout({
       ...stuck,
       use: async (handle) => {
@@ -110,7 +110,7 @@ describe('A payout that the provider does not decide for 7 days', () => {
   })
 })
 
-test('A provider that is away for 8 days gets the payout once it is back', async () => {
+test('a provider that is away for 8 days gets the payout after it is back', async () => {
   let away = true
   const paid = await payout({
     activities: ({ sendPayout }) => ({

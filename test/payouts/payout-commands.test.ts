@@ -9,7 +9,7 @@ const { db, run, post, get, payout, sweep, ...look } = testMoving()
 const { handleOf, recorded, rowOf, untilStatus, untilStage } = look
 
 type Kind = 'cancel' | 'complete' | 'fail'
-const DAY = { delayMs: 86_400_000 } // nothing is on its way before the test is over
+const DAY = { delayMs: 86_400_000 } // no payout is on its way before the test is over
 
 const tell = (kind: Kind, id: string) =>
   post(kind === 'cancel' ? `payouts/${id}/cancel` : `test/payouts/${id}/${kind}`)
@@ -26,7 +26,7 @@ async function processing(): Promise<string> {
   return id
 }
 
-/** Nobody has told its workflow yet. */
+/** Stores a command that the payout's workflow has not received yet. */
 async function open(id: string, kind: Kind): Promise<void> {
   const { merchantId } = await rowOf(id)
   const command = { merchantId, resourceId: id, kind, amount: null }
@@ -37,7 +37,7 @@ const back = { available: 50_000, held: 0, owed: 0, out: -50_000 }
 const gone = { available: 30_000, held: 0, owed: 0, out: -30_000 }
 
 describe('A cancel', () => {
-  test('of a payout that is accepted cancels it, and the merchant has the money again', async () => {
+  test('a cancel of an accepted payout gives the money back to the merchant', async () => {
     await run(async () => {
       const id = await accepted()
       const { status, body } = await tell('cancel', id)
@@ -50,7 +50,7 @@ describe('A cancel', () => {
     }, DAY)
   })
 
-  test('of one that is on its way is refused, and it goes on', async () => {
+  test('a cancel of a payout that is on its way is refused, and the payout goes on', async () => {
     await run(async () => {
       const id = await processing()
       expectRefusal(await tell('cancel', id), 409, 'conflict')
@@ -59,7 +59,7 @@ describe('A cancel', () => {
     })
   })
 
-  test('that comes too late at the provider is refused, and it goes on', async () => {
+  test('a cancel that reaches the provider late is refused, and the payout goes on', async () => {
     await run(
       async () => {
         const id = await accepted()
@@ -82,7 +82,7 @@ describe('A cancel', () => {
     )
   })
 
-  test('while it is tried again and again keeps it from being sent, ever', async () => {
+  test('a payout that is canceled between failed attempts is never sent', async () => {
     let tries = 0
     const away = async (): Promise<never> => {
       tries++
@@ -113,7 +113,7 @@ describe('The sandbox', () => {
     ['complete', 'completed', null, processing, {}],
     ['fail', 'failed', 'declined', accepted, DAY],
     ['fail', 'failed', 'declined', processing, {}],
-  ] as const)('does as it is told: %s', async (kind, status, code, begun, options) => {
+  ] as const)('the sandbox obeys %s', async (kind, status, code, begun, options) => {
     await run(async () => {
       const id = await begun()
       const told = await tell(kind, id)
@@ -127,7 +127,7 @@ describe('The sandbox', () => {
     }, options)
   })
 
-  test('returns a completed payout that is told to fail, in another run of the same workflow', async () => {
+  test('the command `fail` returns a completed payout in another run of its workflow', async () => {
     await run(async () => {
       const id = await payout()
       expect(await handleOf(id).result()).toBe('completed')
@@ -147,7 +147,7 @@ describe('The sandbox', () => {
     })
   })
 
-  test('returns it too where only the sweep is left to tell it', async () => {
+  test('the sweep delivers the command `fail` to a completed payout', async () => {
     await run(async () => {
       const ids: string[] = []
       for (let count = 0; count < 10; count++) ids.push(await payout())
@@ -164,18 +164,18 @@ describe('The sandbox', () => {
   })
 })
 
-describe('Told two things at once', () => {
+describe('Two commands at once', () => {
   test.each([
     ['complete', 'fail', processing, {}],
     ['cancel', 'complete', accepted, DAY],
     ['cancel', 'fail', accepted, DAY],
     ['cancel', 'cancel', accepted, DAY],
     ['complete', 'complete', processing, {}],
-  ] as const)('%s and %s, it does one of them', async (one, other, begun, options) => {
+  ] as const)('%s and %s at once: one takes effect', async (one, other, begun, options) => {
     await run(async () => {
       const id = await begun()
       const answers = await Promise.all([tell(one, id), tell(other, id)])
-      // A completed one that is told to fail then is returned: both were done, one after the other.
+      // If `fail` comes after `complete` is done, the payout is returned: both commands are done.
       const wasReturned = answers.every(({ status }) => status === 200)
       if (wasReturned) expect([one, other]).toEqual(['complete', 'fail'])
       else expect(answers.map(({ status }) => status).sort()).toEqual([200, 409])
@@ -192,15 +192,15 @@ describe('Told two things at once', () => {
   })
 })
 
-test('what is told to fail while it ends as completed is returned by another run', async () => {
+test('a payout that gets `fail` while it completes is returned by another run', async () => {
   await run(async () => {
     for (let round = 0; round < 5; round++) {
       const id = await payout()
       const { merchantId } = await rowOf(id)
-      if (round === 0) await addEndpoints(merchantId) // each holds up the end a little
+      if (round === 0) await addEndpoints(merchantId) // each endpoint delays the end a little
       await untilStatus(id, 'completed')
       const answer = await until(async () => {
-        const told = await post(`test/payouts/${id}/fail`, {}, id) // the same command each time
+        const told = await post(`test/payouts/${id}/fail`, {}, id) // the key repeats one command
         return told.status === 200 && told
       }, `${id} to be failed`)
       expect(answer.body.status).toBe('failed')

@@ -85,7 +85,7 @@ test('a UPI address is kept whole', async () => {
   expect(() => openDestination(testCipher, { ...row, id: 'po_other' })).toThrow()
 })
 
-test('where a payout goes is nowhere to be read', async () => {
+test('the destination of a payout appears in no answer, log line or table', async () => {
   await till.post('webhook_endpoints', { url: 'https://shop.example/hooks' })
   await till.topUp(20_000)
   const shown: unknown[] = []
@@ -99,7 +99,7 @@ test('where a payout goes is nowhere to be read', async () => {
     await see(ask({ destination }, key))
     await see(ask({ destination }, key)) // the stored answer
     await see(ask({ destination, amount: 1 }, key)) // another body
-    await see(ask({ destination }, `${key} 2`)) // no money left for it in the end
+    await see(ask({ destination }, `${key} 2`)) // the balance covers two payouts only
     await see(ask({ destination, currency: 'USD' }))
   }
   const [{ id }] = (await till.get('payouts')).body.data
@@ -121,7 +121,7 @@ test('where a payout goes is nowhere to be read', async () => {
     expect(everything).not.toContain(secret)
 })
 
-test('in any case a currency is the same', async () => {
+test('a currency is accepted in lower, upper and mixed case', async () => {
   await till.topUp(50_000, 'inr')
   expect((await ask({ currency: 'iNr' })).body.currency).toBe('INR')
   expect(await till.sums('INR')).toEqual({ available: 40_000, held: 10_000, owed: 0 })
@@ -131,7 +131,7 @@ test.each([
   ['of a currency that there is none of', { currency: 'USD' }, 'The available balance is 0.'],
   ['of a paisa too much', { amount: 50_001 }, 'The available balance is 50000.'],
   ['of the largest amount', { amount: 999_999_999_999 }, 'The available balance is 50000.'],
-])('a payout %s is refused', async (_, change, message) => {
+])('a payout %s is refused with 422', async (_, change, message) => {
   await till.topUp(50_000)
   await expectNothingDone(async () => {
     const refused = await ask(change, 'key')
@@ -142,14 +142,14 @@ test.each([
   expect((await ask({ amount: 50_000 }, 'key')).status).toBe(201)
 })
 
-test('held money can not be paid out', async () => {
+test('held money cannot be paid out', async () => {
   const paid = await till.paid(50_000)
   await till.refund(paid, 30_000)
   expectRefusal(await ask({ amount: 20_001 }), 422, 'insufficient_balance', 'amount')
   expect((await ask({ amount: 20_000 })).status).toBe(201)
 })
 
-test('of a hundred payouts at once as many are taken as the balance covers', async () => {
+test('a hundred payouts at once are taken only as far as the balance covers them', async () => {
   await till.topUp(100_000)
   const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => ask({}, `${n}`)))
   const taken = answers.filter(({ status }) => status === 201)
@@ -162,7 +162,7 @@ test('of a hundred payouts at once as many are taken as the balance covers', asy
   expect(till.started).toHaveLength(10)
 })
 
-test('two currencies do not mix', async () => {
+test('the balances of two currencies do not mix', async () => {
   await till.topUp(10_000, 'INR')
   await till.topUp(10_000, 'USD')
   const answers = await Promise.all(
@@ -172,20 +172,20 @@ test('two currencies do not mix', async () => {
   expect(taken.map(({ body }) => body.currency).sort()).toEqual(['INR', 'USD'])
 })
 
-describe('With an Idempotency-Key', () => {
-  test('a repeat gets the first answer again, even when there is no money left', async () => {
+describe('An Idempotency-Key of a payout', () => {
+  test('a repeated key gets the first answer again, even if no money is left', async () => {
     await till.topUp(10_000)
     const first = await ask({}, 'a')
     await expectNothingDone(async () => {
       const again = await ask({}, 'a')
       expect([again.status, again.headers.get('idempotent-replayed')]).toEqual([201, 'true'])
       expect(again.body).toStrictEqual(first.body)
-      const other = { type: 'vpa', vpa: 'seller.two@upi' } // masked it is the same
+      const other = { type: 'vpa', vpa: 'seller.two@upi' } // masked, both addresses look alike
       expectRefusal(await ask({ destination: other }, 'a'), 422, 'idempotency_key_reused')
     })
   })
 
-  test('twenty at once make one payout', async () => {
+  test('twenty requests with one key make one payout', async () => {
     await till.topUp(100_000)
     const answers = await Promise.all(Array.from({ length: 20 }, () => ask({}, 'a')))
     expect(new Set(answers.flatMap(({ body }) => body.id ?? [])).size).toBe(1)
@@ -205,7 +205,7 @@ test('payouts can be listed by status', async () => {
   expect(await query('payouts?status=completed')).toEqual([])
 })
 
-describe('Without a worker', () => {
+describe('Commands without a worker', () => {
   const bring: Record<string, (id: string) => Promise<unknown>> = {
     pending: async () => {},
     processing: (id) => startPayout(db, id, `ref ${id}`, new Date()),
@@ -224,7 +224,7 @@ describe('Without a worker', () => {
 
   const commandsOf = (id: string) => db.select().from(commands).where(eq(commands.resourceId, id))
 
-  test.each(cases)('%s of a payout that is %s', async (kind, status) => {
+  test.each(cases)('%s on a payout that is %s is taken or refused', async (kind, status) => {
     await till.topUp(50_000)
     const id = await till.payOut(10_000)
     await bring[status]?.(id)
@@ -241,7 +241,7 @@ describe('Without a worker', () => {
     expect(await commandsOf(id)).toMatchObject([
       { kind, status: 'open', merchantId: till.merchant.id, nextSweepAt: expect.any(Date) },
     ])
-    expect((await tell('a')).status).toBe(202) // the same command
+    expect((await tell('a')).status).toBe(202) // repeats the command
     for (const other of kinds) {
       const refused = await till.post(`${paths[other]}payouts/${id}/${other}`, {}, 'b')
       expectRefusal(refused, 409, 'conflict')
@@ -257,7 +257,7 @@ describe('Without a worker', () => {
     ['complete', 'canceled', 'refused'],
     ['fail', 'failed', 'done'],
     ['fail', 'completed', 'refused'],
-  ] as const)('%s of a payout that is %s then is %s', async (kind, status, outcome) => {
+  ] as const)('an open %s of a payout that becomes %s is %s', async (kind, status, outcome) => {
     await till.topUp(50_000)
     const id = await till.payOut(10_000)
     await till.post(`${paths[kind]}payouts/${id}/${kind}`, {}, 'a')
@@ -280,7 +280,7 @@ describe('Without a worker', () => {
     expect((await till.post(`test/payouts/${id}/complete`, {})).status).toBe(202)
   })
 
-  test('of thirty commands at once one is taken', async () => {
+  test('one of thirty commands at once is taken', async () => {
     await till.topUp(50_000)
     const id = await till.payOut(10_000)
     const answers = await Promise.all(

@@ -14,14 +14,14 @@ const DAY = 86_400_000
 const stuck = { target: 'stuck@upi' }
 
 describe('The sandbox', () => {
-  test('pays out at once, and the held money has gone', async () => {
+  test('the sandbox pays out at once, and the held money is gone', async () => {
     const paid = await payout()
     expectPaid(paid)
     expect(paid.row.needsAttention).toBe(false)
     expect([paid.keys, paid.transfers[0]?.status]).toEqual([[':payout:1'], 'succeeded'])
   })
 
-  test('accepts it first, then is on its way with it, and tells of each once', async () => {
+  test('a payout is accepted, then on its way, then completed, each emitted once', async () => {
     const states: unknown[] = []
     const paid = await payout({
       delayMs: 10_000,
@@ -55,7 +55,7 @@ describe('The sandbox', () => {
     ['FAIL@UPI', 'declined'],
     ['000111111116', 'no_account'],
     ['000111111113', 'account_closed'],
-  ])('fails what goes to %s: %s', async (target, failureCode) => {
+  ])('a payout to %s fails: %s', async (target, failureCode) => {
     const paid = await payout({ target })
     expectKept(paid, 'failed')
     expect(paid.row.failureCode).toBe(failureCode)
@@ -63,13 +63,13 @@ describe('The sandbox', () => {
     expect(paid.transfers).toMatchObject([{ status: 'failed' }])
   })
 
-  test('is down twice for down@upi, and each new attempt has a number and a key of its own', async () => {
+  test('each attempt at down@upi, which is down twice, has its own number and key', async () => {
     const paid = await payout({ target: 'down@upi' })
     expectPaid(paid)
     expect(paid.keys).toEqual([':payout:1', ':payout:2', ':payout:3'])
   })
 
-  test('loses its answer to timeout@upi, whose payout is looked up and not sent again', async () => {
+  test('a payout to timeout@upi loses its answer, and is looked up, not sent again', async () => {
     const paid = await payout({ target: 'timeout@upi', delayMs: 10_000 })
     expectPaid(paid)
     expect(paid.keys).toEqual([':payout:1'])
@@ -77,7 +77,7 @@ describe('The sandbox', () => {
 })
 
 describe('A payout that is on its way', () => {
-  test('a waiting payout says until when Remit asks, and settles at once on the signal `payoutSettled`', async () => {
+  test('a waiting payout shows when polling ends; `payoutSettled` ends it at once', async () => {
     const paid = await payout({
       ...stuck,
       use: async (handle) => {
@@ -100,7 +100,7 @@ describe('A payout that is on its way', () => {
     ['no_account', 'no_account'],
     [undefined, 'processing_error'],
     ['gremlins', 'processing_error'],
-  ])('fails on a signal that says %s', async (told, failureCode) => {
+  ])('a signal "failed" with the code %s fails the payout', async (told, failureCode) => {
     const paid = await payout({
       ...stuck,
       use: async (handle) => {
@@ -113,7 +113,7 @@ describe('A payout that is on its way', () => {
     expect(paid.row.failureCode).toBe(failureCode)
   })
 
-  test('is not moved by a signal that is no verdict, nor by one that says that it is canceled', async () => {
+  test('a signal that is no verdict, or is "canceled", changes nothing', async () => {
     const paid = await payout({
       ...stuck,
       use: async (handle) => {
@@ -140,7 +140,7 @@ describe('A payout that is on its way', () => {
     expectPaid(paid)
   })
 
-  test('can not be canceled from the UI any more', async () => {
+  test('a payout that is on its way can no longer be canceled from the UI', async () => {
     const paid = await payout({
       ...stuck,
       use: async (handle) => {

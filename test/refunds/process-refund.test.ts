@@ -16,14 +16,14 @@ const DAY = 86_400_000
 const HOUR = 3_600_000
 
 describe('The sandbox', () => {
-  test('refunds at once, and the held money has gone', async () => {
+  test('the sandbox refunds at once, and the held money is gone', async () => {
     const refunded = await refund()
     expectRefunded(refunded)
     expect(refunded.keys).toEqual([':refund:1'])
     expect(refunded.payment?.needsAttention).toBe(false)
   })
 
-  test('decides after its delay, and is asked once, when it said that it would know', async () => {
+  test('the sandbox decides after its delay, and is asked once, at the time it named', async () => {
     let asked = 0
     const refunded = await refund({
       delayMs: 5_000,
@@ -50,7 +50,7 @@ describe('The sandbox', () => {
     expect(tookMs(refunded.row)).toBeLessThan(7_000)
   })
 
-  test('declines norefund@upi, and the merchant has the money again', async () => {
+  test('a refund to norefund@upi is declined, and the merchant has the money again', async () => {
     const refunded = await refund({ target: 'norefund@upi' })
     expect(refunded.outcome).toBe('failed')
     expect(refunded.row).toMatchObject({ failureCode: 'declined', sendAttempt: 1 })
@@ -58,7 +58,7 @@ describe('The sandbox', () => {
     expectGivenBack(refunded)
   })
 
-  test('is down twice for down@upi, and each new attempt has a number and a key of its own', async () => {
+  test('each attempt at down@upi, which is down twice, has its own number and key', async () => {
     const refunded = await refund({ target: 'down@upi' })
     expectRefunded(refunded)
     expect(refunded.keys).toEqual([':refund:1', ':refund:2', ':refund:3'])
@@ -67,14 +67,14 @@ describe('The sandbox', () => {
     ])
   })
 
-  test('loses its answer to timeout@upi, whose refund is looked up and not sent again', async () => {
+  test('a refund to timeout@upi loses its answer, and is looked up, not sent again', async () => {
     const refunded = await refund({ target: 'timeout@upi' })
     expectRefunded(refunded)
     expect(refunded.keys).toEqual([':refund:1'])
   })
 })
 
-test('A Cancel from the UI changes nothing, whenever it comes', async () => {
+test('a Cancel of a refund from the UI changes nothing, whenever it comes', async () => {
   const refunded = await refund({
     delayMs: 5_000,
     use: async (handle) => {
@@ -119,7 +119,7 @@ describe('A refund that the provider does not decide for 7 days', () => {
     }
   }
 
-  /** Parked, and still asking: more often than once a day. */
+  /** Waits until the refund is parked, and checks that Remit polls more often than once a day. */
   async function untilParked(handle: RefundHandle) {
     await untilStage(handle, 'waiting')
     await temporal.sleep(7 * DAY - HOUR)
@@ -134,7 +134,7 @@ describe('A refund that the provider does not decide for 7 days', () => {
     expect(await handle.query(refundState)).toEqual({ stage: 'parked', status: 'pending' })
   }
 
-  test('is parked and asked about on, and a late decision ends it', async () => {
+  test('an undecided refund is parked and still polled, and a late verdict ends it', async () => {
     const refunded = await refund({
       wrap: hesitant,
       use: async (handle) => {
@@ -147,7 +147,7 @@ describe('A refund that the provider does not decide for 7 days', () => {
     expect(refunded.keys).toEqual([':refund:1'])
   })
 
-  test('is only heard of from an operator once it is parked, and then his word ends it', async () => {
+  test('an operator can resolve a refund only after it is parked', async () => {
     const resolve = (handle: RefundHandle, ...args: ['succeeded' | 'failed', 'declined' | null]) =>
       handle.executeUpdate(resolveRefund, { args })
     const refunded = await refund({
@@ -173,7 +173,7 @@ describe('A refund that the provider does not decide for 7 days', () => {
     ['declined', 'declined'],
     [null, 'processing_error'],
     ['gremlins', 'processing_error'],
-  ])('fails on the word of an operator, who says %s', async (told, failureCode) => {
+  ])('an operator who resolves with the code %s fails the refund', async (told, failureCode) => {
     const refunded = await refund({
       wrap: hesitant,
       use: async (handle) => {
@@ -188,7 +188,7 @@ describe('A refund that the provider does not decide for 7 days', () => {
   })
 })
 
-test('A provider that is away for 8 days gets the refund once it is back', async () => {
+test('a provider that is away for 8 days gets the refund after it is back', async () => {
   let away = true
   const refunded = await refund({
     activities: ({ sendRefund }) => ({

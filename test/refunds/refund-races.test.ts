@@ -5,11 +5,11 @@ import { succeed, testShop, upi } from '../support/http.ts'
 import { pause } from '../support/stack.ts'
 
 const TIMES = 100
-const SETTLING_MS = 8 // takes about that long
+const SETTLING_MS = 8 // about as long as the settling takes
 
 const db = testDb()
 
-test('a refund asked for just as its payment succeeds comes too early or is taken, and is never too much', async () => {
+test('a refund requested as its payment succeeds is taken or refused with "conflict"', async () => {
   const { call, merchant } = await testShop(db)
   const answers = new Set<string>()
   for (let time = 0; time < TIMES; time++) {

@@ -54,12 +54,12 @@ test('a refund is pending at first, holds its amount, and its workflow is starte
   expect(told[0].data.object).toStrictEqual(body)
 })
 
-test('reason and metadata need not be', async () => {
+test('a refund needs no reason and no metadata', async () => {
   const { body } = await ask(await till.paid(), { amount: 1 })
   expect(body).toMatchObject({ amount: 1, reason: null, metadata: {} })
 })
 
-test('several can take all of a payment, and not one more paisa', async () => {
+test('several refunds can take all of a payment, and not one paisa more', async () => {
   const id = await till.paid(50_000)
   for (const amount of [1, 20_000, 29_999]) expect((await ask(id, { amount })).status).toBe(201)
   expect(await refundedOf(id)).toBe(50_000)
@@ -71,7 +71,7 @@ test('several can take all of a payment, and not one more paisa', async () => {
   })
 })
 
-test('what was captured counts, not what was authorized', async () => {
+test('the captured amount limits refunds, not the authorized amount', async () => {
   const { body } = await till.post('payments', { ...upi, capture_method: 'manual' })
   await authorizePayment(db, body.id, new Date())
   await ask(body.id, { amount: 1 }).then((answer) => expectRefusal(answer, 409, 'conflict'))
@@ -82,7 +82,7 @@ test('what was captured counts, not what was authorized', async () => {
   expect((await ask(body.id, { amount: 7_000 })).status).toBe(201)
 })
 
-test('a pending refund counts and so does one that succeeded; one that failed gives back', async () => {
+test('pending and succeeded refunds count towards the limit, and failed ones do not', async () => {
   const id = await till.paid(50_000)
   const first = await till.refund(id, 20_000)
   const second = await till.refund(id, 20_000)
@@ -110,7 +110,7 @@ test.each([
       return settlePayment(db, id, verdict, { feeBps: 0, now: new Date() })
     },
   ],
-])('a payment that is %s can not be refunded', async (status, bring) => {
+])('a payment that is %s cannot be refunded', async (status, bring) => {
   await till.topUp(100_000)
   const { id } = (await till.post('payments', upi)).body
   await bring(id)
@@ -122,7 +122,7 @@ test.each([
   })
 })
 
-test('money that came in too late is on its way back, and is refunded once', async () => {
+test('a late success of a payment is refunded automatically, and only once', async () => {
   const { id } = (await till.post('payments', upi)).body
   await fail(db, id)
   const verdict = { status: 'succeeded', failureCode: null } as const
@@ -143,7 +143,7 @@ test('money that came in too late is on its way back, and is refunded once', asy
   })
 })
 
-test('money that a payout has taken can not be refunded', async () => {
+test('money that a payout has taken cannot be refunded', async () => {
   const id = await till.paid(50_000)
   const payout = await till.payOut(40_000)
   await expectNothingDone(async () => {
@@ -155,7 +155,7 @@ test('money that a payout has taken can not be refunded', async () => {
   expect((await ask(id, { amount: 10_001 }, 'key')).status).toBe(201)
 })
 
-test('the fee is not refunded: the merchant gives all that the payer paid', async () => {
+test('a refund returns no fee: the merchant gives back all that the payer paid', async () => {
   const id = await till.paid(50_000, 200)
   expectRefusal(await ask(id, { amount: 49_001 }), 422, 'insufficient_balance', 'amount')
   await till.topUp(1_000)
@@ -163,9 +163,9 @@ test('the fee is not refunded: the merchant gives all that the payer paid', asyn
   expect(await till.sums()).toEqual({ available: 0, held: 50_000, owed: 0 })
 })
 
-test('of fifty refunds of a fifth at once five are taken', async () => {
+test('five of fifty refunds of a fifth each at once are taken', async () => {
   const id = await till.paid(50_000)
-  await till.topUp(1_000_000) // the balance is not what stops them
+  await till.topUp(1_000_000) // the balance does not limit the refunds
   const before = (await till.get('events?limit=100')).body.data.length
   const answers = await Promise.all(
     Array.from({ length: 50 }, (_, n) => ask(id, { amount: 10_000 }, `${n}`)),
@@ -180,7 +180,7 @@ test('of fifty refunds of a fifth at once five are taken', async () => {
   expect((await till.get('events?limit=100')).body.data).toHaveLength(before + 5)
 })
 
-test('refunds of a payment, payouts and a refund that fails meanwhile never spend twice', async () => {
+test('refunds and payouts during the failure of a refund never spend money twice', async () => {
   const id = await till.paid(50_000)
   const failing = await till.refund(id, 10_000)
   const payout = { amount: 10_000, currency: 'INR', destination: { type: 'vpa', vpa: 'a@upi' } }
@@ -201,8 +201,8 @@ test('refunds of a payment, payouts and a refund that fails meanwhile never spen
   expect(await refundedOf(id)).toBe(asked * 10_000)
 })
 
-describe('With an Idempotency-Key', () => {
-  test('a repeat gets the first answer again, even when the refund has ended', async () => {
+describe('An Idempotency-Key of a refund', () => {
+  test('a repeated key gets the first answer again, even after the refund has ended', async () => {
     const id = await till.paid()
     const first = await ask(id, { amount: 50_000 }, 'a')
     await settleRefundAs(db, first.body.id, 'succeeded')
@@ -214,7 +214,7 @@ describe('With an Idempotency-Key', () => {
     expect(till.started.filter(({ workflowId }) => workflowId === first.body.id)).toHaveLength(1)
   })
 
-  test('another body is refused', async () => {
+  test('a key reused with another body is refused with 422', async () => {
     const id = await till.paid()
     await ask(id, { amount: 1 }, 'a')
     await expectNothingDone(async () => {
@@ -222,7 +222,7 @@ describe('With an Idempotency-Key', () => {
     })
   })
 
-  test('twenty at once make one refund', async () => {
+  test('twenty requests with one key make one refund', async () => {
     const id = await till.paid()
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => ask(id, { amount: 1_000 }, 'a')),
@@ -234,7 +234,7 @@ describe('With an Idempotency-Key', () => {
     expect(await refundedOf(id)).toBe(1_000)
   })
 
-  test('a refused request leaves it free', async () => {
+  test('a refused request leaves the key free', async () => {
     const id = await till.paid()
     await till.payOut(50_000)
     expectRefusal(await ask(id, { amount: 1 }, 'a'), 422, 'insufficient_balance')
@@ -244,19 +244,19 @@ describe('With an Idempotency-Key', () => {
   })
 })
 
-test('the largest amount that can be asked for is simply too much', async () => {
+test('a refund of the largest valid amount is refused with 422', async () => {
   const id = await till.paid()
   const refused = await ask(id, { amount: 999_999_999_999 })
   expectRefusal(refused, 422, 'refund_exceeds_captured', 'amount')
 })
 
-test('a payment of the largest amount is refunded in full', async () => {
+test('a payment of the largest valid amount is refunded in full', async () => {
   const id = await till.paid(999_999_999_999)
   await till.refund(id, 999_999_999_999)
   expect(await till.sums()).toEqual({ available: 0, held: 999_999_999_999, owed: 0 })
 })
 
-test('refunds can be listed by status and by payment, which has a list of its own', async () => {
+test('refunds can be listed by status, by payment, and under their payment', async () => {
   const [one, other] = [await till.paid(), await till.paid()]
   const ids = [await till.refund(one, 1), await till.refund(one, 2), await till.refund(other, 3)]
   const [first = '', second, third = ''] = ids
@@ -282,7 +282,7 @@ test('refunds can be listed by status and by payment, which has a list of its ow
   expectRefusal(strange, 400, 'invalid_request', 'payment_id')
 })
 
-test('a refund that is late news of a success marks its payment', async () => {
+test('a late success of a refund marks its payment for an operator', async () => {
   const id = await till.paid(50_000)
   const refund = await till.refund(id, 20_000)
   await settleRefundAs(db, refund, 'failed')

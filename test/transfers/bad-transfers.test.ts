@@ -18,7 +18,7 @@ type Bad = [name: string, body: unknown, param?: string | null]
 
 const pairs = Object.fromEntries(Array.from({ length: 51 }, (_, n) => [n, '']))
 
-/** What no amount can be, in a body that is otherwise good. */
+/** Returns bodies whose amount is invalid and whose other fields are good. */
 const badAmounts = (good: object): Bad[] => [
   ['no amount', { ...good, amount: undefined }, 'amount'],
   ['nothing', { ...good, amount: 0 }, 'amount'],
@@ -128,14 +128,14 @@ async function expectInvalid(path: string, body: unknown, param?: string | null)
   expect(await contents(db)).toEqual(before)
 }
 
-test.each(badRefunds)('a refund of %s is invalid', (_, body, param) =>
+test.each(badRefunds)('a refund with %s is invalid', (_, body, param) =>
   expectInvalid(`payments/${paid}/refunds`, body, param),
 )
-test.each(badTopups)('a topup of %s is invalid', (_, body, param) =>
+test.each(badTopups)('a topup with %s is invalid', (_, body, param) =>
   expectInvalid('test/balance_topups', body, param),
 )
 test.each(badPayouts)(
-  'a payout with %s is invalid, and its answer repeats nothing',
+  'a payout with %s is invalid, and the answer repeats no input',
   (_, body, param) => expectInvalid('payouts', body, param),
 )
 

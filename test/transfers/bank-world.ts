@@ -8,12 +8,12 @@ import {
 } from '../../db/invoices/inbound-events.ts'
 import { testBilling } from '../invoices/billing.ts'
 
-/** What a bank has to tell of: `invoice` is which one of those that there are. */
+/** The bank reports such a payment. `invoice` is the position of an invoice in the list. */
 export type Payment = { invoice: number; amount: number }
 
-/** By one of the routes, or what they do without HTTP; `apply` is what a workflow does. */
+/** The bank uses a route, or the function behind the route. `apply` does what a workflow does. */
 export const ways = ['sync', 'async', 'take', 'keep', 'apply'] as const
-/** `other`: what is different of it, though its id is the same. */
+/** `other` names the field that differs, although the id of the event is the same. */
 export type Telling = {
   n: number
   way: (typeof ways)[number]
@@ -21,10 +21,10 @@ export type Telling = {
   other: 'amount' | 'invoice' | null
 }
 
-/** `outcome`: new, repeat, applied, nothing, or the code of an error; `id` is ours of the event. */
+/** `outcome` is new, repeat, applied, nothing or an error code. `id` is our id of the event. */
 export type Told = { outcome: string; id: string | undefined }
 
-/** A merchant with these invoices, and its bank, whose payments are known by their place in the list. */
+/** Makes a merchant with these invoices, and a bank whose payments are named by list position. */
 export async function bankWorld(db: Db, owed: number[], payments: Payment[]) {
   const billing = await testBilling(db)
   const bills: Awaited<ReturnType<typeof billing.bill>>[] = []
@@ -36,7 +36,7 @@ export async function bankWorld(db: Db, owed: number[], payments: Payment[]) {
     return { outcome: (await applyInboundEvent(db, id, new Date())).status, id }
   }
 
-  /** `known` is our id of it, if it has come before. */
+  /** `known` is our id of the event, if the event has come before. */
   async function run({ n, way, byNumber, other }: Telling, known?: string): Promise<Told> {
     if (way === 'apply') return apply(known)
     const payment = payments[n] ?? assert.fail()

@@ -18,19 +18,19 @@ const failed = { status: 'failed', failureCode: 'processing_error', ref: null } 
 
 const runOf = async (id: string) => (await handleOf(id).describe()).runId
 
-/** Nothing that is told once more starts anything, or changes anything. */
+/** Checks that news which is read again starts no workflow and changes no row. */
 async function expectNoNews(...ids: string[]) {
   const before = [await everything(), await Promise.all(ids.map(runOf))]
   for (let times = 0; times < 2; times++) await reconcile(...ids)
   expect([await everything(), await Promise.all(ids.map(runOf))]).toEqual(before)
 }
 
-describe('What comes back after it has arrived', () => {
+describe('Money that comes back after it has arrived', () => {
   const returnsAt = (id: string, at: Date) =>
     db.update(sandboxTransfers).set({ returnsAt: at }).where(eq(sandboxTransfers.objectId, id))
   const returnsNow = (id: string) => returnsAt(id, new Date())
 
-  /** Not by itself while a test runs, however long it takes. */
+  /** Moves the return an hour away, so that it never comes by itself during a slow test. */
   const wrap = (real: Provider): Partial<Provider> => {
     const stays = (id: string) => returnsAt(id, new Date(Date.now() + HOUR_MS))
     return {
@@ -39,7 +39,7 @@ describe('What comes back after it has arrived', () => {
     }
   }
 
-  test('is a refund that failed, and the merchant has the money again', async () => {
+  test('a refund that comes back has failed, and the merchant has the money again', async () => {
     await run(
       async () => {
         const id = await refund(returnedLater)
@@ -65,7 +65,7 @@ describe('What comes back after it has arrived', () => {
     )
   })
 
-  test('is a payout that failed, and the merchant has the money again', async () => {
+  test('a payout that comes back has failed, and the merchant has the money again', async () => {
     await run(
       async () => {
         const id = await payout('returned@upi')
@@ -86,7 +86,7 @@ describe('What comes back after it has arrived', () => {
 })
 
 test.each(['failed', 'canceled'] as const)(
-  'A charge that succeeds once its payment is %s is refunded by itself',
+  'a charge that succeeds after its payment is %s is refunded automatically',
   async (status) => {
     const undecided = async () => ({ state: 'processing', checkInMs: null }) as const
     await run(
@@ -133,8 +133,8 @@ test.each(['failed', 'canceled'] as const)(
   },
 )
 
-describe('What an operator took for failed, and has arrived all the same,', () => {
-  /** Undecided for as long as it is asked about, and not where it tells by itself. */
+describe('Money that arrives after an operator recorded a failure', () => {
+  /** Hides the verdict in answers while `hides.yes` is set, but not in the provider's news. */
   const silent =
     (hides: { yes: boolean }) =>
     (real: Provider): Partial<Provider> => ({
@@ -158,7 +158,7 @@ describe('What an operator took for failed, and has arrived all the same,', () =
     return spent.body.id
   }
 
-  test('is a refund of money that the merchant owes', async () => {
+  test('a late success of a refund becomes a debt if the merchant spent the money', async () => {
     const hides = { yes: true }
     await run(
       async () => {
@@ -183,7 +183,7 @@ describe('What an operator took for failed, and has arrived all the same,', () =
     )
   })
 
-  test('is a payout of money that the merchant owes in part', async () => {
+  test('a late success of a payout becomes a debt as far as the balance is too low', async () => {
     const hides = { yes: true }
     await run(
       async () => {

@@ -16,11 +16,11 @@ import { transferRecorded } from './transferring.ts'
 
 type Options = { wrap?: (real: Provider) => Partial<Provider>; delayMs?: number }
 
-/** A file's merchant, who moves money through the API on the real server. */
+/** Sets up a merchant for each test, who moves money through the API on the real server. */
 export function testMoving() {
   const db = testDb()
   const temporal = devServerEnv()
-  let client: Client // as the API has it: a call that it has given up is not tried for long
+  let client: Client // the API uses the same kind: it gives up after a few tries
   let merchant: Merchant
   let call: ReturnType<typeof callAs>
   beforeAll(() => {
@@ -44,19 +44,19 @@ export function testMoving() {
     call('POST', `/api/v1/${path}`, body, key ? { 'idempotency-key': key } : {})
   const get = (path: string) => call('GET', `/api/v1/${path}`)
 
-  /** Of 500.00, that has its money. */
+  /** Makes a payment of 500.00 that succeeded. */
   async function paid(input: object = upi): Promise<string> {
     const { body } = await post('payments', input)
     expect(await handleOf(body.id).result()).toBe('succeeded')
     return body.id
   }
 
-  /** Of 200.00, of a payment that is made for it. */
+  /** Makes a payment, and a refund of 200.00 of the payment. */
   async function refund(input: object = upi): Promise<string> {
     return (await post(`payments/${await paid(input)}/refunds`, { amount: 20_000 })).body.id
   }
 
-  /** Of 200.00, of a balance of 500.00. */
+  /** Makes a payout of 200.00 from a balance of 500.00. */
   async function payout(vpa = 'test@upi'): Promise<string> {
     await post('test/balance_topups', { amount: 50_000, currency: 'INR' })
     const destination = { type: 'vpa', vpa }
@@ -85,7 +85,7 @@ export function testMoving() {
     until(async () => {
       const now = await handleOf(id)
         .query<{ stage: string }>('state')
-        .catch(() => null) // it is not there yet
+        .catch(() => null) // the workflow is not there yet
       return now?.stage === stage
     }, `${id} to be in ${stage}`)
 
@@ -94,21 +94,21 @@ export function testMoving() {
     return temporal.client().workflow.execute(workflowType, { ...start, args: [] })
   }
 
-  /** What the schedule does every minute, once the commands on these are due. */
+  /** Makes the open commands on `ids` due, and runs what the schedule runs every minute. */
   async function sweep(...ids: string[]): Promise<void> {
     const open = and(inArray(commands.resourceId, ids), eq(commands.status, 'open'))
     if (ids.length > 0) await db.update(commands).set({ nextSweepAt: new Date() }).where(open)
     await scheduled('sweep')
   }
 
-  /** What the schedules do in five minutes, all that they start included. */
+  /** Runs what the schedules run in five minutes, and waits for the workflows of `ids` to end. */
   async function reconcile(...ids: string[]): Promise<void> {
     await scheduled('reconcile')
     await scheduled('sweep')
     for (const id of ids) await handleOf(id).result()
   }
 
-  /** Everything but how far the news have been read, and what is noted of an API key. */
+  /** Returns all tables except how far the news is read and what is recorded of API keys. */
   async function everything(): Promise<Record<string, string>> {
     const { api_keys: _, provider_news: __, ...texts } = await tableTexts(db)
     return texts

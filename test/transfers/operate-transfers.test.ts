@@ -7,10 +7,13 @@ import { testMoving } from './moving.ts'
 const { db, temporal, run, post, refund, payout, reconcile, ...look } = testMoving()
 const { handleOf, recorded, untilStatus, untilStage, everything } = look
 
-const LATER = { delayMs: 4_000 } // what a provider takes that there is something to wait for
+const LATER = { delayMs: 4_000 } // a provider this slow gives a workflow something to wait for
 const reset = (id: string) => resetWorkflow(temporal.client(), id)
 
-/** Sent once, told of once, booked once. A payout that completes between two looks is never seen on its way. */
+/**
+ * Expects one transfer, one booking, and each event once. A payout that completes between two
+ * look-ups is never recorded as processing.
+ */
 async function expectOnce(id: string, ending: 'succeeded' | 'completed') {
   const { keys, booked, events, held, owed } = await recorded(id)
   const kind = ending === 'succeeded' ? 'refund' : 'payout'
@@ -23,7 +26,7 @@ async function expectOnce(id: string, ending: 'succeeded' | 'completed') {
 }
 
 describe("An operator's Reset", () => {
-  test('of what waits for its provider sends nothing again', async () => {
+  test('a Reset of a workflow that waits for its provider sends nothing again', async () => {
     await run(async () => {
       const [refunded, paid] = [await refund(), await payout()]
       for (const id of [refunded, paid]) {
@@ -37,7 +40,7 @@ describe("An operator's Reset", () => {
     }, LATER)
   })
 
-  test('of what has ended changes nothing', async () => {
+  test('a Reset of a workflow that has ended changes nothing', async () => {
     await run(async () => {
       const canceled = await payout('stuck@upi')
       await untilStatus(canceled, 'processing')
@@ -52,7 +55,7 @@ describe("An operator's Reset", () => {
     })
   })
 
-  test('of one that came back leaves it so', async () => {
+  test('a Reset of a returned payout leaves the payout returned', async () => {
     await run(async () => {
       const id = await payout()
       await handleOf(id).result()
@@ -65,7 +68,7 @@ describe("An operator's Reset", () => {
     })
   })
 
-  test('of one that is to be canceled cancels it all the same', async () => {
+  test('a Reset of a canceled payout leaves the payout canceled', async () => {
     await run(
       async () => {
         const id = await payout()
@@ -87,7 +90,7 @@ describe("An operator's Reset", () => {
   })
 })
 
-test('What was terminated is taken up again, and sent no second time', async () => {
+test('the sweep restarts a terminated refund or payout, which is sent only once', async () => {
   await run(async () => {
     const [refunded, paid] = [await refund(), await payout()]
     for (const id of [refunded, paid]) {

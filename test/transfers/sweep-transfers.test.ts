@@ -25,7 +25,7 @@ afterEach(async () => {
   await db.update(commands).set({ nextSweepAt: null, status: 'done' })
 })
 
-/** Of both kinds: what the sweep finds, how one is made, taken up and ended. */
+/** Each kind has the table that the sweep reads, and functions that add, fail and end a row. */
 const kinds = {
   refunds: {
     table: refunds,
@@ -53,7 +53,7 @@ const page = { after: '', before: later(3_600), limit: 10 }
 describe.each(Object.keys(kinds) as Kind[])('The sweep of %s', (kind) => {
   const { table, add, fail, end } = kinds[kind]
 
-  test('finds what no workflow has taken up, with all that it is started with', async () => {
+  test('the sweep finds a row that no workflow claimed, with all that a start needs', async () => {
     const [stranded, takenUp, ended] = [await add(), await add(), await add()]
     await claimRow(db, table, takenUp)
     await end(ended)
@@ -61,11 +61,11 @@ describe.each(Object.keys(kinds) as Kind[])('The sweep of %s', (kind) => {
     const [row, ...others] = (await takeStranded(db, later(40), 100))[kind]
     expect(others).toEqual([])
     expect(row).toMatchObject({ id: stranded, merchantId: till.merchant.id, amount: 1 })
-    expect(await sweep(kind, 40)).toEqual([]) // its wait doubles
+    expect(await sweep(kind, 40)).toEqual([]) // the wait of the row doubles
     expect(await sweep(kind, 100)).toEqual([stranded])
   })
 
-  test('is handed what is open and has lost its workflow, and nothing that has ended', async () => {
+  test('an open row that lost its workflow is requeued, and an ended row is not', async () => {
     const [lost, ended, waiting] = [await add(), await add(), await add()]
     await claimRow(db, table, lost)
     await end(ended)
@@ -77,7 +77,7 @@ describe.each(Object.keys(kinds) as Kind[])('The sweep of %s', (kind) => {
     expect(await sweep(kind, 100)).toEqual(expect.arrayContaining([waiting]))
   })
 
-  test('is handed what its provider tells otherwise than we have it, and once', async () => {
+  test('a row is requeued once if its provider reports another outcome', async () => {
     const object = kind === 'refunds' ? ('refund' as const) : ('payout' as const)
     const good = kind === 'refunds' ? 'succeeded' : 'completed'
     const [open, ended, failed] = [await add(), await add(), await add()]
@@ -88,7 +88,7 @@ describe.each(Object.keys(kinds) as Kind[])('The sweep of %s', (kind) => {
       const news = { object, id, verdict: { status, failureCode } }
       return strandForNews(db, [news] as Parameters<typeof strandForNews>[1], new Date())
     }
-    expect(await tell(open, 'failed')).toBe(0) // its workflow asks by itself
+    expect(await tell(open, 'failed')).toBe(0) // the row's workflow asks by itself
     expect(await tell(ended, good)).toBe(0)
     expect(await tell(failed, 'failed')).toBe(0)
     expect(await sweep(kind, 1)).toEqual([])
@@ -99,14 +99,14 @@ describe.each(Object.keys(kinds) as Kind[])('The sweep of %s', (kind) => {
   })
 })
 
-test('a payout that is on its way, and has lost its workflow, is found', async () => {
+test('a payout that is on its way and has lost its workflow is found', async () => {
   const id = await till.payOut(1)
   await claimRow(db, payouts, id)
   await startPayout(db, id, 'ref', new Date())
   expect(await findTakenUp(db, 'payouts', page)).toEqual([id])
 })
 
-test('a command that nobody has answered is swept with its payout', async () => {
+test('an unanswered command is swept together with its payout', async () => {
   const id = await till.payOut(1)
   await claimRow(db, payouts, id)
   await till.post(`payouts/${id}/cancel`, {})
@@ -131,7 +131,7 @@ const rowsOf = {
   deliverWebhook: 'deliveries',
 }
 
-test('what has a workflow of its own is swept', () => {
+test('every kind of row that has a workflow is swept', () => {
   const types = merchantWorkflowTypes.filter((type) => type !== 'publishEvent')
   expect(Object.keys(rowsOf).sort()).toEqual([...types].sort())
   expect(Object.values(rowsOf).sort()).toEqual([...sweptKinds].sort())

@@ -15,7 +15,7 @@ export const toBank = {
 
 type Sums = { amount: number; currency: string }[]
 
-/** A merchant of its own, who has money, and takes and sends it. Amounts are in minor units. */
+/** Makes a new merchant, who has, takes and sends money. Amounts are in minor units. */
 export async function testTill(db: Db, options: Parameters<typeof testApp>[1] = {}) {
   const shop = await testShop(db, options)
   const { call } = shop
@@ -23,7 +23,7 @@ export async function testTill(db: Db, options: Parameters<typeof testApp>[1] = 
     call('POST', `/api/v1/${path}`, body, key ? { 'idempotency-key': key } : {})
   const get = (path: string) => call('GET', `/api/v1/${path}`)
 
-  /** Of something that must be made. */
+  /** Returns the id of the new object, and throws unless the answer is 201. */
   async function made(path: string, body: object): Promise<string> {
     const answer = await post(path, body)
     if (answer.status !== 201) throw new Error(`${path}: ${JSON.stringify(answer.body)}`)
@@ -37,14 +37,14 @@ export async function testTill(db: Db, options: Parameters<typeof testApp>[1] = 
   const refund = (paymentId: string, amount: number) =>
     made(`payments/${paymentId}/refunds`, { amount })
 
-  /** A payment that succeeded. */
+  /** Makes a payment that succeeded. */
   async function paid(amount = 50_000, feeBps = 0): Promise<string> {
     const id = await made('payments', { ...upi, amount })
     await succeed(db, id, feeBps)
     return id
   }
 
-  /** What there is of one currency. */
+  /** Returns the balance of one currency. */
   async function sums(currency = 'INR') {
     const { body } = await get('balance')
     const sum = (all: Sums) => all.find((each) => each.currency === currency)?.amount ?? null

@@ -10,7 +10,7 @@ const { db, temporal, addRefund, addPayout, activitiesOf, refundOf, payoutOf } =
 const steady = activitiesOf({})
 const unsent = { state: 'unsent' } as const
 
-/** A provider whose first call ends like this, and the keys that it was called with. */
+/** Returns activities whose first call to the provider fails with `error`, and all keys sent. */
 function failing(error: Error) {
   const keys: string[] = []
   const call = <T>(key: string, send: () => Promise<T>): Promise<T> => {
@@ -23,7 +23,7 @@ function failing(error: Error) {
   return { keys, activities: activitiesOf({ wrap }) }
 }
 
-test('what may still be on its way is not sent again before that is over', async () => {
+test('a refund that may still be in flight is sent again only after `IN_FLIGHT_MS`', async () => {
   const { id } = await addRefund()
   const { keys, activities } = failing(new Error('ECONNRESET'))
   await expect(activities.sendRefund(id)).rejects.toThrow('ECONNRESET')
@@ -35,7 +35,7 @@ test('what may still be on its way is not sent again before that is over', async
   expectRefunded({ outcome: 'succeeded', ...(await refundOf(id)) })
 })
 
-test('what the provider says did nothing is sent again at once, under another key', async () => {
+test('a refund that did nothing at the provider is resent at once, under a new key', async () => {
   const { id } = await addRefund()
   const { keys, activities } = failing(new NothingHappened('HTTP 503'))
   await expect(activities.sendRefund(id)).rejects.toThrow('HTTP 503')
@@ -43,7 +43,7 @@ test('what the provider says did nothing is sent again at once, under another ke
   expect(keys).toEqual([':refund:1', ':refund:2'])
 })
 
-test('who was held up after noting an attempt does not make it', async () => {
+test('an activity that is held up after recording an attempt does not send it', async () => {
   let now = 0
   const send = jest.fn(async () => 'sent')
   const attempt = (heldUpMs: number) =>
@@ -62,7 +62,7 @@ test('who was held up after noting an attempt does not make it', async () => {
   expect(await attempt(5_000)).toBe('sent')
 })
 
-test('what the provider has accepted and no longer finds is neither sent again nor canceled', async () => {
+test('an accepted payout that the provider forgets is neither resent nor canceled', async () => {
   const { id } = await addPayout()
   await activitiesOf({ delayMs: 86_400_000 }).sendPayout(id)
   const createPayout = jest.fn()
@@ -80,10 +80,10 @@ test('what the provider has accepted and no longer finds is neither sent again n
   expect((await payoutOf(id)).row.status).toBe('pending')
 })
 
-describe("An operator's word", () => {
+describe("An operator's verdict", () => {
   const failed = { status: 'failed', failureCode: 'processing_error' } as const
 
-  test("does not count against the provider's own", async () => {
+  test("an operator's verdict does not override the provider's verdict", async () => {
     const [refund, payout] = [await addRefund('timeout@upi'), await addPayout('timeout@upi')]
     await expect(steady.sendRefund(refund.id)).rejects.toThrow('the answer was lost')
     await expect(steady.sendPayout(payout.id)).rejects.toThrow('the answer was lost')
@@ -93,7 +93,7 @@ describe("An operator's word", () => {
     expect((await payoutOf(payout.id)).row.status).toBe('completed')
   })
 
-  test('counts where that can not be asked', async () => {
+  test("an operator's verdict counts if the provider cannot be reached", async () => {
     const { id } = await addPayout('stuck@upi')
     const away = async (): Promise<never> => {
       throw new Error('ECONNREFUSED')
@@ -107,7 +107,7 @@ describe("An operator's word", () => {
   })
 })
 
-test('a payout that was canceled before its workflow came up is never sent', async () => {
+test('a payout that is canceled before its workflow starts is never sent', async () => {
   const { id, merchantId } = await addPayout()
   const command = { merchantId, resourceId: id, kind: 'cancel', amount: null } as const
   await db.transaction((tx) => insertCommand(tx, command, new Date()))
@@ -117,7 +117,7 @@ test('a payout that was canceled before its workflow came up is never sent', asy
   expect([transfers, commands]).toEqual([[], ['cancel done']])
 })
 
-test('a payout that is canceled on its way has failed', async () => {
+test('a payout that the provider cancels on its way has failed', async () => {
   const { id } = await addPayout('stuck@upi')
   expect((await steady.sendPayout(id)).status).toBe('processing')
   const verdict = { status: 'canceled' as const, failureCode: null }
@@ -128,7 +128,7 @@ test('a payout that is canceled on its way has failed', async () => {
   expect([held, available]).toEqual([0, 50_000])
 })
 
-test('news stay in the sweep until they have been heard', async () => {
+test('a row with news stays in the sweep until the news is cleared', async () => {
   const { id } = await addRefund()
   await steady.sendRefund(id)
   await db.update(refunds).set({ nextSweepAt: new Date() }).where(eq(refunds.id, id))

@@ -12,7 +12,7 @@ describe('A provider whose look-ups lag behind for a minute', () => {
     knownAt = 0
   })
 
-  /** The first one gets lost on the way there. */
+  /** Loses the first request before it reaches the provider. */
   const losing = (real: Provider): Partial<Provider> => {
     const send = async <T>(sending: () => Promise<T>): Promise<T> => {
       sentAt.push(await temporal.now())
@@ -26,7 +26,7 @@ describe('A provider whose look-ups lag behind for a minute', () => {
     }
   }
 
-  /** The first one arrives, its answer gets lost, and look-ups find it late. */
+  /** Delivers the request but loses its answer, and look-ups find the request late. */
   const lagging = (real: Provider): Partial<Provider> => {
     const send = async (sending: Promise<unknown>): Promise<never> => {
       sentAt.push(await temporal.now())
@@ -49,12 +49,12 @@ describe('A provider whose look-ups lag behind for a minute', () => {
   function expectWaitedOut() {
     expect(sentAt).toHaveLength(2)
     const waitMs = (sentAt[1] ?? 0) - (sentAt[0] ?? 0)
-    // Less what passes between noting that it is sent and sending it.
+    // The second of slack is the time between recording the attempt and sending it.
     expect(waitMs).toBeGreaterThan(consistencyWindowMs - 1_000)
     expect(waitMs).toBeLessThan(consistencyWindowMs + 5_000)
   }
 
-  test('is not sent it again before the minute is over', async () => {
+  test('a lost transfer is sent again only after the minute is over', async () => {
     const refunded = await refund({ wrap: losing })
     expectWaitedOut()
     expectRefunded(refunded)
@@ -66,7 +66,7 @@ describe('A provider whose look-ups lag behind for a minute', () => {
     expect(paid.keys).toEqual([':payout:2'])
   })
 
-  test('is not sent it again where the look-up finds it in the end', async () => {
+  test('a transfer that a late look-up finds is not sent again', async () => {
     const refunded = await refund({ wrap: lagging })
     expectRefunded(refunded)
     expect(refunded.keys).toEqual([':refund:1'])
@@ -76,7 +76,7 @@ describe('A provider whose look-ups lag behind for a minute', () => {
     expect([paid.keys, sentAt.length]).toEqual([[':payout:1'], 1])
   })
 
-  test('is not believed at once that there is nothing to cancel', async () => {
+  test('a cancel does not trust a look-up during the lag that finds nothing', async () => {
     const paid = await payout({
       delayMs: 300_000,
       wrap: (real) => ({

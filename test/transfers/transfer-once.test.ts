@@ -14,7 +14,7 @@ import {
 const { db, temporal, addRefund, addPayout, activitiesOf, refundOf, payoutOf } = testTransfers()
 const worker = dyingWorker(() => db.url)
 
-/** The idempotency keys that reached the provider, without their object's id. */
+/** Holds the idempotency keys that reached the provider, without the id of the object. */
 let keys: string[] = []
 beforeEach(() => {
   keys = []
@@ -44,8 +44,8 @@ type Case = {
 }
 
 /**
- * Dies at each line in turn, each time of another one, and does it again as Temporal would. Returns
- * how many lines there are.
+ * Kills the worker at each line in turn, each time with a new object, and retries as Temporal
+ * would. Returns the number of the first line that the run does not have.
  */
 async function dieEverywhere(when: (typeof moments)[number], { add, run, expectOnce }: Case) {
   for (let line = 1; ; line++) {
@@ -59,7 +59,7 @@ async function dieEverywhere(when: (typeof moments)[number], { add, run, expectO
   }
 }
 
-/** As Temporal would: what is asked to wait until a call that may be on its way has ended does so. */
+/** Retries as Temporal would: after a `NotKnownYet`, it waits until no call can be in flight. */
 async function runAgain(run: () => Promise<unknown>): Promise<void> {
   try {
     await run()
@@ -99,7 +99,7 @@ const cases: Record<string, Case & { lines: number }> = {
     expectOnce: async (id) => {
       const { events, ...rest } = await payoutOf(id)
       const told = ['payout.created', 'payout.processing', 'payout.completed'] as typeof events
-      // Where nobody knew of it before it had arrived, it was never seen on its way.
+      // A payout that arrives before the first look-up is never recorded as processing.
       expect([told, told.toSpliced(1, 1)]).toContainEqual(events)
       expectPaid({ outcome: 'completed', ...rest, events: told })
     },
@@ -165,11 +165,11 @@ describe('One transfer, one booking and one event, wherever the worker dies', ()
     moments.map((when) => ({ what, of, when })),
   )
 
-  test.each(each)('$when one of the lines with which $what', async ({ of, when }) => {
+  test.each(each)('a worker that dies $when a line acts once: $what', async ({ of, when }) => {
     expect(await dieEverywhere(when, of)).toBeGreaterThan(of.lines)
   })
 
-  test('when five activities send the same refund at once, and another five its like', async () => {
+  test('five activities that send one refund, and five one payout, send each once', async () => {
     const [{ id }, { id: payoutId }] = [await addRefund(), await addPayout()]
     const { sendRefund, sendPayout } = steady()
     const runs = await Promise.allSettled([
@@ -187,7 +187,7 @@ describe('One transfer, one booking and one event, wherever the worker dies', ()
 })
 
 describe('An activity that was thought dead', () => {
-  test('does not send a refund that has been sent meanwhile', async () => {
+  test('an activity thought dead does not send a refund that was sent meanwhile', async () => {
     const { id } = await addRefund()
     const late = await worker.holdAt(
       3,
@@ -201,7 +201,7 @@ describe('An activity that was thought dead', () => {
     expect(keys).toEqual([':refund:1'])
   })
 
-  test('does not send a payout that has been canceled meanwhile', async () => {
+  test('an activity thought dead does not send a payout that was canceled meanwhile', async () => {
     const { id } = await addPayout()
     const late = await worker.holdAt(
       2,

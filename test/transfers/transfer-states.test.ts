@@ -25,7 +25,7 @@ const released: Postings = { held: -AMOUNT, available: AMOUNT }
 const cameBack: Postings = { clearing: -AMOUNT, available: AMOUNT }
 const leftLate: Postings = { available: -AMOUNT, clearing: AMOUNT }
 
-/** Every move that there is, and how it is booked, written out: they change on purpose. */
+/** The tables write out every move and its booking, because moves must change on purpose only. */
 const refundTable: Move<RefundStatus>[] = [
   ['pending', 'succeeded', 'refund_settlement', left],
   ['pending', 'failed', 'refund_failure', released],
@@ -41,7 +41,7 @@ const payoutTable: Move<PayoutStatus>[] = [
   ['completed', 'failed', 'payout_failure', cameBack],
 ]
 
-/** What left although it had been given back: no move, but booked, once, and for an operator to see. */
+/** A late success is no move: it is booked once and marked for an operator. */
 const late = [
   ['refund', 'failed', 'succeeded', 'late_refund'],
   ['payout', 'failed', 'completed', 'late_payout'],
@@ -82,7 +82,7 @@ const settleP = (id: string, status: PayoutStatus) => {
   return settlePayout(db, id, { status, failureCode, ref: null }, new Date())
 }
 
-/** Of a shop that has more than enough. */
+/** Makes a refund with this status, at a shop with more than enough money. */
 async function refundIn(status: RefundStatus) {
   const { call } = await testShop(db)
   const { body: payment } = await call('POST', '/api/v1/payments', upi)
@@ -134,7 +134,7 @@ async function postingsOf(sourceId: string, type: BalanceTransactionType): Promi
   return Object.fromEntries(rows.map(({ account, amount }) => [account, amount]))
 }
 
-/** It becomes `to`, is booked and told of, and is all of that only once. */
+/** Expects the move to `to` to be booked and emitted, and to happen only once. */
 async function expectMoved<Status extends string>(
   { id, isMarked }: { id: string; isMarked: () => Promise<boolean> },
   settle: (id: string, to: Status) => Promise<{ status: Status }>,
@@ -192,7 +192,7 @@ test.each(
   pairs<PayoutStatus>(payoutLifecycle.statuses, ['processing', ...payoutLifecycle.verdicts]).filter(
     ([from, to]) => !find(payoutTable, from, to) && !isLate('payout', from, to),
   ),
-)('a payout that is %s stays so when it is told to be %s', async (from, to) => {
+)('a payout that is %s stays so when it is settled as %s', async (from, to) => {
   const { id } = await payoutIn(from)
   const before = await contents(db)
   expect((await settleP(id, to)).status).toBe(from)
@@ -200,7 +200,7 @@ test.each(
 })
 
 test.each(late)(
-  'a %s that is %s stays so when it has %s late, which is booked once',
+  'a %s that is %s stays so after a late verdict "%s", which is booked once',
   async (noun, from, to, type) => {
     const { id, isMarked } =
       noun === 'refund' ? await refundIn(from as 'failed') : await payoutIn(from)
@@ -219,7 +219,7 @@ test.each(late)(
   },
 )
 
-test('what has succeeded, come back, and is said to have succeeded again is booked no more', async () => {
+test('a transfer that succeeded and came back books no second success', async () => {
   const refund = await refundIn('succeeded')
   await settleR(refund.id, 'failed')
   const payout = await payoutIn('completed')
@@ -230,7 +230,7 @@ test('what has succeeded, come back, and is said to have succeeded again is book
   expect(await contents(db)).toEqual(before)
 })
 
-test('of three verdicts at once on a payout one wins, unless it comes back', async () => {
+test('one of three verdicts at once on a payout wins, unless the payout comes back', async () => {
   for (const _ of [1, 2, 3, 4, 5]) {
     const { id } = await payoutIn('pending')
     const verdicts = payoutLifecycle.verdicts.map((verdict) => settleP(id, verdict))
@@ -246,20 +246,20 @@ test('of three verdicts at once on a payout one wins, unless it comes back', asy
   }
 })
 
-test('of two verdicts at once on a refund both hold, or the later one comes too late', async () => {
+test('two verdicts at once on a refund end as a return or as a late success', async () => {
   for (const _ of [1, 2, 3, 4, 5]) {
     const { id } = await refundIn('pending')
     await Promise.all(refundLifecycle.verdicts.map((verdict) => settleR(id, verdict)))
     const { status } = await findRow(db, refunds, id)
     expect(status).toBe('failed')
     expect([
-      ['refund', 'refund_failure', 'refund_settlement'], // it came back
+      ['refund', 'refund_failure', 'refund_settlement'], // the refund came back
       ['late_refund', 'refund', 'refund_failure'],
     ]).toContainEqual(await bookedTypes(id))
   }
 })
 
-test('what does not exist can not be settled', async () => {
+test('a refund or payout that does not exist cannot be settled', async () => {
   await expect(settleR('re_404', 'failed')).rejects.toMatchObject({ code: 'not_found' })
   await expect(settleP('po_404', 'failed')).rejects.toMatchObject({ code: 'not_found' })
   await expect(settleP('po_404', 'processing')).rejects.toMatchObject({ code: 'not_found' })

@@ -31,12 +31,12 @@ export type RefundHandle = WorkflowHandleWithStartDetails<typeof processRefund>
 export type PayoutHandle = WorkflowHandleWithStartDetails<typeof processPayout>
 
 type TransferOptions<Handle = unknown> = {
-  /** What the refunded payment was made from, or where the payout goes: an account has no `@`. */
+  /** The refund goes back to this source, or the payout to this target. An account has no `@`. */
   target?: string
   delayMs?: number
   wrap?: (provider: Provider) => Partial<Provider>
   activities?: (real: TransferActivities) => Partial<TransferActivities>
-  activitiesDb?: Db // as a worker sees it
+  activitiesDb?: Db // the worker's view of the database
   before?: (id: string) => Promise<unknown>
   use?: (handle: Handle) => Promise<unknown>
 }
@@ -56,14 +56,14 @@ const names = [
   'parkPayout',
 ] as const
 
-/** As an activity fails whose provider is away, but for its wait: ten thousand tries take minutes. */
+/** Fails as if the provider is away. The long delay saves 10,000 tries, which take minutes. */
 export async function unreachable(): Promise<never> {
   throw ApplicationFailure.create({ message: 'ECONNREFUSED', nextRetryDelay: '3 hours' })
 }
 
 /**
- * A file's database and, unless told, a clock that skips whatever a refund or a payout waits for. Each
- * is of 200.00, of a merchant of its own who had 500.00.
+ * Sets up a file's database and, by default, a clock that skips what a refund or a payout waits
+ * for. Each refund or payout moves 200.00 of a new merchant, who had 500.00.
  */
 export function testTransfers(server: () => TestTemporal = timeSkippingEnv) {
   const workers = fileWorkers()
@@ -79,7 +79,7 @@ export function testTransfers(server: () => TestTemporal = timeSkippingEnv) {
     return { ...(sandbox as Provider), ...wrap(sandbox as Provider) }
   }
 
-  /** The activities alone, for a test that calls them as Temporal would. */
+  /** Returns the activities alone, for a test that calls them as Temporal would. */
   function activitiesOf<H>(options: TransferOptions<H>): TransferActivities {
     const { activities = () => ({}), activitiesDb = db } = options
     const { use: _, ...rest } = options
@@ -93,7 +93,7 @@ export function testTransfers(server: () => TestTemporal = timeSkippingEnv) {
     return { ...real, ...activities(real) }
   }
 
-  /** Of a payment that was made from `target`. */
+  /** Adds a refund of a payment that was made from `target`. */
   async function addRefund(target = 'test@upi') {
     const { id: merchantId } = await addMerchant(db)
     const payment = await addPayment(db, merchantId, target, await now())
@@ -124,7 +124,7 @@ export function testTransfers(server: () => TestTemporal = timeSkippingEnv) {
     })
   }
 
-  /** Runs one, and says what `use` returned and what the database then holds. */
+  /** Runs one workflow, and returns the result of `use`, or else of the workflow. */
   async function run<H>(start: Start, options: TransferOptions<H>): Promise<unknown> {
     const { before, use } = options
     await before?.(start.workflowId)
@@ -182,7 +182,7 @@ export function addPayment(db: Db, merchantId: string, source: string, now: Date
   return db.transaction(async (tx) => (await insertPayment(tx, values, now)).payment)
 }
 
-/** What is known of a refund or a payout, here and at the sandbox. */
+/** Returns what Remit and the sandbox have recorded of a refund or a payout. */
 export async function transferRecorded(db: Db, row: { id: string; merchantId: string }) {
   const { id, merchantId } = row
   const told = await db.select().from(events).where(eq(events.resourceId, id)).orderBy(events.id)
@@ -207,7 +207,7 @@ export async function transferRecorded(db: Db, row: { id: string; merchantId: st
   }
 }
 
-/** `out` is what the platform has paid out for the merchant, less what it has taken in. */
+/** `out` is the sum that the platform paid out for the merchant, less the sum it took in. */
 export async function balancesOf(db: Db, merchantId: string) {
   const account = (name: MerchantAccount) => balanceOf(db, merchantId, name, 'INR')
   const [clearing] = await db
@@ -225,20 +225,20 @@ export async function balancesOf(db: Db, merchantId: string) {
   }
 }
 
-/** Without skipping anything. */
+/** Waits in real time, so that the clock skips nothing. */
 export async function untilStage(handle: RefundHandle | PayoutHandle, stage: string) {
   while (((await handle.query('state')) as { stage: string }).stage !== stage)
     await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
-/** The clock itself is of no use here: once nothing waits it skips ten years ahead. */
+/** Compares times of the row, because the clock skips ten years ahead once nothing waits. */
 export function tookMs({ createdAt, updatedAt }: { createdAt: Date; updatedAt: Date }): number {
   return updatedAt.getTime() - createdAt.getTime()
 }
 
 type Paid = Awaited<ReturnType<ReturnType<typeof testTransfers>['payout']>>
 
-/** Of a payout: the merchant had 500.00, and pays out 200.00. */
+/** Expects a completed payout of 200.00 by a merchant who had 500.00. */
 export function expectPaid({ outcome, row, transfers, events, booked, ...rest }: Paid) {
   expect(outcome).toBe('completed')
   expect(row).toMatchObject({ status: 'completed', failureCode: null, nextSweepAt: null })
@@ -257,7 +257,7 @@ export function expectKept({ outcome, row, booked, ...rest }: Paid, status: 'fai
 
 type Refunded = Awaited<ReturnType<ReturnType<typeof testTransfers>['refund']>>
 
-/** Of a refund: the payment was of 500.00, the refund of 200.00. */
+/** Expects a succeeded refund of 200.00 of a payment of 500.00. */
 export function expectRefunded({
   outcome,
   row,
