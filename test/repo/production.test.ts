@@ -153,7 +153,7 @@ test('Remit as the containers run it settles payments, refuses private endpoints
   expect(await ask('/webhook_endpoints', { url: 'https://shop.example/hooks' })).toMatchObject({
     status: 'enabled',
   })
-  await db.update(endpoints).set({ url: endpoint.url }) // as after a change of DNS
+  await db.update(endpoints).set({ url: endpoint.url }) // a change of DNS has this effect
   const payment = { amount: 50_000, currency: 'INR', method: 'card', card }
   const { id } = await ask('/payments', payment)
   await until(async () => (await ask(`/payments/${id}`)).status === 'succeeded', 'the payment')
