@@ -84,7 +84,8 @@ export function testRemit({ database, env = () => ({}) }: Options) {
 
   /**
    * Does what a wait of minutes would do, because a test has no time to wait. Waiting rows become
-   * due by every clock, open rows get old enough for `reconcile`, and both schedules fire.
+   * due by every clock, also rows that have ended and wait because of a late outcome. Open rows get
+   * old enough for `reconcile`, and both schedules fire.
    */
   async function passTime(): Promise<void> {
     const { db } = database
@@ -101,7 +102,7 @@ export function testRemit({ database, env = () => ({}) }: Options) {
       await db().execute(sql`
         update ${table} set created_at = created_at - interval '10 minutes',
           next_sweep_at = case when next_sweep_at is not null then 'epoch'::timestamptz end
-        where ${open}`)
+        where (${open}) or next_sweep_at is not null`)
     }
     for (const id of ['reconcile', 'sweep']) await client.schedule.getHandle(id).trigger('SKIP')
   }

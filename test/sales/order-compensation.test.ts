@@ -151,7 +151,7 @@ test('A declined refund is made again, less and less often, until one succeeds',
   await untilStage(id, 'refund_failed')
   const details = await shop.detailsOf(id)
   expect(details).toMatch(/refund of ₹500.00 in workflow `re_\w+` failed/)
-  expect(details).toContain('sends the update `resolve`')
+  expect(details).toContain('send the update `resolve`')
   const { refunds: failed, payments: flagged } = await saleOf(db, id)
   expect(failed).toMatchObject([{ status: 'failed', failureCode: 'declined' }])
   expect(flagged).toMatchObject([{ amountRefunded: 0, needsAttention: true }])
