@@ -16,6 +16,7 @@ import {
   finish,
   openWebhooks,
   PROVIDER_WINDOW_MS,
+  settlingDetails,
   timeIn,
   unlessInterrupted,
   type Webhooks,
@@ -107,7 +108,7 @@ async function waitForCapture(
 /** Records the verdict that came by a signal or from an operator. Returns null if none has come. */
 async function recordVerdict({ id, inbox }: Payment): Promise<Settled | null> {
   if (!inbox.verdict) return null
-  inbox.enter('settling', `**Settling**: recording the verdict: ${describeVerdict(inbox.verdict)}.`)
+  inbox.enter('settling', settlingDetails(inbox.verdict))
   return settle(id, inbox.verdict)
 }
 

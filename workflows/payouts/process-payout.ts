@@ -16,6 +16,7 @@ import {
   openWebhooks,
   PARKED_DETAILS,
   PROVIDER_WINDOW_MS,
+  settlingDetails,
   unlessInterrupted,
   windowEnd,
   withinWindow,
@@ -143,7 +144,7 @@ function simulate({ id, inbox }: Payout, kind: 'complete' | 'fail') {
 /** A verdict that the payout cannot take any more, such as a late cancel, changes nothing. */
 async function recordVerdict({ id, inbox }: Payout, verdict: PayoutVerdict) {
   inbox.verdict = null
-  inbox.enter('settling', `**Settling**: recording the verdict: ${describeVerdict(verdict)}.`)
+  inbox.enter('settling', settlingDetails(verdict))
   const summary = `Record: ${describeVerdict(verdict)}`
   return settlePayout.executeWithOptions({ summary }, [id, verdict])
 }

@@ -15,6 +15,7 @@ import {
   openWebhooks,
   PARKED_DETAILS,
   PROVIDER_WINDOW_MS,
+  settlingDetails,
   unlessInterrupted,
   windowEnd,
   withinWindow,
@@ -68,7 +69,7 @@ async function park(id: string, inbox: Inbox): Promise<RefundSettled> {
   })
   if (late) return late
   if (!inbox.verdict) throw new Error('Only a verdict ends the parking')
-  inbox.enter('settling', `**Settling**: recording the verdict: ${describeVerdict(inbox.verdict)}.`)
+  inbox.enter('settling', settlingDetails(inbox.verdict))
   return settle(id, inbox.verdict)
 }
 

@@ -65,6 +65,11 @@ export function summarize(ending: string, deliveries: Delivery[]): string {
   return [`**Done**: ${ending}.`, '', 'Webhooks:', '', ...lines].join('\n')
 }
 
+/** The details of a workflow that records a verdict from a signal or from an operator. */
+export function settlingDetails(verdict: Parameters<typeof describeVerdict>[0]): string {
+  return `**Settling**: recording the verdict: ${describeVerdict(verdict)}.`
+}
+
 export function describeVerdict(verdict: { status: string; failureCode?: string | null }): string {
   const { status, failureCode } = verdict
   return failureCode ? `${status}, ${failureCode}` : status
