@@ -186,5 +186,5 @@ function waitingDetails(): string {
 }
 
 function authorizedDetails(captureInMs: number): string {
-  return `**Authorized**: waiting for the merchant to capture or cancel the payment. Remit cancels it at ${timeIn(captureInMs)}.`
+  return `**Authorized**: waiting for the merchant to capture or cancel the payment. If neither happens, Remit cancels it at ${timeIn(captureInMs)}.`
 }
